@@ -1,0 +1,225 @@
+//! Node paths: a [`Path`] that exists is valid.
+
+use std::fmt;
+
+/// A valid absolute path: starts with `/`, no empty, `.` or `..` component, no trailing slash, no
+/// control, surrogate, private-use or special character.
+///
+/// ```
+/// let path = znode::Path::parse("/app/config")?;
+/// assert_eq!(path.parent(), Some("/app"));
+/// assert_eq!(path.name(), "config");
+/// # Ok::<(), znode::InvalidPath>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Path(Box<str>);
+
+/// Why a string is not a path; the message names both.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("path {path:?} is not valid: {reason}")]
+pub struct InvalidPath {
+    path: String,
+    reason: Reason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+enum Reason {
+    #[error("it is empty")]
+    Empty,
+    #[error("it does not start with '/'")]
+    NotAbsolute,
+    #[error("it ends with '/'")]
+    TrailingSlash,
+    #[error("it has an empty component")]
+    EmptyComponent,
+    #[error("it has a relative component, '.' or '..'")]
+    RelativeComponent,
+    #[error("it has the character {0:?}, which ZooKeeper does not allow")]
+    Character(char),
+}
+
+impl InvalidPath {
+    /// The string that is not a path.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+}
+
+impl Path {
+    /// Checks `path`.
+    ///
+    /// # Errors
+    /// [`InvalidPath`], which names the path and what is wrong with it.
+    pub fn parse(path: &str) -> Result<Self, InvalidPath> {
+        validate(path)?;
+        Ok(Self(path.into()))
+    }
+
+    /// The root.
+    #[must_use]
+    pub fn root() -> Self {
+        Self("/".into())
+    }
+
+    /// The whole path.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is `/`.
+    pub fn is_root(&self) -> bool {
+        &*self.0 == "/"
+    }
+
+    /// The path above, or `None` for the root.
+    pub fn parent(&self) -> Option<&str> {
+        parent(&self.0)
+    }
+
+    /// The last component; empty for the root.
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl AsRef<str> for Path {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The path above `path`, or `None` for the root; `path` is taken to be valid.
+pub(crate) fn parent(path: &str) -> Option<&str> {
+    match path.rfind('/')? {
+        0 if path.len() == 1 => None,
+        0 => Some("/"),
+        at => Some(&path[..at]),
+    }
+}
+
+/// Checks a path as ZooKeeper's `PathUtils.validatePath` does.
+///
+/// # Errors
+/// [`InvalidPath`], which names the path and what is wrong with it.
+pub fn validate(path: &str) -> Result<(), InvalidPath> {
+    check(path).map_err(|reason| InvalidPath {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// Checks the path of a sequential node, to which the server appends digits: `/a/` is legal.
+///
+/// # Errors
+/// [`InvalidPath`], which names the path and what is wrong with it.
+pub fn validate_sequential(path: &str) -> Result<(), InvalidPath> {
+    if path.ends_with('/') {
+        return match check(&format!("{path}1")) {
+            Ok(()) => Ok(()),
+            Err(reason) => Err(InvalidPath {
+                path: path.to_owned(),
+                reason,
+            }),
+        };
+    }
+    // Digits after a relative component make it an ordinary name: "/a/.." becomes "/a/..1".
+    match check(path) {
+        Err(Reason::RelativeComponent) => check(&format!("{path}1")),
+        other => other,
+    }
+    .map_err(|reason| InvalidPath {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+fn check(path: &str) -> Result<(), Reason> {
+    let Some(below) = path.strip_prefix('/') else {
+        return Err(if path.is_empty() {
+            Reason::Empty
+        } else {
+            Reason::NotAbsolute
+        });
+    };
+    if below.is_empty() {
+        return Ok(());
+    }
+    if path.ends_with('/') {
+        return Err(Reason::TrailingSlash);
+    }
+    if let Some(c) = path.chars().find(|c| !allowed(*c)) {
+        return Err(Reason::Character(c));
+    }
+    below.split('/').try_for_each(|component| match component {
+        "" => Err(Reason::EmptyComponent),
+        "." | ".." => Err(Reason::RelativeComponent),
+        _ => Ok(()),
+    })
+}
+
+/// ZooKeeper looks at UTF-16 units, so a character beyond the basic plane, being two surrogates,
+/// is refused as a whole.
+fn allowed(c: char) -> bool {
+    !matches!(c, '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{e000}'..='\u{f8ff}' | '\u{fff0}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn valid_paths_are_accepted() {
+        for path in ["/", "/a", "/a/b.c", "/a/..b", "/ä/漢", "/a b", "/\u{ffef}"] {
+            assert!(validate(path).is_ok(), "{path}");
+        }
+    }
+
+    #[test]
+    fn invalid_paths_are_named_with_the_reason() {
+        let cases = [
+            ("", Reason::Empty),
+            ("a", Reason::NotAbsolute),
+            ("/a/", Reason::TrailingSlash),
+            ("//a", Reason::EmptyComponent),
+            ("/a/./b", Reason::RelativeComponent),
+            ("/a/..", Reason::RelativeComponent),
+            ("/a\0", Reason::Character('\0')),
+            ("/a\u{1f}", Reason::Character('\u{1f}')),
+            ("/a\u{7f}", Reason::Character('\u{7f}')),
+            ("/a\u{e000}", Reason::Character('\u{e000}')),
+            ("/a\u{fff0}", Reason::Character('\u{fff0}')),
+            ("/a\u{1f600}", Reason::Character('\u{1f600}')),
+        ];
+        for (path, reason) in cases {
+            let refused = validate(path).unwrap_err();
+            assert_eq!((refused.path(), refused.reason), (path, reason));
+        }
+    }
+
+    #[test]
+    fn a_sequential_path_is_judged_with_its_digits() {
+        assert!(validate_sequential("/a/").is_ok());
+        assert!(validate_sequential("/a/.").is_ok());
+        assert!(validate_sequential("/a//").is_err());
+        assert!(validate_sequential("a/").is_err());
+    }
+
+    #[test]
+    fn parents_end_at_the_root() {
+        assert_eq!(parent("/a/b"), Some("/a"));
+        assert_eq!(parent("/a"), Some("/"));
+        assert_eq!(parent("/"), None);
+    }
+}

@@ -1,0 +1,1 @@
+//! An Apache ZooKeeper server inside your tests.

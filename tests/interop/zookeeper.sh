@@ -1,0 +1,428 @@
+#!/usr/bin/env bash
+# Runs a real Apache ZooKeeper server for the interoperability tests.
+#
+#   zookeeper.sh fetch                       get the server's jars (quick when they are there)
+#   zookeeper.sh start DIR [zoo.cfg line…]   start one standalone server with fresh data under DIR
+#   zookeeper.sh stop DIR                    end the server that was started in DIR
+#
+# `fetch` resolves Apache ZooKeeper with Maven into
+# `${CARGO_TARGET_DIR:-target}/interop/zookeeper-<version>/lib`. Where Maven fails it unpacks (not
+# installs: no root needed) Debian's packages of an older release instead and says what differs.
+#
+# `start` fetches what is missing, waits until the server answers, and prints nothing but the
+# connect string `127.0.0.1:PORT`. Under DIR it leaves `zoo.cfg`, `server.log`, `pid`, `data/`;
+# whatever data stood there before is removed. The server listens on loopback only. Defaults:
+#
+#   tickTime=100            sessions from 200 ms (two ticks) ...
+#   maxSessionTimeout=60000 ... to one minute; an expired session is gone within one tick
+#   all four-letter words, container and TTL nodes on; admin server off; no connection limit
+#   super user              auth scheme `digest`, credentials `super:secret`
+#
+# Each further argument is one line of zoo.cfg; the last line for a key wins. An example that
+# trades durability for speed:
+#
+#   zookeeper.sh start /tmp/zk forceSync=no
+#
+# Environment:
+#
+#   ZK_JVM_FLAGS   heap, collector and compiler; the default suits short test runs. For a
+#                  benchmark say, for example, ZK_JVM_FLAGS="-Xmx1g -XX:+UseG1GC"
+#   ZK_JVM_EXTRA   further flags, none by default; the way to set what zoo.cfg cannot, such as
+#                  -Djute.maxbuffer=... or -Dznode.container.checkIntervalMs=...
+#   ZK_SOURCE      `maven` or `debian`: insist on one source; without it, Maven and then Debian
+#   ZK_LOG_LEVEL   level of server.log, INFO by default
+
+set -euo pipefail
+
+readonly VERSION=3.9.5
+readonly DEBIAN_VERSION=3.8.0
+readonly DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
+
+readonly START_SECONDS_MAX=30
+readonly STOP_SECONDS_MAX=5
+# Below the range from which Linux takes the ports of outgoing connections, so that nothing else
+# on the machine is handed our port between our choice and the server's bind.
+readonly PORT_FIRST=20000
+readonly PORT_COUNT=10000
+readonly PORT_TRIES_MAX=20
+readonly START_TRIES_MAX=3
+
+# Base64 of the SHA-1 of `super:secret`, in the server's own notation.
+readonly SUPER_DIGEST='super:lK75jTNcA+U9vtVEw5vB51mj/w4='
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
+readonly ROOT
+readonly INTEROP="${CARGO_TARGET_DIR:-$ROOT/target}/interop"
+readonly MAVEN_LIB="$INTEROP/zookeeper-$VERSION/lib"
+readonly DEBIAN_LIB="$INTEROP/zookeeper-$DEBIAN_VERSION/lib"
+
+main() {
+    case "${1:-}" in
+    fetch)
+        [ $# -eq 1 ] || usage
+        echo "Apache ZooKeeper jars: $(fetch)"
+        ;;
+    start)
+        [ $# -ge 2 ] || usage
+        shift
+        start "$@"
+        ;;
+    stop)
+        [ $# -eq 2 ] || usage
+        stop "$2"
+        ;;
+    *) usage ;;
+    esac
+}
+
+usage() {
+    sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
+    exit 2
+}
+
+say() {
+    echo "zookeeper.sh: $*" >&2
+}
+
+# --- fetch ------------------------------------------------------------------------------------
+
+# Prints the directory with the jars, after getting them if need be.
+fetch() {
+    local source="${ZK_SOURCE:-}"
+    case "$source" in
+    '' | maven | debian) ;;
+    *)
+        say "ZK_SOURCE must be maven or debian, not '$source'"
+        return 1
+        ;;
+    esac
+
+    if [ "$source" != debian ]; then
+        if [ -e "$MAVEN_LIB/.complete" ] || fetch_with_maven; then
+            echo "$MAVEN_LIB"
+            return 0
+        fi
+        say "Maven could not get ZooKeeper $VERSION"
+    fi
+    if [ "$source" != maven ]; then
+        if [ -e "$DEBIAN_LIB/.complete" ] || fetch_from_debian; then
+            tell_what_debian_lacks
+            echo "$DEBIAN_LIB"
+            return 0
+        fi
+        say "Debian's packages could not be had either"
+    fi
+    return 1
+}
+
+fetch_with_maven() {
+    command -v mvn >/dev/null || {
+        say "mvn is not installed"
+        return 1
+    }
+    local home work
+    home="$(dirname "$MAVEN_LIB")"
+    mkdir -p "$home" || return 1
+    work="$(mktemp -d "$home/fetch.XXXXXX")" || return 1
+
+    say "getting ZooKeeper $VERSION with Maven"
+    write_pom >"$work/pom.xml"
+    if mvn --batch-mode --quiet -Dstyle.color=never --file "$work/pom.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
+        -DincludeScope=runtime -DoutputDirectory="$work/lib" >&2; then
+        keep "$work/lib" "$MAVEN_LIB"
+        rm -rf "$work"
+    else
+        rm -rf "$work"
+        return 1
+    fi
+}
+
+# What the server asks of its user at run time is declared `provided` in its own pom, so it is
+# named again here; the release's parent pom supplies the versions. The boringssl binaries, five
+# platforms of them, are left out: TLS works with the JDK's own provider.
+write_pom() {
+    cat <<POM
+<project>
+  <modelVersion>4.0.0</modelVersion>
+  <groupId>interop</groupId>
+  <artifactId>interop</artifactId>
+  <version>1</version>
+  <packaging>pom</packaging>
+  <dependencyManagement>
+    <dependencies>
+      <dependency>
+        <groupId>org.apache.zookeeper</groupId>
+        <artifactId>parent</artifactId>
+        <version>$VERSION</version>
+        <type>pom</type>
+        <scope>import</scope>
+      </dependency>
+    </dependencies>
+  </dependencyManagement>
+  <dependencies>
+    <dependency>
+      <groupId>org.apache.zookeeper</groupId>
+      <artifactId>zookeeper</artifactId>
+      <version>$VERSION</version>
+      <exclusions>
+        <exclusion>
+          <groupId>io.netty</groupId>
+          <artifactId>netty-tcnative-boringssl-static</artifactId>
+        </exclusion>
+      </exclusions>
+    </dependency>
+$(provided ch.qos.logback logback-classic)
+$(provided commons-cli commons-cli)
+$(provided io.dropwizard.metrics metrics-core)
+$(provided org.xerial.snappy snappy-java)
+  </dependencies>
+</project>
+POM
+}
+
+provided() {
+    cat <<POM
+    <dependency>
+      <groupId>$1</groupId>
+      <artifactId>$2</artifactId>
+      <scope>runtime</scope>
+    </dependency>
+POM
+}
+
+fetch_from_debian() {
+    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || {
+        say "this is no Debian"
+        return 1
+    }
+    local home work
+    home="$(dirname "$DEBIAN_LIB")"
+    mkdir -p "$home" || return 1
+    work="$(mktemp -d "$home/fetch.XXXXXX")" || return 1
+
+    say "getting ZooKeeper $DEBIAN_VERSION from Debian's packages"
+    if unpack_from_debian "$work"; then
+        keep "$work/lib" "$DEBIAN_LIB"
+        rm -rf "$work"
+    else
+        rm -rf "$work"
+        return 1
+    fi
+}
+
+unpack_from_debian() {
+    local work="$1" package
+    (
+        cd "$work"
+        apt-get -qq -o APT::Sandbox::User="$(id -un)" download libzookeeper-java libslf4j-java liblog4j1.2-java libnetty-java \
+            libdropwizard-metrics-java libsnappy-java libcommons-cli-java libcommons-io-java >&2
+    ) || return 1
+    for package in "$work"/*.deb; do
+        dpkg-deb --extract "$package" "$work/root" || return 1
+    done
+    [ -e "$work/root/usr/share/java/zookeeper-$DEBIAN_VERSION.jar" ] || {
+        say "Debian's package is of another release than $DEBIAN_VERSION"
+        return 1
+    }
+    mkdir "$work/lib"
+    for package in zookeeper zookeeper-jute slf4j-api slf4j-log4j12 log4j-1.2 metrics-core \
+        snappy-java commons-cli commons-io netty-buffer netty-codec netty-common netty-handler \
+        netty-resolver netty-transport netty-transport-native-unix-common; do
+        cp -L "$work/root/usr/share/java/$package.jar" "$work/lib/" || return 1
+    done
+}
+
+tell_what_debian_lacks() {
+    say "NOTE: this is ZooKeeper $DEBIAN_VERSION, not $VERSION. It differs:"
+    say "  whoAmI (107) is there, but notifications carry zxid -1 instead of the real one"
+    say "  one watch mode per path and connection: a later registration replaces an earlier one"
+    say "  watch events are not filtered by ACL; exists asks for no permission"
+    say "  a top-level check (13) gets no answer at all, instead of -6 and a closed connection"
+    say "  check/removeWatches do not know the watcher types 4 and 5"
+}
+
+# Moves a finished directory to its place in one step; where two fetches raced, the first wins.
+keep() {
+    local made="$1" place="$2"
+    touch "$made/.complete"
+    [ -e "$place/.complete" ] && return 0
+    rm -rf "$place"
+    mv "$made" "$place"
+}
+
+# --- start ------------------------------------------------------------------------------------
+
+start() {
+    local dir="$1" lib port try
+    shift
+    mkdir -p "$dir"
+    dir="$(cd "$dir" && pwd)"
+    if alive "$dir"; then
+        say "a server is running in $dir already"
+        return 1
+    fi
+    lib="$(fetch)"
+
+    for ((try = 1; try <= START_TRIES_MAX; try++)); do
+        port="$(free_port)"
+        rm -rf "$dir/data" "$dir/pid"
+        write_config "$dir" "$port" "$@" >"$dir/zoo.cfg"
+        write_logging "$dir"
+        launch "$dir" "$lib"
+        if wait_until_serving "$dir" "$port"; then
+            echo "127.0.0.1:$port"
+            return 0
+        fi
+        stop "$dir"
+        if ! grep -q 'Address already in use' "$dir/server.log"; then
+            break
+        fi
+        say "port $port was taken by somebody else; trying another"
+    done
+    say "the server did not start; the end of $dir/server.log:"
+    tail -n 20 "$dir/server.log" >&2
+    return 1
+}
+
+# A port of 127.0.0.1 on which nobody answers.
+free_port() {
+    local try port
+    for ((try = 1; try <= PORT_TRIES_MAX; try++)); do
+        port=$((PORT_FIRST + RANDOM % PORT_COUNT))
+        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+            echo "$port"
+            return 0
+        fi
+    done
+    say "no free port found"
+    return 1
+}
+
+# Keys that the server's parser does not know become system properties `zookeeper.<key>`: so the
+# names without that prefix below.
+write_config() {
+    local dir="$1" port="$2" line
+    shift 2
+    cat <<CONFIG
+dataDir=$dir/data
+clientPort=$port
+clientPortAddress=127.0.0.1
+tickTime=100
+maxSessionTimeout=60000
+maxClientCnxns=0
+admin.enableServer=false
+4lw.commands.whitelist=*
+extendedTypesEnabled=true
+DigestAuthenticationProvider.superDigest=$SUPER_DIGEST
+CONFIG
+    for line in "$@"; do
+        printf '%s\n' "$line"
+    done
+}
+
+# Both kinds of logging configuration: 3.9 logs with logback, Debian's 3.8 with log4j.
+write_logging() {
+    local dir="$1" level="${ZK_LOG_LEVEL:-INFO}"
+    cat >"$dir/logback.xml" <<LOGBACK
+<configuration>
+  <appender name="OUT" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%d{HH:mm:ss.SSS} %-5level [%thread] %logger{0}: %msg%n</pattern></encoder>
+  </appender>
+  <root level="$level"><appender-ref ref="OUT"/></root>
+</configuration>
+LOGBACK
+    cat >"$dir/log4j.properties" <<LOG4J
+log4j.rootLogger=$level, OUT
+log4j.appender.OUT=org.apache.log4j.ConsoleAppender
+log4j.appender.OUT.layout=org.apache.log4j.PatternLayout
+log4j.appender.OUT.layout.ConversionPattern=%d{HH:mm:ss.SSS} %-5p [%t] %c{1}: %m%n
+LOG4J
+}
+
+launch() {
+    local dir="$1" lib="$2"
+    local flags="${ZK_JVM_FLAGS:--Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1}"
+    mkdir -p "$dir/data"
+    # Flags are split at blanks on purpose.
+    # shellcheck disable=SC2086
+    nohup java $flags -XX:-UsePerfData -Djava.net.preferIPv4Stack=true \
+        "-Dlogback.configurationFile=$dir/logback.xml" \
+        "-Dlog4j.configuration=file:$dir/log4j.properties" \
+        -Dzookeeper.jmx.log4j.disable=true ${ZK_JVM_EXTRA:-} \
+        -cp "$lib/*" org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zoo.cfg" \
+        >"$dir/server.log" 2>&1 </dev/null &
+    echo "$!" >"$dir/pid"
+}
+
+wait_until_serving() {
+    local dir="$1" port="$2" tries=$((START_SECONDS_MAX * 20))
+    while ((tries-- > 0)); do
+        if ! alive "$dir"; then
+            return 1
+        fi
+        if serving "$port"; then
+            return 0
+        fi
+        sleep 0.05
+    done
+    say "no answer within $START_SECONDS_MAX seconds"
+    return 1
+}
+
+# `ruok` is answered as soon as the port is open; `srvr` names a mode only once requests are
+# served.
+serving() {
+    local port="$1"
+    (
+        exec 3<>"/dev/tcp/127.0.0.1/$port" || exit 1
+        printf srvr >&3
+        IFS= read -r -t 2 -d '' answer <&3 || true
+        [[ "$answer" == *"Mode: "* ]]
+    ) 2>/dev/null
+}
+
+# --- stop -------------------------------------------------------------------------------------
+
+stop() {
+    local dir="$1" pid
+    if ! alive "$dir"; then
+        say "no server is running in $dir"
+        rm -f "$dir/pid"
+        return 0
+    fi
+    pid="$(cat "$dir/pid")"
+    kill "$pid" 2>/dev/null || true
+    if ! wait_until_dead "$dir"; then
+        say "pid $pid did not end within $STOP_SECONDS_MAX seconds; killing it"
+        kill -9 "$pid" 2>/dev/null || true
+        wait_until_dead "$dir" || {
+            say "pid $pid cannot be ended"
+            return 1
+        }
+    fi
+    rm -f "$dir/pid"
+}
+
+wait_until_dead() {
+    local dir="$1" tries=$((STOP_SECONDS_MAX * 20))
+    while ((tries-- > 0)); do
+        alive "$dir" || return 0
+        sleep 0.05
+    done
+    return 1
+}
+
+# Whether the process named in DIR/pid runs and is the server of DIR: a pid may have been reused.
+alive() {
+    local dir="$1" pid
+    dir="$(cd "$dir" 2>/dev/null && pwd)" || return 1
+    pid="$(cat "$dir/pid" 2>/dev/null)" || return 1
+    [ -n "$pid" ] || return 1
+    case "$(ps -o stat=,command= -p "$pid" 2>/dev/null)" in
+    Z*) return 1 ;;
+    *"$dir/zoo.cfg"*) return 0 ;;
+    *) return 1 ;;
+    esac
+}
+
+main "$@"
