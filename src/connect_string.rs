@@ -6,7 +6,7 @@ use std::str::FromStr;
 use crate::path::{InvalidPath, Path};
 
 /// The port of a host that names none.
-pub const DEFAULT_PORT: u16 = 2181;
+const DEFAULT_PORT: u16 = 2181;
 
 /// One server of the list.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,10 +18,7 @@ pub struct HostPort {
 impl HostPort {
     /// A server by name or address, an IPv6 address without brackets.
     pub fn new(host: impl Into<String>, port: u16) -> Self {
-        Self {
-            host: host.into(),
-            port,
-        }
+        Self { host: host.into(), port }
     }
 
     /// The name or address, an IPv6 address without brackets.
@@ -129,11 +126,7 @@ impl fmt::Display for ConnectString {
             let comma = if i == 0 { "" } else { "," };
             write!(f, "{comma}{host}")?;
         }
-        if self.chroot.is_root() {
-            Ok(())
-        } else {
-            write!(f, "{}", self.chroot)
-        }
+        if self.chroot.is_root() { Ok(()) } else { write!(f, "{}", self.chroot) }
     }
 }
 
@@ -191,27 +184,12 @@ mod tests {
     #[test]
     fn what_cannot_be_a_connect_string_is_named() {
         assert!(matches!(parse(""), Err(InvalidConnectString::NoHost(_))));
-        assert!(matches!(
-            parse("/chroot"),
-            Err(InvalidConnectString::NoHost(_))
-        ));
-        assert!(matches!(
-            parse("a:0"),
-            Err(InvalidConnectString::Port { .. })
-        ));
-        assert!(matches!(
-            parse("a:65536"),
-            Err(InvalidConnectString::Port { .. })
-        ));
-        assert!(matches!(
-            parse("a:b"),
-            Err(InvalidConnectString::Port { .. })
-        ));
+        assert!(matches!(parse("/chroot"), Err(InvalidConnectString::NoHost(_))));
+        assert!(matches!(parse("a:0"), Err(InvalidConnectString::Port { .. })));
+        assert!(matches!(parse("a:65536"), Err(InvalidConnectString::Port { .. })));
+        assert!(matches!(parse("a:b"), Err(InvalidConnectString::Port { .. })));
         assert!(matches!(parse("[::1"), Err(InvalidConnectString::Host(_))));
         assert!(matches!(parse("a b:1"), Err(InvalidConnectString::Host(_))));
-        assert!(matches!(
-            parse("a:1//x"),
-            Err(InvalidConnectString::Chroot(_))
-        ));
+        assert!(matches!(parse("a:1//x"), Err(InvalidConnectString::Chroot(_))));
     }
 }

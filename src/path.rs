@@ -114,10 +114,7 @@ pub(crate) fn parent(path: &str) -> Option<&str> {
 /// # Errors
 /// [`InvalidPath`], which names the path and what is wrong with it.
 pub fn validate(path: &str) -> Result<(), InvalidPath> {
-    check(path).map_err(|reason| InvalidPath {
-        path: path.to_owned(),
-        reason,
-    })
+    check(path).map_err(|reason| InvalidPath { path: path.to_owned(), reason })
 }
 
 /// Checks the path of a sequential node, to which the server appends digits: `/a/` is legal.
@@ -128,10 +125,7 @@ pub fn validate_sequential(path: &str) -> Result<(), InvalidPath> {
     if path.ends_with('/') {
         return match check(&format!("{path}1")) {
             Ok(()) => Ok(()),
-            Err(reason) => Err(InvalidPath {
-                path: path.to_owned(),
-                reason,
-            }),
+            Err(reason) => Err(InvalidPath { path: path.to_owned(), reason }),
         };
     }
     // Digits after a relative component make it an ordinary name: "/a/.." becomes "/a/..1".
@@ -139,19 +133,12 @@ pub fn validate_sequential(path: &str) -> Result<(), InvalidPath> {
         Err(Reason::RelativeComponent) => check(&format!("{path}1")),
         other => other,
     }
-    .map_err(|reason| InvalidPath {
-        path: path.to_owned(),
-        reason,
-    })
+    .map_err(|reason| InvalidPath { path: path.to_owned(), reason })
 }
 
 fn check(path: &str) -> Result<(), Reason> {
     let Some(below) = path.strip_prefix('/') else {
-        return Err(if path.is_empty() {
-            Reason::Empty
-        } else {
-            Reason::NotAbsolute
-        });
+        return Err(if path.is_empty() { Reason::Empty } else { Reason::NotAbsolute });
     };
     if below.is_empty() {
         return Ok(());

@@ -102,12 +102,6 @@ record! {
 impl<'a> AclRecord<'a> {
     /// An entry that allows `perms` to the id of a scheme.
     pub fn new(perms: Perms, scheme: impl Into<Cow<'a, str>>, id: impl Into<Cow<'a, str>>) -> Self {
-        Self {
-            perms,
-            id: IdRecord {
-                scheme: Some(scheme.into()),
-                id: Some(id.into()),
-            },
-        }
+        Self { perms, id: IdRecord { scheme: Some(scheme.into()), id: Some(id.into()) } }
     }
 }

@@ -38,11 +38,7 @@ pub struct ConnectResponse<'a> {
 
 /// Reads the trailing byte that both sides may leave out.
 fn read_only(from: &mut Decoder<'_>) -> Result<Option<bool>, DecodeError> {
-    if from.remaining() == 0 {
-        Ok(None)
-    } else {
-        from.read().map(Some)
-    }
+    if from.remaining() == 0 { Ok(None) } else { from.read().map(Some) }
 }
 
 impl<'a> Decode<'a> for ConnectRequest<'a> {

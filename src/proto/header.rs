@@ -15,6 +15,7 @@ record! {
 
 record! {
     /// Stands in front of a reply or a notification.
+    #[derive(Copy)]
     pub struct ReplyHeader {
         /// The request that is answered, or [`Xid::NOTIFICATION`].
         pub xid: Xid,
@@ -44,9 +45,5 @@ record! {
 
 impl MultiHeader {
     /// The terminator of requests and replies alike.
-    pub const DONE: Self = Self {
-        op: -1,
-        done: true,
-        error: -1,
-    };
+    pub const DONE: Self = Self { op: -1, done: true, error: -1 };
 }

@@ -73,11 +73,7 @@ impl<'a> Decoder<'a> {
                 self.rest = rest;
                 Ok(taken)
             }
-            None => Err(DecodeError::Truncated {
-                what,
-                needed: len,
-                remaining: self.rest.len(),
-            }),
+            None => Err(DecodeError::Truncated { what, needed: len, remaining: self.rest.len() }),
         }
     }
 
@@ -87,11 +83,7 @@ impl<'a> Decoder<'a> {
                 self.rest = rest;
                 Ok(*taken)
             }
-            None => Err(DecodeError::Truncated {
-                what,
-                needed: N,
-                remaining: self.rest.len(),
-            }),
+            None => Err(DecodeError::Truncated { what, needed: N, remaining: self.rest.len() }),
         }
     }
 
@@ -143,11 +135,7 @@ impl<'a> Decoder<'a> {
         let needed = count.saturating_mul(T::MIN_LEN.max(1));
         if needed > self.rest.len() {
             let remaining = self.rest.len();
-            return Err(DecodeError::Truncated {
-                what: "vector",
-                needed,
-                remaining,
-            });
+            return Err(DecodeError::Truncated { what: "vector", needed, remaining });
         }
         let mut items = Vec::with_capacity(count);
         for _ in 0..count {
@@ -373,10 +361,7 @@ mod tests {
     fn a_vector_count_beyond_the_frame_allocates_nothing() {
         let bytes = [0x7f, 0xff, 0xff, 0xff, 0, 0];
         let refused = Decoder::new(&bytes).vector::<i64>();
-        assert!(matches!(
-            refused,
-            Err(DecodeError::Truncated { what: "vector", .. })
-        ));
+        assert!(matches!(refused, Err(DecodeError::Truncated { what: "vector", .. })));
     }
 
     #[test]

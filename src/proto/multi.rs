@@ -85,10 +85,7 @@ impl MultiOp<'_> {
 }
 
 fn unknown(what: &'static str, code: i32) -> DecodeError {
-    DecodeError::UnknownValue {
-        what,
-        value: i64::from(code),
-    }
+    DecodeError::UnknownValue { what, value: i64::from(code) }
 }
 
 impl<'a> Decode<'a> for MultiRequest<'a> {
@@ -130,11 +127,7 @@ impl Encode for MultiRequest<'_> {
 impl Encode for MultiOp<'_> {
     /// The operation with its header, as it stands in a multi.
     fn encode(&self, out: &mut Vec<u8>) {
-        out.put(&MultiHeader {
-            op: self.op().code(),
-            done: false,
-            error: -1,
-        });
+        out.put(&MultiHeader { op: self.op().code(), done: false, error: -1 });
         match self {
             Self::Create(_, request) => out.put(request),
             Self::CreateTtl(request) => out.put(request),
@@ -197,11 +190,7 @@ impl Encode for MultiResult<'_> {
             Self::GetData(_) => (OpCode::GetData, 0),
             Self::Error(code) => (OpCode::Error, code.code()),
         };
-        out.put(&MultiHeader {
-            op: op.code(),
-            done: false,
-            error,
-        });
+        out.put(&MultiHeader { op: op.code(), done: false, error });
         match self {
             Self::Create(path) => out.put_string(path),
             Self::Create2(reply) => out.put(reply),
@@ -242,11 +231,7 @@ mod tests {
     #[test]
     fn a_nested_multi_is_refused() {
         let mut out = Vec::new();
-        out.put(&MultiHeader {
-            op: OpCode::Multi.code(),
-            done: false,
-            error: -1,
-        });
+        out.put(&MultiHeader { op: OpCode::Multi.code(), done: false, error: -1 });
         assert!(Decoder::new(&out).read::<MultiRequest<'_>>().is_err());
     }
 }

@@ -202,11 +202,7 @@ mod tests {
         let sent = CreateRequest {
             path: "/a".into(),
             data: Some(b"x"),
-            acl: Some(vec![AclRecord::new(
-                crate::proto::Perms::ALL,
-                "world",
-                "anyone",
-            )]),
+            acl: Some(vec![AclRecord::new(crate::proto::Perms::ALL, "world", "anyone")]),
             flags: 3,
         };
         let mut frame = Vec::new();

@@ -1,0 +1,366 @@
+//! The handle that everything is asked of.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_stream::stream;
+use futures::Stream;
+use tokio::sync::oneshot;
+
+use crate::acl::Acl;
+use crate::chroot::Chroot;
+use crate::error::Error;
+use crate::io::shared::Shared;
+use crate::io::submissions::NotTaken;
+use crate::io::watch_queue::WatchQueue;
+use crate::io::watchers::{SlotKind, WatcherSlot};
+use crate::options::{ConnectOptions, SessionTicket};
+use crate::path::{self, Path};
+use crate::proto::{FRAME_LEN_MAX, OpCode, RequestHeader, SessionId, Zxid};
+use crate::reply::{Call, DecodeFn, Reply};
+use crate::session::{Ending, Registration, Want, WatchEffect, WatcherId};
+use crate::state::{State, StateChange};
+use crate::watcher::{Armed, Claim, ClientEvent, OneshotWatcher, PersistentWatcher};
+
+/// How many bytes a request's record may have: a frame, less its header.
+const BODY_LEN_MAX: usize = FRAME_LEN_MAX - <RequestHeader as crate::proto::Decode<'_>>::MIN_LEN;
+
+/// A handle to one session with an ensemble. Cloning it is cheap and gives the same session.
+///
+/// Operations take their place in line when they are called, not when they are polled, and the
+/// server executes those of one session in that order. The futures may be awaited in any order,
+/// or dropped: what is in line stays there.
+///
+/// When the last handle, view or watcher of a session is dropped, the session is closed in the
+/// background. [`close`](Self::close) does it now and tells when it is done;
+/// [`detach`](Self::detach) leaves the session alive.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) chroot: Chroot,
+    pub(crate) default_acl: Arc<[Acl]>,
+}
+
+/// What all handles of a session hold; closes the session when the last one lets go.
+#[derive(Debug)]
+pub(crate) struct Handle {
+    pub(crate) shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Puts the close of the session in line. Nobody waits for its answer: the state tells.
+    fn close(&self) {
+        let (op, none) = (OpCode::CloseSession, WatchEffect::None);
+        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, |_| {}));
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Client {
+    /// Connects to an ensemble and opens a session, with the defaults of [`ConnectOptions`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let refused = znode::Client::connect("not a host").await.unwrap_err();
+    /// assert_eq!(refused.kind(), znode::ErrorKind::InvalidConnectString);
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidConnectString`, or `ConnectTimeout` when no server has confirmed the session within
+    /// 10 seconds.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, a session that was opened is closed again.
+    pub async fn connect(connect_string: &str) -> Result<Self, Error> {
+        ConnectOptions::new().connect(connect_string).await
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>, chroot: Chroot) -> Self {
+        let default_acl = Arc::from([Acl::open()]);
+        Self { handle: Arc::new(Handle { shared }), chroot, default_acl }
+    }
+
+    /// The number of the session.
+    pub fn session_id(&self) -> SessionId {
+        self.shared().established().session_id
+    }
+
+    /// The password by which the session can be resumed.
+    pub fn session_password(&self) -> Vec<u8> {
+        self.shared().established().password
+    }
+
+    /// The session timeout that the server granted.
+    pub fn session_timeout(&self) -> Duration {
+        self.shared().established().timeout
+    }
+
+    /// The state of the session as of now.
+    pub fn state(&self) -> State {
+        self.shared().change().state
+    }
+
+    /// The state of the session, then each change of it, none left out; ends after a terminal
+    /// state.
+    pub fn states(&self) -> StateStream {
+        let (now, mut changes) = self.shared().states();
+        StateStream(Box::pin(stream! {
+            yield now;
+            while let Some(change) = changes.recv().await {
+                yield change;
+            }
+        }))
+    }
+
+    /// What ZooKeeper's default watcher hears, from now on: each change of state, and the events
+    /// of reads made through [`default_watch`](Self::default_watch). Ends after a terminal state.
+    pub fn events(&self) -> EventStream {
+        let mut events = self.shared().events(self.chroot.clone());
+        EventStream(Box::pin(stream! {
+            while let Some(event) = events.recv().await {
+                yield event;
+            }
+        }))
+    }
+
+    /// The newest transaction that an answer to this session has shown.
+    pub fn last_zxid(&self) -> Zxid {
+        self.shared().last_zxid()
+    }
+
+    /// The path below which this handle lives.
+    pub fn chroot(&self) -> &Path {
+        self.chroot.path()
+    }
+
+    /// A view of the same session that lives at `below`, a path within this handle's own chroot.
+    /// The node need not exist; it is not created.
+    ///
+    /// # Errors
+    /// `InvalidPath`.
+    pub fn with_chroot(&self, below: &str) -> Result<Self, Error> {
+        let chroot = self.chroot.join(below);
+        let chroot = chroot.map_err(|invalid| Error::invalid_path("with_chroot", invalid))?;
+        Ok(Self { chroot, ..self.clone() })
+    }
+
+    /// A view of the same session that creates nodes with `acl` where nothing else is said.
+    #[must_use]
+    pub fn with_default_acl(&self, acl: Vec<Acl>) -> Self {
+        Self { default_acl: acl.into(), ..self.clone() }
+    }
+
+    /// A number drawn from this session's seed, for names that must not meet. Only as
+    /// unpredictable as the seed is; see [`ConnectOptions::seed`].
+    pub fn random(&self) -> u64 {
+        self.shared().random()
+    }
+
+    /// Closes the session: its ephemeral nodes are deleted, its watches go, and every later
+    /// operation of any handle to it fails with `Closed`. Operations made before are carried out.
+    ///
+    /// Closing a session that is over already is no error.
+    ///
+    /// # Errors
+    /// `ConnectionLoss` if the server could not be told: the session will expire. This handle is
+    /// closed all the same.
+    ///
+    /// # Cancel safety
+    /// Once polled, the session is closed even if the future is dropped.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.handle.close();
+        self.ended().await;
+        match self.shared().ending() {
+            Some(Ending::LeftToExpire) => Err(Error::close_not_told()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Stops this client, every handle of it, and leaves the session alive at the server until
+    /// its timeout; [`ConnectOptions::resume`] takes it up again. Operations made before are
+    /// completed first.
+    ///
+    /// # Errors
+    /// How the session was over already, or ended meanwhile.
+    ///
+    /// # Cancel safety
+    /// Once polled, the client stops even if the future is dropped.
+    pub async fn detach(&self) -> Result<SessionTicket, Error> {
+        self.shared().submissions.detach();
+        self.ended().await;
+        match self.shared().ending() {
+            Some(Ending::Detached) | None => {
+                let established = self.shared().established();
+                Ok(SessionTicket::new(established, self.last_zxid()))
+            }
+            Some(ending) => Err(Error::ended("detach", ending)),
+        }
+    }
+
+    /// Waits until the session is over.
+    async fn ended(&self) {
+        let (now, mut changes) = self.shared().states();
+        if !now.state.is_terminal() {
+            while changes.recv().await.is_some() {}
+        }
+    }
+
+    // ---- how operations are made --------------------------------------------------------------
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
+    /// An operation on a path: the record is written with the path that the server knows.
+    pub(crate) fn on_path<T>(
+        &self,
+        op: OpCode,
+        name: &'static str,
+        path: &str,
+        encode: impl FnOnce(Cow<'_, str>, &mut Vec<u8>),
+        decode: DecodeFn<T>,
+    ) -> Reply<T> {
+        match path::validate(path) {
+            Ok(()) => {
+                let full = self.chroot.full(path);
+                self.call(op, name, Some(path), WatchEffect::None, |out| encode(full, out), decode)
+            }
+            Err(invalid) => Reply::refused(Error::invalid_path(name, invalid)),
+        }
+    }
+
+    /// Any operation.
+    pub(crate) fn call<T>(
+        &self,
+        op: OpCode,
+        name: &'static str,
+        path: Option<&str>,
+        watch: WatchEffect,
+        encode: impl FnOnce(&mut Vec<u8>),
+        decode: DecodeFn<T>,
+    ) -> Reply<T> {
+        let call =
+            Call { op: name, path: path.map(Box::from), chroot: self.chroot.clone(), armed: None };
+        self.submit(op, call, watch, None, encode, decode)
+    }
+
+    /// An operation that brings a one-shot watcher.
+    pub(crate) fn watching<T>(
+        &self,
+        op: OpCode,
+        name: &'static str,
+        path: &str,
+        want: Want,
+        encode: impl FnOnce(Cow<'_, str>, &mut Vec<u8>),
+        decode: DecodeFn<T>,
+    ) -> Reply<T> {
+        if let Err(invalid) = path::validate(path) {
+            return Reply::refused(Error::invalid_path(name, invalid));
+        }
+        let (claim, registration) = self.claim(path, want);
+        let (kind, armed) = match want {
+            Want::Data | Want::Existence | Want::Children => {
+                let (teller, told) = oneshot::channel();
+                (SlotKind::Oneshot(teller), Armed::Oneshot(OneshotWatcher::new(claim, told)))
+            }
+            Want::Persistent | Want::PersistentRecursive => {
+                let queue = WatchQueue::default();
+                let watcher = PersistentWatcher::new(claim, queue.clone());
+                (SlotKind::Persistent(queue), Armed::Persistent(watcher))
+            }
+        };
+        let full = self.chroot.full(path);
+        let slot = (registration.watcher, WatcherSlot { chroot: self.chroot.clone(), kind });
+        let call = Call {
+            op: name,
+            path: Some(path.into()),
+            chroot: self.chroot.clone(),
+            armed: Some(armed),
+        };
+        let watch = WatchEffect::Register(registration);
+        self.submit(op, call, watch, Some(slot), |out| encode(full, out), decode)
+    }
+
+    fn claim(&self, path: &str, want: Want) -> (Claim, Registration) {
+        let watcher = self.shared().next_watcher();
+        let claim = Claim { handle: Arc::clone(&self.handle), id: watcher, is_spent: false };
+        (claim, Registration { path: self.chroot.full(path).into(), want, watcher })
+    }
+
+    fn submit<T>(
+        &self,
+        op: OpCode,
+        call: Call,
+        watch: WatchEffect,
+        slot: Option<(WatcherId, WatcherSlot)>,
+        encode: impl FnOnce(&mut Vec<u8>),
+        decode: DecodeFn<T>,
+    ) -> Reply<T> {
+        match self.shared().submissions.request(op, watch, slot, BODY_LEN_MAX, encode) {
+            Ok(answer) => Reply::waiting(answer, call, decode),
+            Err(NotTaken::Ended(ending)) => {
+                Reply::refused(call.name(Error::ended(call.op, ending)))
+            }
+            Err(NotTaken::TooLarge(len)) => {
+                Reply::refused(call.name(Error::too_large(call.op, len, BODY_LEN_MAX)))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("session_id", &self.session_id())
+            .field("state", &self.state())
+            .field("chroot", self.chroot())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The changes of a session's state; see [`Client::states`].
+#[must_use = "streams do nothing unless polled"]
+pub struct StateStream(Pin<Box<dyn Stream<Item = StateChange> + Send>>);
+
+/// What the default watcher hears; see [`Client::events`].
+#[must_use = "streams do nothing unless polled"]
+pub struct EventStream(Pin<Box<dyn Stream<Item = ClientEvent> + Send>>);
+
+impl Stream for StateStream {
+    type Item = StateChange;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<StateChange>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl Stream for EventStream {
+    type Item = ClientEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<ClientEvent>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+impl fmt::Debug for StateStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("StateStream")
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EventStream")
+    }
+}

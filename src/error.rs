@@ -1,0 +1,312 @@
+//! What can go wrong, and what that says about the server's state.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+use crate::acl::InvalidAcl;
+use crate::connect_string::InvalidConnectString;
+use crate::create_mode::InvalidTtl;
+use crate::path::InvalidPath;
+use crate::proto::{DecodeError, ErrorCode};
+use crate::session::{Ending, Failure};
+
+/// Why an operation gave no result: what kind of failure, of which operation, on which path.
+///
+/// [`outcome`](Self::outcome) says whether the operation may have taken effect.
+#[derive(Debug, Clone)]
+pub struct Error {
+    kind: ErrorKind,
+    op: &'static str,
+    path: Option<Box<str>>,
+    op_index: Option<usize>,
+    outcome: Outcome,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
+}
+
+/// The kinds of failure, one for each thing that a caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The node does not exist; of a create, its parent.
+    NoNode,
+    /// The node exists already.
+    NodeExists,
+    /// The node has another version.
+    BadVersion,
+    /// The node has children.
+    NotEmpty,
+    /// The access control list denies it.
+    NoAuth,
+    /// The access control list is empty, malformed, or names nobody.
+    InvalidAcl,
+    /// The parent is ephemeral.
+    NoChildrenForEphemerals,
+    /// The server refuses the arguments, as the deletion of a reserved node.
+    BadArguments,
+    /// The path cannot be one; refused before anything was sent.
+    InvalidPath,
+    /// The connect string cannot be one.
+    InvalidConnectString,
+    /// The time to live cannot be stored; refused before anything was sent.
+    InvalidTtl,
+    /// The request is larger than a server accepts; refused before it was sent.
+    TooLarge,
+    /// The connection was lost before the answer came. The session may live on.
+    ConnectionLoss,
+    /// No server confirmed the session within the connect timeout.
+    ConnectTimeout,
+    /// The session is over.
+    SessionExpired,
+    /// A server refused an identity; the session is over for this client.
+    AuthFailed,
+    /// The session was closed by this client.
+    Closed,
+    /// The server is read-only.
+    NotReadOnly,
+    /// No such watch stands.
+    NoWatcher,
+    /// A hard quota would be exceeded.
+    QuotaExceeded,
+    /// The server does not know the operation, or has it switched off.
+    Unimplemented,
+    /// The server could not decode the request.
+    Marshalling,
+    /// The server's answer could not be decoded.
+    Protocol,
+    /// Any other answer of a server.
+    Other(ErrorCode),
+}
+
+/// What a failure says about the server's state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The request never left this process: it did not take effect, and may be made again.
+    NotSent,
+    /// A server refused the request: it did not take effect.
+    Rejected,
+    /// The request was written and no answer came: it may or may not have taken effect.
+    Unknown,
+}
+
+impl Error {
+    /// The kind of failure.
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The operation, named as the method of [`Client`](crate::Client) is.
+    pub fn op(&self) -> &'static str {
+        self.op
+    }
+
+    /// The path that the operation was about, as the caller gave it.
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// Of a failed [`multi`](crate::Client::multi): which of its operations failed, from 0.
+    pub fn op_index(&self) -> Option<usize> {
+        self.op_index
+    }
+
+    /// Whether the operation may have taken effect.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Whether every later operation of this client will fail, too.
+    pub fn is_session_over(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::SessionExpired
+                | ErrorKind::AuthFailed
+                | ErrorKind::Closed
+                | ErrorKind::ConnectTimeout
+        )
+    }
+
+    // ---- how errors are made ------------------------------------------------------------------
+
+    fn new(kind: ErrorKind, op: &'static str, outcome: Outcome) -> Self {
+        Self { kind, op, path: None, op_index: None, outcome, source: None }
+    }
+
+    fn caused_by(mut self, source: impl StdError + Send + Sync + 'static) -> Self {
+        self.source = Some(Arc::new(source));
+        self
+    }
+
+    pub(crate) fn with_path(mut self, path: Option<&str>) -> Self {
+        self.path = path.map(Box::from);
+        self
+    }
+
+    pub(crate) fn with_op_index(mut self, index: usize) -> Self {
+        self.op_index = Some(index);
+        self
+    }
+
+    pub(crate) fn with_io_source(mut self, source: Option<Arc<io::Error>>) -> Self {
+        if let Some(source) = source {
+            self.source = Some(source);
+        }
+        self
+    }
+
+    pub(crate) fn rejected(op: &'static str, code: ErrorCode) -> Self {
+        Self::new(ErrorKind::from(code), op, Outcome::Rejected).caused_by(code)
+    }
+
+    pub(crate) fn invalid_path(op: &'static str, path: InvalidPath) -> Self {
+        let named = path.path().to_owned();
+        Self::new(ErrorKind::InvalidPath, op, Outcome::NotSent)
+            .with_path(Some(&named))
+            .caused_by(path)
+    }
+
+    pub(crate) fn invalid_acl(op: &'static str, acl: InvalidAcl) -> Self {
+        Self::new(ErrorKind::InvalidAcl, op, Outcome::NotSent).caused_by(acl)
+    }
+
+    pub(crate) fn invalid_ttl(op: &'static str, ttl: InvalidTtl) -> Self {
+        Self::new(ErrorKind::InvalidTtl, op, Outcome::NotSent).caused_by(ttl)
+    }
+
+    pub(crate) fn invalid_connect_string(invalid: InvalidConnectString) -> Self {
+        Self::new(ErrorKind::InvalidConnectString, "connect", Outcome::NotSent).caused_by(invalid)
+    }
+
+    pub(crate) fn too_large(op: &'static str, len: usize, max: usize) -> Self {
+        let what = format!("the request has {len} bytes; servers accept {max}");
+        Self::new(ErrorKind::TooLarge, op, Outcome::NotSent).caused_by(io::Error::other(what))
+    }
+
+    pub(crate) fn undecodable(op: &'static str, error: DecodeError) -> Self {
+        Self::new(ErrorKind::Protocol, op, Outcome::Unknown).caused_by(error)
+    }
+
+    pub(crate) fn unexpected(op: &'static str, what: Cow<'static, str>) -> Self {
+        let source = io::Error::new(io::ErrorKind::InvalidData, what);
+        Self::new(ErrorKind::Protocol, op, Outcome::Unknown).caused_by(source)
+    }
+
+    pub(crate) fn ended(op: &'static str, ending: Ending) -> Self {
+        Self::new(ErrorKind::from(ending), op, Outcome::NotSent)
+    }
+
+    pub(crate) fn close_not_told() -> Self {
+        Self::new(ErrorKind::ConnectionLoss, "close", Outcome::Unknown)
+    }
+
+    pub(crate) fn failed(op: &'static str, failure: Failure) -> Self {
+        let kind = failure.ending.map_or(ErrorKind::ConnectionLoss, ErrorKind::from);
+        let outcome = if failure.sent { Outcome::Unknown } else { Outcome::NotSent };
+        Self::new(kind, op, outcome)
+    }
+}
+
+impl From<ErrorCode> for ErrorKind {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::NoNode => Self::NoNode,
+            ErrorCode::NodeExists => Self::NodeExists,
+            ErrorCode::BadVersion => Self::BadVersion,
+            ErrorCode::NotEmpty => Self::NotEmpty,
+            ErrorCode::NoAuth => Self::NoAuth,
+            ErrorCode::InvalidAcl => Self::InvalidAcl,
+            ErrorCode::NoChildrenForEphemerals => Self::NoChildrenForEphemerals,
+            ErrorCode::BadArguments => Self::BadArguments,
+            ErrorCode::SessionExpired => Self::SessionExpired,
+            ErrorCode::AuthFailed => Self::AuthFailed,
+            ErrorCode::NotReadOnly => Self::NotReadOnly,
+            ErrorCode::NoWatcher => Self::NoWatcher,
+            ErrorCode::QuotaExceeded => Self::QuotaExceeded,
+            ErrorCode::Unimplemented | ErrorCode::ReconfigDisabled => Self::Unimplemented,
+            ErrorCode::MarshallingError => Self::Marshalling,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl From<Ending> for ErrorKind {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::ConnectTimeout => Self::ConnectTimeout,
+            Ending::Expired => Self::SessionExpired,
+            Ending::AuthFailed => Self::AuthFailed,
+            Ending::Closed | Ending::LeftToExpire | Ending::Detached => Self::Closed,
+        }
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoNode => "node does not exist",
+            Self::NodeExists => "node exists already",
+            Self::BadVersion => "version does not match",
+            Self::NotEmpty => "node has children",
+            Self::NoAuth => "not authorised",
+            Self::InvalidAcl => "invalid access control list",
+            Self::NoChildrenForEphemerals => "ephemeral nodes cannot have children",
+            Self::BadArguments => "bad arguments",
+            Self::InvalidPath => "invalid path",
+            Self::InvalidConnectString => "invalid connect string",
+            Self::InvalidTtl => "invalid time to live",
+            Self::TooLarge => "request too large",
+            Self::ConnectionLoss => "connection lost",
+            Self::ConnectTimeout => "no server confirmed the session in time",
+            Self::SessionExpired => "session expired",
+            Self::AuthFailed => "authentication failed",
+            Self::Closed => "session closed",
+            Self::NotReadOnly => "server is read-only",
+            Self::NoWatcher => "no such watch",
+            Self::QuotaExceeded => "quota exceeded",
+            Self::Unimplemented => "not implemented by the server",
+            Self::Marshalling => "the server could not decode the request",
+            Self::Protocol => "the server's answer could not be decoded",
+            Self::Other(code) => return fmt::Display::fmt(code, f),
+        })
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.op)?;
+        if let Some(path) = &self.path {
+            write!(f, " {path:?}")?;
+        }
+        if let Some(index) = self.op_index {
+            write!(f, " (operation {index})")?;
+        }
+        write!(f, ": {}", self.kind)?;
+        match self.outcome {
+            Outcome::Unknown => f.write_str("; it may have taken effect"),
+            Outcome::NotSent | Outcome::Rejected => Ok(()),
+        }
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_names_operation_path_and_outcome() {
+        let lost = Failure { ending: None, sent: true };
+        let error = Error::failed("set_data", lost).with_path(Some("/a"));
+        assert_eq!(error.to_string(), "set_data \"/a\": connection lost; it may have taken effect");
+        let refused = Error::rejected("delete", ErrorCode::NotEmpty).with_path(Some("/a"));
+        assert_eq!(refused.to_string(), "delete \"/a\": node has children");
+        assert_eq!(refused.outcome(), Outcome::Rejected);
+    }
+}

@@ -1,0 +1,197 @@
+//! The task of a session: feeds the pure machine and does what it puts out, in order.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::time::Sleep;
+
+use super::clock::Clock;
+use super::link::{Link, LinkEvent};
+use super::shared::Shared;
+use super::submissions::{Batch, Responder, Submission};
+use super::transport::Connector;
+use super::watchers::Watchers;
+use crate::moment::Moment;
+use crate::session::{Config, Ending, Failure, Input, Outbox, Output, Request, Session};
+
+/// How much memory the outbox keeps between steps.
+const OUTBOX_KEPT: usize = 16 * 1024;
+
+/// Owns the session, its connection and its watchers.
+pub(crate) struct SendTask {
+    session: Session<Responder>,
+    out: Outbox<Responder>,
+    link: Link,
+    watchers: Watchers,
+    /// Empty between turns; exchanged with the queue of the handles.
+    batch: Batch,
+    connector: Arc<dyn Connector>,
+    shared: Arc<Shared>,
+    clock: Clock,
+    timer: Pin<Box<Sleep>>,
+    /// When the timer will fire; it may fire too early, never too late.
+    armed: Moment,
+}
+
+impl SendTask {
+    pub(crate) fn new(config: Config, connector: Arc<dyn Connector>, shared: Arc<Shared>) -> Self {
+        let clock = Clock::start();
+        Self {
+            session: Session::new(clock.now(), config),
+            out: Outbox::default(),
+            link: Link::Down,
+            watchers: Watchers::default(),
+            batch: Batch::default(),
+            connector,
+            shared,
+            clock,
+            timer: Box::pin(tokio::time::sleep_until(clock.instant(Moment::START))),
+            armed: Moment::START,
+        }
+    }
+
+    /// Runs until the session is over; never fails, and leaves nobody without an answer.
+    pub(crate) async fn run(mut self) {
+        let ending = loop {
+            self.turn();
+            if let Some(ending) = self.session.ending() {
+                break ending;
+            }
+            // The order of the arms is fixed, so that a simulated run replays. None can starve
+            // the others: each turn takes submissions and looks at the time, whatever woke it.
+            let event = tokio::select! {
+                biased;
+                event = self.link.next() => Some(event),
+                () = self.shared.submissions.some() => None,
+                () = &mut self.timer => None,
+            };
+            if let Some(event) = event {
+                self.feed_link(event);
+            }
+        };
+        self.refuse_the_rest(ending);
+        tracing::debug!(?ending, "session is over");
+    }
+
+    /// Takes what handles have submitted, lets time pass, and does what follows.
+    fn turn(&mut self) {
+        let now = self.clock.now();
+        self.feed_submissions(now);
+        if now >= self.session.next_deadline() {
+            self.session.step(now, Input::Tick, &mut self.out);
+        }
+        self.perform();
+        self.arm();
+    }
+
+    /// Lets the timer fire no later than the session wants it; moving it for each packet that
+    /// pushes the deadline back would cost more than one needless wake-up.
+    fn arm(&mut self) {
+        let deadline = self.session.next_deadline();
+        if deadline < self.armed || self.timer.is_elapsed() {
+            self.timer.as_mut().reset(self.clock.instant(deadline));
+            self.armed = deadline;
+        }
+    }
+
+    fn feed_submissions(&mut self, now: Moment) {
+        let mut batch = std::mem::take(&mut self.batch);
+        self.shared.submissions.take(&mut batch);
+        let mut bytes = batch.bytes.as_slice();
+        for submission in batch.items.drain(..) {
+            let input = match submission {
+                Submission::Request { op, len, watch, slot, reply } => {
+                    if let Some((id, slot)) = slot {
+                        self.watchers.insert(id, slot);
+                    }
+                    let (body, rest) = bytes.split_at(len);
+                    bytes = rest;
+                    Input::Submit(Request { op, body, watch, reply })
+                }
+                Submission::Unwatch(watcher) => {
+                    self.watchers.remove(watcher);
+                    Input::Unwatch(watcher)
+                }
+                Submission::Detach => Input::Detach,
+            };
+            self.session.step(now, input, &mut self.out);
+        }
+        self.batch = batch;
+    }
+
+    fn feed_link(&mut self, event: LinkEvent) {
+        let now = self.clock.now();
+        match event {
+            LinkEvent::Connected => self.session.step(now, Input::Connected, &mut self.out),
+            LinkEvent::Broken(error) => self.broken(now, error),
+            LinkEvent::Readable => loop {
+                match self.link.next_frame() {
+                    Ok(Some(frame)) => {
+                        self.session.step(now, Input::Received(frame), &mut self.out);
+                    }
+                    Ok(None) => break,
+                    Err(error) => {
+                        self.link = Link::Down;
+                        break self.broken(now, error);
+                    }
+                }
+            },
+        }
+    }
+
+    fn broken(&mut self, now: Moment, error: std::io::Error) {
+        tracing::debug!(%error, "connection is down");
+        self.shared.set_last_error(error);
+        self.session.step(now, Input::Broken, &mut self.out);
+    }
+
+    /// Does what the session has put out, in order.
+    fn perform(&mut self) {
+        if self.out.is_empty() {
+            return;
+        }
+        self.shared.set_last_zxid(self.session.last_zxid());
+        let ending = self.session.ending();
+        let (outputs, mut bytes) = self.out.drain();
+        for output in outputs {
+            match output {
+                Output::Connect(host) => {
+                    tracing::debug!(%host, "connecting");
+                    self.link = Link::Connecting(self.connector.connect(&host));
+                }
+                Output::Send(len) => {
+                    let (frames, rest) = bytes.split_at(len);
+                    bytes = rest;
+                    self.link.send(frames);
+                }
+                Output::Disconnect => self.link = Link::Down,
+                Output::Established(established) => self.shared.set_established(established),
+                Output::State(state) => {
+                    tracing::info!(%state, "session state");
+                    let ending = if state.is_terminal() { ending } else { None };
+                    self.shared.enter(state, ending);
+                }
+                // Who asked may not wait any more.
+                Output::Reply(to, outcome) => drop(to.send(outcome)),
+                Output::Notify(watcher, notice) => {
+                    self.watchers.notify(watcher, notice, &self.shared);
+                }
+            }
+        }
+        self.out.clear(OUTBOX_KEPT);
+    }
+
+    /// Answers what was submitted while the session ended.
+    fn refuse_the_rest(&mut self, ending: Ending) {
+        let rest = self.shared.submissions.end(ending);
+        for submission in rest.items {
+            if let Submission::Request { reply, slot, .. } = submission {
+                drop(reply.send(Err(Failure { ending: Some(ending), sent: false })));
+                if let Some((id, slot)) = slot {
+                    self.watchers.insert(id, slot);
+                }
+            }
+        }
+        self.watchers.end(ending);
+    }
+}

@@ -1,0 +1,83 @@
+//! Reading and writing the data of nodes.
+
+use bytes::Bytes;
+
+use crate::client::Client;
+use crate::error::Error;
+use crate::proto::replies::{DataReply, StatReply};
+use crate::proto::requests::{ReadRequest, SetDataRequest};
+use crate::proto::{JutePut, OpCode, Stat, Version};
+use crate::reply::{Call, Reply};
+use crate::session::{Answer, Want};
+use crate::watcher::OneshotWatcher;
+
+/// From this size on data is handed out as a part of the buffer that it was read into. Less is
+/// copied: a few bytes that are kept must not keep a whole read buffer with them.
+const SHARED_LEN_MIN: usize = 8 * 1024;
+
+impl Client {
+    /// The data and metadata of a node. Null data, which other clients can write, reads as empty.
+    ///
+    /// # Errors
+    /// `NoNode`, `NoAuth`.
+    pub fn get_data(&self, path: &str) -> Reply<(Bytes, Stat)> {
+        self.on_path(
+            OpCode::GetData,
+            GET,
+            path,
+            |path, out| out.put(&ReadRequest { path, watch: false }),
+            |call, answer| decode(call, answer),
+        )
+    }
+
+    /// As [`get_data`](Self::get_data), and leaves a watch for the next write or the deletion.
+    ///
+    /// # Errors
+    /// As [`get_data`](Self::get_data); then no watch stands.
+    pub fn get_data_watched(&self, path: &str) -> Reply<(Bytes, Stat, OneshotWatcher)> {
+        self.watching(
+            OpCode::GetData,
+            GET,
+            path,
+            Want::Data,
+            |path, out| out.put(&ReadRequest { path, watch: true }),
+            |call, answer| {
+                let (data, stat) = decode(call, answer)?;
+                Ok((data, stat, call.watcher().oneshot()))
+            },
+        )
+    }
+
+    /// Writes the data of a node if it has the expected version; [`Version::ANY`] expects none.
+    ///
+    /// # Errors
+    /// `NoNode`, `BadVersion`, `NoAuth`, `QuotaExceeded`; `TooLarge` before anything is sent.
+    /// After `ConnectionLoss` it may be written.
+    pub fn set_data(
+        &self,
+        path: &str,
+        data: impl AsRef<[u8]>,
+        version: impl Into<Version>,
+    ) -> Reply<Stat> {
+        let version = version.into();
+        self.on_path(
+            OpCode::SetData,
+            "set_data",
+            path,
+            |path, out| out.put(&SetDataRequest { path, data: Some(data.as_ref()), version }),
+            |call, answer| call.read::<StatReply>(answer).map(|reply| reply.stat),
+        )
+    }
+}
+
+pub(super) const GET: &str = "get_data";
+
+pub(super) fn decode(call: &Call, answer: &Answer) -> Result<(Bytes, Stat), Error> {
+    let DataReply { data, stat } = call.read(answer)?;
+    let data = match data {
+        Some(data) if data.len() >= SHARED_LEN_MIN => answer.body.slice_ref(data),
+        Some(data) => Bytes::copy_from_slice(data),
+        None => Bytes::new(),
+    };
+    Ok((data, stat))
+}

@@ -1,0 +1,20 @@
+//! The verbs of a client, one family a file.
+
+mod acl;
+mod auth;
+mod children;
+mod create;
+mod data;
+mod default_watch;
+mod delete;
+mod ephemerals;
+mod exists;
+mod multi;
+mod sync;
+mod watch;
+
+pub use auth::ClientInfo;
+pub use create::Created;
+pub use default_watch::DefaultWatch;
+pub use multi::{Op, OpResult};
+pub use watch::AddWatchMode;

@@ -1,0 +1,243 @@
+//! How a client connects: everything that is decided before there is one.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::chroot::Chroot;
+use crate::client::Client;
+use crate::connect_string::ConnectString;
+use crate::error::Error;
+use crate::io::send_task::SendTask;
+use crate::io::shared::Shared;
+use crate::io::transport::{Connector, TcpConnector};
+use crate::proto::{SessionId, Zxid};
+use crate::session::input::Resume;
+use crate::session::{Config, Established};
+
+/// The session timeout that is asked for unless told otherwise.
+const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long connecting may take unless told otherwise.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many requests may be under way unless told otherwise: as many as a ZooKeeper server takes
+/// before it stops reading (`globalOutstandingLimit`).
+const IN_FLIGHT_MAX: usize = 1000;
+
+/// How to connect. Nothing happens before [`connect`](Self::connect).
+///
+/// ```no_run
+/// # async fn example() -> Result<(), znode::Error> {
+/// use std::time::Duration;
+///
+/// let client = znode::ConnectOptions::new()
+///     .session_timeout(Duration::from_secs(30))
+///     .auth("digest", "user:secret")
+///     .connect("zk1:2181,zk2:2181/billing")
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "options do nothing until `connect`"]
+pub struct ConnectOptions {
+    session_timeout: Duration,
+    connect_timeout: Duration,
+    connector: Arc<dyn Connector>,
+    read_only: bool,
+    seed: Option<u64>,
+    resume: Option<SessionTicket>,
+    auth: Vec<(String, Vec<u8>)>,
+    in_flight_max: usize,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ConnectOptions {
+    /// A session timeout of 10 seconds, a connect timeout of 10 seconds, TCP.
+    pub fn new() -> Self {
+        Self {
+            session_timeout: SESSION_TIMEOUT,
+            connect_timeout: CONNECT_TIMEOUT,
+            connector: Arc::new(TcpConnector),
+            read_only: false,
+            seed: None,
+            resume: None,
+            auth: Vec::new(),
+            in_flight_max: IN_FLIGHT_MAX,
+        }
+    }
+
+    /// The session timeout to ask for; the server has limits of its own, and
+    /// [`Client::session_timeout`] tells what it granted.
+    pub fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout;
+        self
+    }
+
+    /// How long to try until a server has confirmed the session, all hosts and attempts together.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How connections are made, instead of by TCP.
+    pub fn connector(mut self, connector: impl Connector) -> Self {
+        self.connector = Arc::new(connector);
+        self
+    }
+
+    /// Whether a read-only server will do when no other is found.
+    pub fn read_only(mut self, allowed: bool) -> Self {
+        self.read_only = allowed;
+        self
+    }
+
+    /// Where the order of hosts, the jitter of pauses and [`Client::random`] come from. Without
+    /// one it is drawn from the operating system; with one, a simulated run replays.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.seed = Some(seed);
+        self
+    }
+
+    /// Takes up a session that was left alive instead of opening a new one.
+    pub fn resume(mut self, ticket: SessionTicket) -> Self {
+        self.resume = Some(ticket);
+        self
+    }
+
+    /// An identity that every connection is given; see [`Client::add_auth`].
+    pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Vec<u8>>) -> Self {
+        self.auth.push((scheme.into(), auth.into()));
+        self
+    }
+
+    /// How many requests may wait for an answer at once, at least 1; further ones wait in call
+    /// order. What is under way when a connection is lost has an unknown outcome.
+    pub fn in_flight_max(mut self, requests: usize) -> Self {
+        self.in_flight_max = requests;
+        self
+    }
+
+    /// Connects, and resolves once a session exists.
+    ///
+    /// A chroot in the connect string is not created: operations below one that does not exist
+    /// give `NoNode`.
+    ///
+    /// # Errors
+    /// - `InvalidConnectString`, before anything is tried;
+    /// - `ConnectTimeout` with the newest reason as its source;
+    /// - `SessionExpired` if the session to resume is gone;
+    /// - `AuthFailed` if a server refuses an identity.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, a session that was opened is closed again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and IO enabled.
+    pub async fn connect(self, connect_string: &str) -> Result<Client, Error> {
+        let ensemble: ConnectString =
+            connect_string.parse().map_err(Error::invalid_connect_string)?;
+        let client = self.start(&ensemble);
+        let identities: Vec<_> =
+            self.auth.iter().map(|(scheme, auth)| client.add_auth(scheme, auth)).collect();
+        client.established().await?;
+        for identity in identities {
+            identity.await?;
+        }
+        Ok(client)
+    }
+
+    fn start(&self, ensemble: &ConnectString) -> Client {
+        let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
+        let resumed = self.resume.as_ref().map_or(SessionId::NONE, SessionTicket::session_id);
+        let shared = Arc::new(Shared::new(resumed, self.session_timeout, !seed));
+        let config = Config {
+            hosts: ensemble.hosts().to_vec(),
+            session_timeout: self.session_timeout,
+            connect_timeout: self.connect_timeout,
+            read_only: self.read_only,
+            resume: self.resume.as_ref().map(SessionTicket::resume),
+            seed,
+            in_flight_max: self.in_flight_max,
+        };
+        let task = SendTask::new(config, Arc::clone(&self.connector), Arc::clone(&shared));
+        tokio::spawn(task.run());
+        Client::new(shared, Chroot::new(ensemble.chroot().clone()))
+    }
+}
+
+impl Client {
+    /// Waits until a server has confirmed the session.
+    async fn established(&self) -> Result<(), Error> {
+        let (mut change, mut changes) = self.shared().states();
+        loop {
+            if change.state.is_connected() {
+                return Ok(());
+            }
+            match changes.recv().await {
+                Some(next) => change = next,
+                None => break,
+            }
+        }
+        let ending = self.shared().ending().unwrap_or(crate::session::Ending::Closed);
+        Err(Error::ended("connect", ending).with_io_source(self.shared().last_error()))
+    }
+}
+
+/// What a session is resumed by: its number, its password, and what it has seen.
+///
+/// Whoever has it can act as the session, so it is a secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionTicket {
+    session_id: SessionId,
+    password: Vec<u8>,
+    last_zxid: Zxid,
+}
+
+impl SessionTicket {
+    pub(crate) fn new(established: Established, last_zxid: Zxid) -> Self {
+        let Established { session_id, password, .. } = established;
+        Self { session_id, password, last_zxid }
+    }
+
+    /// A ticket from its parts, as another process may have stored them.
+    pub fn from_parts(session_id: SessionId, password: impl Into<Vec<u8>>, seen: Zxid) -> Self {
+        Self { session_id, password: password.into(), last_zxid: seen }
+    }
+
+    /// The number of the session.
+    pub fn session_id(&self) -> SessionId {
+        self.session_id
+    }
+
+    /// The password of the session.
+    pub fn password(&self) -> &[u8] {
+        &self.password
+    }
+
+    /// The newest transaction that the session has seen; a server that is behind refuses it.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    fn resume(&self) -> Resume {
+        let Self { session_id, password, last_zxid } = self.clone();
+        Resume { session_id, password, last_zxid }
+    }
+}
+
+impl std::fmt::Debug for SessionTicket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SessionTicket")
+            .field("session_id", &self.session_id)
+            .field("password", &"***")
+            .field("last_zxid", &self.last_zxid)
+            .finish()
+    }
+}

@@ -1,0 +1,142 @@
+//! The future of an operation that is in line already.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::sync::oneshot;
+
+use crate::chroot::Chroot;
+use crate::error::Error;
+use crate::proto::{Decode, Decoder, ErrorCode};
+use crate::session::{Answer, Ending, Failure};
+use crate::watcher::Armed;
+
+/// The answer to an operation.
+///
+/// The operation took its place in line when the method was called that returned this; it does
+/// not wait to be polled.
+///
+/// # Cancel safety
+/// Dropping it does not withdraw the request, which takes effect all the same. A watch that the
+/// request leaves is removed again.
+#[must_use = "the operation is under way, but its failure would go unnoticed"]
+pub struct Reply<T>(State<T>);
+
+enum State<T> {
+    /// Nothing was sent.
+    Refused(Option<Error>),
+    Waiting(Waiting<T>),
+}
+
+struct Waiting<T> {
+    answer: oneshot::Receiver<Result<Answer, Failure>>,
+    call: Call,
+    decode: DecodeFn<T>,
+}
+
+/// Makes the result from an answer.
+pub(crate) type DecodeFn<T> = fn(&mut Call, &Answer) -> Result<T, Error>;
+
+/// What is known of an operation while its answer is awaited.
+pub(crate) struct Call {
+    /// The operation, named as its method is.
+    pub(crate) op: &'static str,
+    /// The path that it is about, as the caller gave it.
+    pub(crate) path: Option<Box<str>>,
+    /// What to take off the paths of the answer.
+    pub(crate) chroot: Chroot,
+    /// The watcher that it brings with it.
+    pub(crate) armed: Option<Armed>,
+}
+
+impl Call {
+    /// Passes on an answer that is no error.
+    pub(crate) fn accept<'a>(&self, answer: &'a Answer) -> Result<Decoder<'a>, Error> {
+        match answer.code {
+            ErrorCode::Ok => Ok(Decoder::new(&answer.body)),
+            code => Err(self.rejected(code)),
+        }
+    }
+
+    /// Reads the record of an answer that is no error.
+    pub(crate) fn read<'a, R: Decode<'a>>(&self, answer: &'a Answer) -> Result<R, Error> {
+        let mut from = self.accept(answer)?;
+        from.read().map_err(|error| self.name(Error::undecodable(self.op, error)))
+    }
+
+    pub(crate) fn rejected(&self, code: ErrorCode) -> Error {
+        self.name(Error::rejected(self.op, code))
+    }
+
+    /// Adds what the operation was about.
+    pub(crate) fn name(&self, error: Error) -> Error {
+        error.with_path(self.path.as_deref())
+    }
+
+    /// The watcher, of an operation that has brought one.
+    pub(crate) fn watcher(&mut self) -> Armed {
+        self.armed.take().expect("the operation was made with a watcher, and is answered once")
+    }
+
+    /// A path of the answer, as the caller knows it.
+    pub(crate) fn strip(&self, path: &str) -> Result<String, Error> {
+        self.chroot.strip(path).map(str::to_owned).ok_or_else(|| {
+            let what = format!("the server answered with {path:?}, which is not below the chroot");
+            self.name(Error::unexpected(self.op, what.into()))
+        })
+    }
+}
+
+impl<T> Reply<T> {
+    pub(crate) fn refused(error: Error) -> Self {
+        Self(State::Refused(Some(error)))
+    }
+
+    pub(crate) fn waiting(
+        answer: oneshot::Receiver<Result<Answer, Failure>>,
+        call: Call,
+        decode: DecodeFn<T>,
+    ) -> Self {
+        Self(State::Waiting(Waiting { answer, call, decode }))
+    }
+}
+
+// Nothing in it is ever pinned: `T` only appears as the result of a function pointer.
+impl<T> Unpin for Reply<T> {}
+
+impl<T> Future for Reply<T> {
+    type Output = Result<T, Error>;
+
+    /// # Panics
+    /// If it is polled again after it was ready.
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            State::Refused(error) => {
+                Poll::Ready(Err(error.take().expect("a reply is polled until it is ready")))
+            }
+            State::Waiting(Waiting { answer, call, decode }) => {
+                // A runtime that shuts down drops the send task, and the answer with it.
+                let gone = Failure { ending: Some(Ending::Closed), sent: true };
+                match ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(gone)) {
+                    Ok(answer) => Poll::Ready(decode(call, &answer)),
+                    Err(failure) => Poll::Ready(Err(call.name(Error::failed(call.op, failure)))),
+                }
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            State::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
+            State::Waiting(waiting) => f
+                .debug_struct("Waiting")
+                .field("op", &waiting.call.op)
+                .field("path", &waiting.call.path)
+                .finish(),
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! The machine itself: inputs, time and frames in, one ordered list of things to do out.
+
+use super::auth::Auth;
+use super::handshake::Identity;
+use super::input::{Config, Input, Request, WatchEffect};
+use super::outgoing::{Outgoing, Waiting as Queued};
+use super::output::{Ending, Failure, Outbox, Output};
+use super::pending::Pending;
+use super::phase::{Phase, Waiting};
+use super::timers::Timers;
+use super::watches::{Removal, WatcherId, Watches};
+use crate::hosts::ShuffledRing;
+use crate::moment::Moment;
+use crate::proto::requests::WatchesRequest;
+use crate::proto::{JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
+
+/// The session of one client, over any number of connections, one at a time.
+///
+/// `R` stands for whoever waits for an answer; the session carries it and never looks inside.
+#[derive(Debug)]
+pub struct Session<R> {
+    pub(super) phase: Phase,
+    pub(super) hosts: ShuffledRing,
+    pub(super) timers: Timers,
+    pub(super) identity: Identity,
+    pub(super) read_only_allowed: bool,
+    /// The newest transaction seen in a reply. Events do not count: several of one transaction
+    /// may be on the way, and a reconnect between them would lose the rest (ZOOKEEPER-1289).
+    pub(super) last_zxid: Zxid,
+    pub(super) outgoing: Outgoing<R>,
+    pub(super) pending: Pending<R>,
+    pub(super) in_flight_max: usize,
+    pub(super) auth: Auth<R>,
+    pub(super) watches: Watches,
+    /// How the session is to end, once it has been asked to.
+    pub(super) leaving: Option<Leaving>,
+    /// Reused: who hears of the event at hand.
+    pub(super) told: Vec<WatcherId>,
+}
+
+/// A request to end the session; later requests are refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Leaving {
+    Close,
+    Detach,
+}
+
+impl<R> Session<R> {
+    /// A session that will begin to connect at the first step.
+    ///
+    /// # Panics
+    /// If `config` has no host.
+    pub fn new(now: Moment, config: Config) -> Self {
+        let mut hosts = ShuffledRing::new(config.hosts, config.seed);
+        let timers = Timers::new(now, config.session_timeout, config.connect_timeout, hosts.len());
+        let (session_id, password, last_zxid) = match config.resume {
+            Some(resume) => (resume.session_id, resume.password, resume.last_zxid),
+            None => (SessionId::NONE, vec![0; 16], Zxid::ZERO),
+        };
+        let (host, pause) = hosts.advance();
+        Self {
+            phase: Phase::Waiting(Waiting { host, until: now + pause }),
+            hosts,
+            timers,
+            identity: Identity { session_id, password },
+            read_only_allowed: config.read_only,
+            last_zxid,
+            outgoing: Outgoing::new(),
+            pending: Pending::new(),
+            in_flight_max: config.in_flight_max.max(1),
+            auth: Auth::new(),
+            watches: Watches::default(),
+            leaving: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// Takes one input at `now` and appends what must happen to `out`.
+    pub fn step(&mut self, now: Moment, input: Input<'_, R>, out: &mut Outbox<R>) {
+        match input {
+            Input::Submit(request) => self.submit(now, request, out),
+            Input::Unwatch(watcher) => {
+                let removal = self.watches.release(watcher);
+                self.remove_at_server(removal);
+            }
+            Input::Detach => self.leaving = self.leaving.or(Some(Leaving::Detach)),
+            Input::Connected => self.connected(now, out),
+            Input::Broken => self.broken(now, out),
+            Input::Received(frame) => self.received(now, &frame, out),
+            Input::Tick => {}
+        }
+        self.pump(now, out);
+        self.on_time(now, out);
+    }
+
+    /// When an [`Input::Tick`] is wanted; any input before that moves it.
+    pub fn next_deadline(&self) -> Moment {
+        let session = self.timers.lost_at().min(self.timers.give_up_at());
+        match &self.phase {
+            Phase::Waiting(waiting) => waiting.until.min(session),
+            Phase::Connecting(connecting) => connecting.deadline.min(session),
+            Phase::Handshaking(handshaking) => handshaking.deadline.min(session),
+            Phase::Connected(connected) => {
+                let read = connected.last_received + self.timers.read();
+                self.ping_due(connected).min(read).min(session)
+            }
+            Phase::Over(_) => Moment::NEVER,
+        }
+    }
+
+    /// How the session ended, if it has.
+    pub fn ending(&self) -> Option<Ending> {
+        match self.phase {
+            Phase::Over(ending) => Some(ending),
+            _ => None,
+        }
+    }
+
+    /// The newest transaction seen in a reply.
+    pub fn last_zxid(&self) -> Zxid {
+        self.last_zxid
+    }
+
+    fn submit(&mut self, now: Moment, request: Request<'_, R>, out: &mut Outbox<R>) {
+        let refused = match (&self.phase, self.leaving) {
+            (Phase::Over(ending), _) => Some(*ending),
+            (_, Some(_)) => Some(Ending::Closed),
+            _ => None,
+        };
+        if let Some(ending) = refused {
+            let failure = Failure { ending: Some(ending), sent: false };
+            out.push(Output::Reply(request.reply, Err(failure)));
+            return;
+        }
+        match request.op {
+            OpCode::Auth => return self.submit_auth(now, request, out),
+            OpCode::CloseSession => return self.submit_close(request, out),
+            _ => {}
+        }
+        if let WatchEffect::Register(registration) = &request.watch {
+            self.watches.expect(registration);
+        }
+        if self.may_send() && self.outgoing.is_empty() {
+            let Request { op, body, watch, reply } = request;
+            self.send(now, op, body, watch, Some(reply), out);
+        } else {
+            self.outgoing.push(request);
+        }
+    }
+
+    fn submit_auth(&mut self, now: Moment, request: Request<'_, R>, out: &mut Outbox<R>) {
+        self.auth.add(request.body, request.reply);
+        if let Phase::Connected(connected) = &mut self.phase {
+            connected.last_sent = now;
+            put_request(out, Xid::AUTH, OpCode::Auth, self.auth.send_newest());
+        }
+    }
+
+    /// Closing is an ordinary request on a connection. Without one there is nobody to ask: the
+    /// session is left to expire.
+    fn submit_close(&mut self, request: Request<'_, R>, out: &mut Outbox<R>) {
+        self.leaving = Some(Leaving::Close);
+        self.outgoing.push(request);
+        if !matches!(self.phase, Phase::Connected(_)) {
+            self.end(Ending::LeftToExpire, out);
+        }
+    }
+
+    pub(super) fn may_send(&self) -> bool {
+        matches!(self.phase, Phase::Connected(_)) && self.pending.len() < self.in_flight_max
+    }
+
+    /// Writes a request and notes that its answer is awaited.
+    pub(super) fn send(
+        &mut self,
+        now: Moment,
+        op: OpCode,
+        body: &[u8],
+        watch: WatchEffect,
+        reply: Option<R>,
+        out: &mut Outbox<R>,
+    ) {
+        let xid = self.pending.push(now, op, watch, reply);
+        put_request(out, xid, op, body);
+        if let Phase::Connected(connected) = &mut self.phase {
+            connected.last_sent = now;
+        }
+    }
+
+    /// Moves what waits to the wire, as far as there is room; detaches once nothing is left.
+    pub(super) fn pump(&mut self, now: Moment, out: &mut Outbox<R>) {
+        while self.may_send() {
+            let Some(Queued { op, body, watch, reply }) = self.outgoing.pop() else {
+                break;
+            };
+            self.send(now, op, &body, watch, reply, out);
+        }
+        let is_idle = self.outgoing.is_empty() && self.pending.is_empty();
+        if self.leaving == Some(Leaving::Detach) && is_idle && self.ending().is_none() {
+            self.end(Ending::Detached, out);
+        }
+    }
+
+    pub(super) fn remove_at_server(&mut self, removal: Option<Removal>) {
+        let Some(Removal { path, kind }) = removal else {
+            return;
+        };
+        if matches!(self.phase, Phase::Connected(_)) {
+            let mut body = Vec::new();
+            body.put(&WatchesRequest { path: (*path).into(), kind: kind.code() });
+            self.outgoing.push_own(OpCode::RemoveWatches, body.into());
+        }
+    }
+}
+
+pub(super) fn put_request<R>(out: &mut Outbox<R>, xid: Xid, op: OpCode, body: &[u8]) {
+    out.frame(|bytes| {
+        bytes.put(&RequestHeader { xid, op: op.code() });
+        bytes.extend_from_slice(body);
+    });
+}

@@ -1,0 +1,42 @@
+//! The session of a client as a pure state machine: what to send, when to give up, whom to tell.
+//!
+//! **Outside semver.** It is public for simulations, which put it on a wire of their own.
+//!
+//! [`Session::step`] takes the time and one [`Input`] and appends what must happen to an
+//! [`Outbox`], in order. [`Session::next_deadline`] says when it wants an [`Input::Tick`].
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`input`], [`output`] | what goes in and what comes out |
+//! | `phase` | where the connection stands: waiting, connecting, handshaking, connected, over |
+//! | `machine`, `connection`, `frames` | the machine: requests, connections and time, answers |
+//! | `handshake` | the first frame of each side, and what a resumed session must look like |
+//! | `outgoing`, `pending` | requests that wait for their turn, and those that wait for an answer |
+//! | `auth` | identities, sent again on every connection |
+//! | `watches`, `replay` | who watches what, and how a new connection is told |
+//! | `timers` | pings, read timeouts, and when a silent session counts as lost |
+//!
+//! Invariants of absence: no clock, no socket, no `.await`, no unordered iteration, no randomness
+//! but the seed in [`Config`].
+
+mod auth;
+mod connection;
+mod frames;
+mod handshake;
+pub mod input;
+mod machine;
+mod outgoing;
+pub mod output;
+mod pending;
+mod phase;
+mod replay;
+mod timers;
+pub mod watches;
+
+pub use input::{Config, Input, Registration, Request, Want, WatchEffect};
+pub use machine::Session;
+pub use output::{Answer, Ending, Established, Failure, Notice, Outbox, Output};
+pub use watches::WatcherId;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Requests that wait for their turn on the wire, in call order.
+
+use std::collections::VecDeque;
+
+use super::input::{Request, WatchEffect};
+use crate::proto::OpCode;
+
+/// The `outgoingQueue` of ZooKeeper's own client.
+#[derive(Debug)]
+pub(super) struct Outgoing<R> {
+    queue: VecDeque<Waiting<R>>,
+}
+
+/// A request whose body had to be kept.
+#[derive(Debug)]
+pub(super) struct Waiting<R> {
+    pub(super) op: OpCode,
+    pub(super) body: Box<[u8]>,
+    pub(super) watch: WatchEffect,
+    /// `None` is a request of the session's own.
+    pub(super) reply: Option<R>,
+}
+
+impl<R> Outgoing<R> {
+    pub(super) fn new() -> Self {
+        Self { queue: VecDeque::new() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty()
+    }
+
+    pub(super) fn push(&mut self, request: Request<'_, R>) {
+        let Request { op, body, watch, reply } = request;
+        self.queue.push_back(Waiting { op, body: body.into(), watch, reply: Some(reply) });
+    }
+
+    pub(super) fn push_own(&mut self, op: OpCode, body: Box<[u8]>) {
+        self.queue.push_back(Waiting { op, body, watch: WatchEffect::None, reply: None });
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Waiting<R>> {
+        self.queue.pop_front()
+    }
+}

@@ -1,0 +1,1 @@
+//! Scenarios of the session machine against a scripted server.

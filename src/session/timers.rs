@@ -1,0 +1,77 @@
+//! How long things may take: fractions of the session timeout, as ZooKeeper's own client has them.
+
+use std::time::Duration;
+
+use crate::moment::Moment;
+
+/// The clocks of a session, which all derive from its timeout.
+#[derive(Debug)]
+pub(super) struct Timers {
+    /// The session timeout: what was asked for, until a server has granted another.
+    timeout: Duration,
+    /// How many hosts share the time of one attempt.
+    hosts: u32,
+    /// When to stop trying for the first confirmation; `NEVER` once there was one.
+    give_up_at: Moment,
+    /// When the newest packet was sent that a server has answered; `NEVER` before the first
+    /// confirmation. The session outlives it by its timeout at least.
+    answered_at: Moment,
+}
+
+impl Timers {
+    pub(super) fn new(
+        now: Moment,
+        timeout: Duration,
+        connect_timeout: Duration,
+        hosts: usize,
+    ) -> Self {
+        Self {
+            timeout,
+            hosts: u32::try_from(hosts).unwrap_or(u32::MAX).max(1),
+            give_up_at: now + connect_timeout,
+            answered_at: Moment::NEVER,
+        }
+    }
+
+    /// A server has granted `timeout` in answer to a handshake that was sent at `sent_at`.
+    pub(super) fn confirmed(&mut self, timeout: Duration, sent_at: Moment) {
+        self.timeout = timeout;
+        self.give_up_at = Moment::NEVER;
+        self.answered_at = sent_at;
+    }
+
+    /// A packet that was sent at `sent_at` has been answered.
+    pub(super) fn answered(&mut self, sent_at: Moment) {
+        self.answered_at = self.answered_at.max(sent_at);
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// When to stop trying for a first confirmation.
+    pub(super) fn give_up_at(&self) -> Moment {
+        self.give_up_at
+    }
+
+    /// When the session counts as lost unless something is answered before.
+    pub(super) fn lost_at(&self) -> Moment {
+        self.answered_at + self.timeout
+    }
+
+    /// How long one attempt to connect may take, handshake included.
+    pub(super) fn attempt(&self) -> Duration {
+        self.timeout / self.hosts
+    }
+
+    /// How long a connection may be silent before it counts as dead: ⅔ of the timeout, which
+    /// leaves ⅓ to find another server.
+    pub(super) fn read(&self) -> Duration {
+        self.timeout * 2 / 3
+    }
+
+    /// How long nothing may be sent before a ping is due: ⅓ of the timeout.
+    pub(super) fn ping(&self) -> Duration {
+        self.timeout / 3
+    }
+}

@@ -1,0 +1,178 @@
+//! Watches as values: a future for one event, a stream for all of them. Dropping one removes it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures::Stream;
+use tokio::sync::oneshot;
+
+use crate::client::Handle;
+use crate::error::Error;
+use crate::io::watch_queue::WatchQueue;
+use crate::proto::{EventType, Zxid};
+use crate::session::{Ending, WatcherId};
+use crate::state::StateChange;
+
+/// Something that happened to a watched node.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedEvent {
+    /// What happened.
+    pub kind: EventType,
+    /// The node it happened to, relative to the chroot of the client that set the watch.
+    pub path: String,
+    /// The transaction that caused it. Servers before 3.9 do not tell, nor does any server when
+    /// it catches up after a reconnect.
+    pub zxid: Option<Zxid>,
+}
+
+/// What a [`PersistentWatcher`] yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WatchUpdate {
+    /// The node changed.
+    Event(WatchedEvent),
+    /// The connection was down and stands again, and so does the watch. A server does not tell
+    /// what happened in between (ZOOKEEPER-4698): read again what you depend on. A read made
+    /// after this update misses nothing.
+    Gap,
+    /// This subscriber was too slow; so many updates were dropped. Read again.
+    Lagged(u64),
+    /// The watch was removed by [`remove_watches`](crate::Client::remove_watches); nothing
+    /// follows.
+    Removed,
+}
+
+/// What the default watcher of a client hears.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientEvent {
+    /// The session has entered a state.
+    State(StateChange),
+    /// A node changed that was read through
+    /// [`default_watch`](crate::Client::default_watch).
+    Node(WatchedEvent),
+}
+
+/// A watcher's claim on the session: gives its watch up when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub(crate) handle: Arc<Handle>,
+    pub(crate) id: WatcherId,
+    /// Nothing stands any more at the server.
+    pub(crate) is_spent: bool,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.is_spent {
+            self.handle.shared.submissions.unwatch(self.id);
+        }
+    }
+}
+
+/// A watcher that travels with the request that will set its watch.
+#[derive(Debug)]
+pub(crate) enum Armed {
+    Oneshot(OneshotWatcher),
+    Persistent(PersistentWatcher),
+}
+
+impl Armed {
+    pub(crate) fn oneshot(self) -> OneshotWatcher {
+        match self {
+            Self::Oneshot(watcher) => watcher,
+            Self::Persistent(_) => unreachable!("reads bring one-shot watchers"),
+        }
+    }
+
+    pub(crate) fn persistent(self) -> PersistentWatcher {
+        match self {
+            Self::Persistent(watcher) => watcher,
+            Self::Oneshot(_) => unreachable!("add_watch brings persistent watchers"),
+        }
+    }
+}
+
+/// A one-shot watch: resolves at the first change after the read that left it.
+///
+/// It survives reconnects; a change that happened meanwhile is told then. One hole is
+/// ZooKeeper's own: a node that was created and deleted again while the link was down has,
+/// to an `exists` watch, never been there.
+///
+/// # Errors
+/// The session was over before anything happened.
+///
+/// # Cancel safety
+/// Awaiting it by reference may be given up and resumed. Dropping it removes the watch, at the
+/// server too unless another watcher of this client shares it.
+#[must_use = "dropping a watcher removes its watch"]
+pub struct OneshotWatcher {
+    claim: Claim,
+    told: oneshot::Receiver<Result<WatchedEvent, Ending>>,
+}
+
+impl OneshotWatcher {
+    pub(crate) fn new(claim: Claim, told: oneshot::Receiver<Result<WatchedEvent, Ending>>) -> Self {
+        Self { claim, told }
+    }
+}
+
+impl Future for OneshotWatcher {
+    type Output = Result<WatchedEvent, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let told = ready!(Pin::new(&mut self.told).poll(cx)).unwrap_or(Err(Ending::Closed));
+        self.claim.is_spent = true;
+        Poll::Ready(told.map_err(|ending| Error::ended("watch", ending)))
+    }
+}
+
+impl fmt::Debug for OneshotWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OneshotWatcher").field("id", &self.claim.id).finish_non_exhaustive()
+    }
+}
+
+/// A persistent watch: a stream of every change, and of every reason to doubt that it was every.
+///
+/// It ends with the session.
+///
+/// # Cancel safety
+/// Dropping it removes the watch, at the server too unless another watcher of this client shares
+/// it.
+#[must_use = "dropping a watcher removes its watch"]
+pub struct PersistentWatcher {
+    claim: Claim,
+    queue: WatchQueue,
+}
+
+impl PersistentWatcher {
+    pub(crate) fn new(claim: Claim, queue: WatchQueue) -> Self {
+        Self { claim, queue }
+    }
+
+    /// The next update, or `None` once the session or the watch is over.
+    ///
+    /// # Cancel safety
+    /// No update is lost if the future is dropped.
+    pub async fn recv(&mut self) -> Option<WatchUpdate> {
+        std::future::poll_fn(|cx| self.queue.poll_next(cx)).await
+    }
+}
+
+impl Stream for PersistentWatcher {
+    type Item = WatchUpdate;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<WatchUpdate>> {
+        self.queue.poll_next(cx)
+    }
+}
+
+impl fmt::Debug for PersistentWatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PersistentWatcher").field("id", &self.claim.id).finish_non_exhaustive()
+    }
+}
