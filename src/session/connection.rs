@@ -51,7 +51,7 @@ impl<R> Session<R> {
             self.fail(&watch, reply, Failure { ending, sent: true }, out);
         }
         while let Some(Queued { watch, reply, .. }) = self.outgoing.pop() {
-            self.fail(watch, reply, Failure { ending, sent: false }, out);
+            self.fail(&watch, reply, Failure { ending, sent: false }, out);
         }
     }
 
