@@ -1,6 +1,5 @@
 //! The handle that everything is asked of.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -9,25 +8,21 @@ use std::time::Duration;
 
 use async_stream::stream;
 use futures::Stream;
-use tokio::sync::oneshot;
 
 use crate::acl::Acl;
 use crate::chroot::Chroot;
 use crate::error::Error;
 use crate::io::shared::Shared;
-use crate::io::submissions::NotTaken;
-use crate::io::watch_queue::WatchQueue;
-use crate::io::watchers::{SlotKind, WatcherSlot};
 use crate::options::{ConnectOptions, SessionTicket};
-use crate::path::{self, Path};
+use crate::path::Path;
 use crate::proto::{FRAME_LEN_MAX, OpCode, RequestHeader, SessionId, Zxid};
-use crate::reply::{Call, DecodeFn, Reply};
-use crate::session::{Ending, Registration, Want, WatchEffect, WatcherId};
+use crate::session::{Ending, WatchEffect};
 use crate::state::{State, StateChange};
-use crate::watcher::{Armed, Claim, ClientEvent, OneshotWatcher, PersistentWatcher};
+use crate::watcher::ClientEvent;
 
 /// How many bytes a request's record may have: a frame, less its header.
-const BODY_LEN_MAX: usize = FRAME_LEN_MAX - <RequestHeader as crate::proto::Decode<'_>>::MIN_LEN;
+pub(crate) const BODY_LEN_MAX: usize =
+    FRAME_LEN_MAX - <RequestHeader as crate::proto::Decode<'_>>::MIN_LEN;
 
 /// A handle to one session with an ensemble. Cloning it is cheap and gives the same session.
 ///
@@ -216,106 +211,8 @@ impl Client {
         }
     }
 
-    // ---- how operations are made --------------------------------------------------------------
-
     pub(crate) fn shared(&self) -> &Shared {
         &self.handle.shared
-    }
-
-    /// An operation on a path: the record is written with the path that the server knows.
-    pub(crate) fn on_path<T>(
-        &self,
-        op: OpCode,
-        name: &'static str,
-        path: &str,
-        encode: impl FnOnce(Cow<'_, str>, &mut Vec<u8>),
-        decode: DecodeFn<T>,
-    ) -> Reply<T> {
-        match path::validate(path) {
-            Ok(()) => {
-                let full = self.chroot.full(path);
-                self.call(op, name, Some(path), WatchEffect::None, |out| encode(full, out), decode)
-            }
-            Err(invalid) => Reply::refused(Error::invalid_path(name, invalid)),
-        }
-    }
-
-    /// Any operation.
-    pub(crate) fn call<T>(
-        &self,
-        op: OpCode,
-        name: &'static str,
-        path: Option<&str>,
-        watch: WatchEffect,
-        encode: impl FnOnce(&mut Vec<u8>),
-        decode: DecodeFn<T>,
-    ) -> Reply<T> {
-        let call =
-            Call { op: name, path: path.map(Box::from), chroot: self.chroot.clone(), armed: None };
-        self.submit(op, call, watch, None, encode, decode)
-    }
-
-    /// An operation that brings a one-shot watcher.
-    pub(crate) fn watching<T>(
-        &self,
-        op: OpCode,
-        name: &'static str,
-        path: &str,
-        want: Want,
-        encode: impl FnOnce(Cow<'_, str>, &mut Vec<u8>),
-        decode: DecodeFn<T>,
-    ) -> Reply<T> {
-        if let Err(invalid) = path::validate(path) {
-            return Reply::refused(Error::invalid_path(name, invalid));
-        }
-        let (claim, registration) = self.claim(path, want);
-        let (kind, armed) = match want {
-            Want::Data | Want::Existence | Want::Children => {
-                let (teller, told) = oneshot::channel();
-                (SlotKind::Oneshot(teller), Armed::Oneshot(OneshotWatcher::new(claim, told)))
-            }
-            Want::Persistent | Want::PersistentRecursive => {
-                let queue = WatchQueue::default();
-                let watcher = PersistentWatcher::new(claim, queue.clone());
-                (SlotKind::Persistent(queue), Armed::Persistent(watcher))
-            }
-        };
-        let full = self.chroot.full(path);
-        let slot = (registration.watcher, WatcherSlot { chroot: self.chroot.clone(), kind });
-        let call = Call {
-            op: name,
-            path: Some(path.into()),
-            chroot: self.chroot.clone(),
-            armed: Some(armed),
-        };
-        let watch = WatchEffect::Register(registration);
-        self.submit(op, call, watch, Some(slot), |out| encode(full, out), decode)
-    }
-
-    fn claim(&self, path: &str, want: Want) -> (Claim, Registration) {
-        let watcher = self.shared().next_watcher();
-        let claim = Claim { handle: Arc::clone(&self.handle), id: watcher, is_spent: false };
-        (claim, Registration { path: self.chroot.full(path).into(), want, watcher })
-    }
-
-    fn submit<T>(
-        &self,
-        op: OpCode,
-        call: Call,
-        watch: WatchEffect,
-        slot: Option<(WatcherId, WatcherSlot)>,
-        encode: impl FnOnce(&mut Vec<u8>),
-        decode: DecodeFn<T>,
-    ) -> Reply<T> {
-        match self.shared().submissions.request(op, watch, slot, BODY_LEN_MAX, encode) {
-            Ok(answer) => Reply::waiting(answer, call, decode),
-            Err(NotTaken::Ended(ending)) => {
-                Reply::refused(call.name(Error::ended(call.op, ending)))
-            }
-            Err(NotTaken::TooLarge(len)) => {
-                Reply::refused(call.name(Error::too_large(call.op, len, BODY_LEN_MAX)))
-            }
-        }
     }
 }
 

@@ -49,9 +49,16 @@ pub(crate) struct Call {
     pub(crate) chroot: Chroot,
     /// The watcher that it brings with it.
     pub(crate) armed: Option<Armed>,
+    /// Of a transaction: the path of each of its operations.
+    pub(crate) op_paths: Vec<String>,
 }
 
 impl Call {
+    pub(crate) fn new(op: &'static str, path: Option<&str>, chroot: &Chroot) -> Self {
+        let (path, chroot) = (path.map(Box::from), chroot.clone());
+        Self { op, path, chroot, armed: None, op_paths: Vec::new() }
+    }
+
     /// Passes on an answer that is no error.
     pub(crate) fn accept<'a>(&self, answer: &'a Answer) -> Result<Decoder<'a>, Error> {
         match answer.code {

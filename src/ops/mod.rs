@@ -10,6 +10,7 @@ mod delete;
 mod ephemerals;
 mod exists;
 mod multi;
+mod submit;
 mod sync;
 mod watch;
 

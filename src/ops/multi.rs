@@ -123,7 +123,7 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// That of the first operation that failed, with its place as
+    /// That of the first operation that failed, with its [`path`](Error::path) and its place as
     /// [`op_index`](Error::op_index); nothing was done. After `ConnectionLoss` all of it or
     /// nothing may have been done.
     pub fn multi(&self, ops: impl IntoIterator<Item = Op>) -> Reply<Vec<OpResult>> {
@@ -139,9 +139,12 @@ impl Client {
             }
             out.put(&MultiHeader::DONE);
         };
-        self.call(OpCode::Multi, NAME, None, WatchEffect::None, encode, |call, answer| {
-            results(call, answer)
-        })
+        let call = Call {
+            op_paths: ops.iter().map(|op| op.path.clone()).collect(),
+            ..Call::new(NAME, None, &self.chroot)
+        };
+        let decode = |call: &mut Call, answer: &Answer| results(call, answer);
+        self.submit(OpCode::Multi, call, WatchEffect::None, None, encode, decode)
     }
 
     fn put_op(&self, op: &Op, out: &mut Vec<u8>) {
@@ -178,7 +181,8 @@ fn results(call: &Call, answer: &Answer) -> Result<Vec<OpResult>, Error> {
         _ => None,
     });
     if let Some((index, code)) = failed {
-        return Err(call.rejected(code).with_op_index(index));
+        let path = call.op_paths.get(index).map(String::as_str);
+        return Err(call.rejected(code).with_path(path).with_op_index(index));
     }
     results.into_iter().map(|result| done(call, result)).collect()
 }
