@@ -18,8 +18,8 @@
 #   all four-letter words, container and TTL nodes on; admin server off; no connection limit
 #   super user              auth scheme `digest`, credentials `super:secret`
 #
-# Each further argument is one line of zoo.cfg; the last line for a key wins. An example that
-# trades durability for speed:
+# Each further argument is one line of zoo.cfg; the last line for a key wins (all but clientPort,
+# which `start` chooses). An example that trades durability for speed:
 #
 #   zookeeper.sh start /tmp/zk forceSync=no
 #
@@ -57,10 +57,12 @@ readonly MAVEN_LIB="$INTEROP/zookeeper-$VERSION/lib"
 readonly DEBIAN_LIB="$INTEROP/zookeeper-$DEBIAN_VERSION/lib"
 
 main() {
+    local lib
     case "${1:-}" in
     fetch)
         [ $# -eq 1 ] || usage
-        echo "Apache ZooKeeper jars: $(fetch)"
+        lib="$(fetch)"
+        echo "Apache ZooKeeper jars: $lib"
         ;;
     start)
         [ $# -ge 2 ] || usage
@@ -127,9 +129,10 @@ fetch_with_maven() {
 
     say "getting ZooKeeper $VERSION with Maven"
     write_pom >"$work/pom.xml"
-    if mvn --batch-mode --quiet -Dstyle.color=never --file "$work/pom.xml" "$DEPENDENCY_PLUGIN:copy-dependencies" \
-        -DincludeScope=runtime -DoutputDirectory="$work/lib" >&2; then
-        keep "$work/lib" "$MAVEN_LIB"
+    if mvn --batch-mode --quiet -Dstyle.color=never --file "$work/pom.xml" \
+        "$DEPENDENCY_PLUGIN:copy-dependencies" \
+        -DincludeScope=runtime -DoutputDirectory="$work/lib" >&2 &&
+        keep "$work/lib" "$MAVEN_LIB"; then
         rm -rf "$work"
     else
         rm -rf "$work"
@@ -191,8 +194,8 @@ POM
 }
 
 fetch_from_debian() {
-    command -v apt-get >/dev/null && command -v dpkg-deb >/dev/null || {
-        say "this is no Debian"
+    command -v apt-get >/dev/null || {
+        say "apt-get is not installed: this is no Debian"
         return 1
     }
     local home work
@@ -201,8 +204,7 @@ fetch_from_debian() {
     work="$(mktemp -d "$home/fetch.XXXXXX")" || return 1
 
     say "getting ZooKeeper $DEBIAN_VERSION from Debian's packages"
-    if unpack_from_debian "$work"; then
-        keep "$work/lib" "$DEBIAN_LIB"
+    if unpack_from_debian "$work" && keep "$work/lib" "$DEBIAN_LIB"; then
         rm -rf "$work"
     else
         rm -rf "$work"
@@ -214,7 +216,8 @@ unpack_from_debian() {
     local work="$1" package
     (
         cd "$work"
-        apt-get -qq -o APT::Sandbox::User="$(id -un)" download libzookeeper-java libslf4j-java liblog4j1.2-java libnetty-java \
+        apt-get -qq -o APT::Sandbox::User="$(id -un)" download \
+            libzookeeper-java libslf4j-java liblog4j1.2-java libnetty-java \
             libdropwizard-metrics-java libsnappy-java libcommons-cli-java libcommons-io-java >&2
     ) || return 1
     for package in "$work"/*.deb; do
@@ -234,20 +237,22 @@ unpack_from_debian() {
 
 tell_what_debian_lacks() {
     say "NOTE: this is ZooKeeper $DEBIAN_VERSION, not $VERSION. It differs:"
-    say "  whoAmI (107) is there, but notifications carry zxid -1 instead of the real one"
+    say "  notifications carry zxid -1 instead of the transaction's"
     say "  one watch mode per path and connection: a later registration replaces an earlier one"
-    say "  watch events are not filtered by ACL; exists asks for no permission"
+    say "  check/removeWatches: no watcher types 4 and 5; type 2 removes a persistent watch too"
+    say "  exists asks for no permission"
+    say "  create2 inside a multi is answered as create is, without a stat"
+    say "  unknown flags inside a multi are that operation's error, not the whole request's"
     say "  a top-level check (13) gets no answer at all, instead of -6 and a closed connection"
-    say "  check/removeWatches do not know the watcher types 4 and 5"
+    say "  IPv6 addresses are not valid in ACLs"
 }
 
 # Moves a finished directory to its place in one step; where two fetches raced, the first wins.
 keep() {
     local made="$1" place="$2"
-    touch "$made/.complete"
-    [ -e "$place/.complete" ] && return 0
-    rm -rf "$place"
-    mv "$made" "$place"
+    if [ ! -e "$place/.complete" ]; then
+        touch "$made/.complete" && rm -rf "$place" && mv "$made" "$place"
+    fi
 }
 
 # --- start ------------------------------------------------------------------------------------

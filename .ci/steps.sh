@@ -1,0 +1,123 @@
+# The steps that .ci/run and .ci/long are made of. Sourced, from the root of the repository.
+
+readonly CARGO_DENY_VERSION=0.20.2
+STARTED=$SECONDS
+STEP_TIMES=()
+CLEAN_UP=()
+
+trap 'clean_up' EXIT
+
+clean_up() {
+    local command
+    for command in "${CLEAN_UP[@]:-}"; do
+        [ -z "$command" ] || eval "$command" || true
+    done
+}
+
+step() {
+    local name=$1 started=$SECONDS
+    shift
+    printf '\n=== %s\n' "$name"
+    "$@"
+    STEP_TIMES+=("$(printf '%5d s  %s' $((SECONDS - started)) "$name")")
+}
+
+summary() {
+    printf '\n=== all steps passed in %d s\n' $((SECONDS - STARTED))
+    printf '%s\n' "${STEP_TIMES[@]}"
+}
+
+install_tools() {
+    cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+    cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+    if [ "$(cargo deny --version 2>/dev/null)" != "cargo-deny $CARGO_DENY_VERSION" ]; then
+        cargo install cargo-deny --version "$CARGO_DENY_VERSION" --locked
+    fi
+    command -v java >/dev/null || apt_install default-jre-headless
+    command -v mvn >/dev/null || apt_install maven
+    python3 -m venv --help >/dev/null 2>&1 || apt_install python3-venv
+    cargo fetch --locked
+    rustc --version
+}
+
+apt_install() {
+    apt-get update -q && apt-get install -q -y --no-install-recommends "$@"
+}
+
+# The README is what a newcomer follows, so its command is the one that counts.
+readme_test_command() {
+    grep -m1 -oE '^cargo test.*' README.md
+}
+
+readme_tests() {
+    eval "$(readme_test_command)"
+}
+
+docs() {
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+}
+
+# What one package needs must not come to it through another's features, and nothing but what a
+# user needs is published.
+packages_alone() {
+    local package
+    for package in znode znode-recipes znode-testing; do
+        cargo check --locked -p "$package"
+        cargo test --locked -q -p "$package" --lib
+        cargo package --locked --list --allow-dirty -p "$package" >"target/$package.list"
+        if grep -vE '^(src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json)$' "target/$package.list"; then
+            echo "the above files would be published with $package and no user needs them"
+            return 1
+        fi
+    done
+}
+
+examples_embedded() {
+    cargo run --locked -q --example quickstart
+    cargo run --locked -q --example lock
+}
+
+apache_start() {
+    APACHE_DIR=$(mktemp -d)
+    APACHE=$(tests/interop/zookeeper.sh start "$APACHE_DIR" forceSync=no)
+    CLEAN_UP+=("tests/interop/zookeeper.sh stop '$APACHE_DIR'; rm -rf '$APACHE_DIR'")
+    echo "Apache ZooKeeper at $APACHE"
+}
+
+apache_suites() {
+    ZNODE_TEST_CONNECT=$APACHE cargo test --locked -p znode-tests --test client --test recipes
+}
+
+apache_lock() {
+    ZNODE_CONNECT=$APACHE/ci cargo run --locked -q --example lock
+}
+
+kazoo_ours() {
+    local out fifo
+    out=$(mktemp) fifo=$(mktemp -u)
+    mkfifo "$fifo"
+    cargo build --locked -q --example test_server
+    # It runs for as long as its standard input is open.
+    "${CARGO_TARGET_DIR:-target}/debug/examples/test_server" <"$fifo" >"$out" &
+    local pid=$!
+    exec 9>"$fifo"
+    CLEAN_UP+=("exec 9>&-; rm -f '$out' '$fifo'")
+    local waited
+    for waited in $(seq 100); do
+        grep -q . "$out" && break
+        sleep 0.05
+    done
+    tests/interop/kazoo.sh "$(head -n1 "$out")" "$@"
+    exec 9>&-
+    wait "$pid"
+}
+
+bench_smoke() {
+    local mode depth
+    for mode in get set; do
+        for depth in 1 64; do
+            cargo run --locked -q --release --example bench -- \
+                --mode "$mode" --depth "$depth" --seconds 1
+        done
+    done
+}
