@@ -1,4 +1,73 @@
-//! A native async client for Apache ZooKeeper.
+//! A native async client for [Apache ZooKeeper](https://zookeeper.apache.org).
+//!
+//! ```no_run
+//! use znode::{Client, CreateMode};
+//!
+//! # async fn example() -> Result<(), znode::Error> {
+//! let client = Client::connect("zk1:2181,zk2:2181/billing").await?;
+//! client.create("/rate", "0.19", CreateMode::Persistent).await?;
+//!
+//! let (rate, stat, changed) = client.get_data_watched("/rate").await?;
+//! println!("{rate:?} since {}", stat.mzxid);
+//! println!("and then: {:?}", changed.await?);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Locks and other recipes are in `znode-recipes`; a whole ZooKeeper server for unit tests, started
+//! in milliseconds without Java or Docker, is in `znode-testing`.
+//!
+//! # Sessions
+//!
+//! A [`Client`] is a cheap handle to one session. The session survives lost connections: it is
+//! [`Suspect`](State::Suspect) while the link is down and another server is tried at once. It ends
+//! when a server says so, or when its timeout has gone by without any answer, whichever is noticed
+//! first; then every operation fails, and a new session is a new [`Client`]. A session is never
+//! replaced silently: its ephemeral nodes and watches would be gone without a word.
+//! [`Client::states`] yields each transition, none left out.
+//!
+//! # What is known after an error
+//!
+//! Each operation is answered exactly once. An [`Error`] names the operation and the path, and its
+//! [`outcome`](Error::outcome) is one of three: the request was [never sent](Outcome::NotSent), it
+//! was [refused](Outcome::Rejected), or it was written and [nobody knows](Outcome::Unknown). The
+//! client itself sends no request twice.
+//!
+//! # Order
+//!
+//! An operation takes its place in line when its method is *called*, not when the future is
+//! polled; the server executes the requests of a session in that order. So this is safe, and takes
+//! one round trip:
+//!
+//! ```no_run
+//! # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+//! let written = client.set_data("/config", "new", 3);
+//! let flagged = client.set_data("/ready", "yes", -1); // never without the line above being first
+//! written.await?;
+//! flagged.await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! When a connection is lost, all that was asked for fails, also what was not written yet: what
+//! took effect is always a beginning of what was asked. Requests made after that wait for the next
+//! connection.
+//!
+//! Watch events keep their place among the answers: a client hears that a node has changed before
+//! it can read the change.
+//!
+//! # Dropping futures
+//!
+//! A [`Reply`] that is dropped withdraws nothing: its request is in line, or on the wire, and takes
+//! effect. What it would have left behind is cleaned up: the watch of a read whose future was
+//! dropped is removed again. Dropping a watcher removes its watch, on the server too, unless
+//! another watcher of the client shares it. Dropping the last handle closes the session, after
+//! everything that is in line. No drop blocks.
+//!
+//! # Features
+//!
+//! None are needed. The client links fewer than thirty crates, forbids unsafe code, and supports
+//! Rust 1.88 and later, on tokio.
 
 pub mod proto;
 #[doc(hidden)]
