@@ -13,6 +13,7 @@ use super::transport::Connector;
 use super::watchers::Watchers;
 use crate::moment::Moment;
 use crate::session::{Config, Ending, Failure, Input, Outbox, Output, Request, Session};
+use crate::state::State;
 
 /// How much memory the outbox keeps between steps.
 const OUTBOX_KEPT: usize = 16 * 1024;
@@ -52,10 +53,10 @@ impl SendTask {
 
     /// Runs until the session is over; never fails, and leaves nobody without an answer.
     pub(crate) async fn run(mut self) {
-        let ending = loop {
+        loop {
             self.turn();
-            if let Some(ending) = self.session.ending() {
-                break ending;
+            if self.session.ending().is_some() {
+                return;
             }
             // The order of the arms is fixed, so that a simulated run replays. None can starve
             // the others: each turn takes submissions and looks at the time, whatever woke it.
@@ -68,9 +69,7 @@ impl SendTask {
             if let Some(event) = event {
                 self.feed_link(event);
             }
-        };
-        self.refuse_the_rest(ending);
-        tracing::debug!(?ending, "session is over");
+        }
     }
 
     /// Takes what handles have submitted, lets time pass, and does what follows.
@@ -180,11 +179,17 @@ impl SendTask {
         }
         self.out.clear(OUTBOX_KEPT);
     }
+}
 
-    /// Answers what was submitted while the session ended.
-    fn refuse_the_rest(&mut self, ending: Ending) {
-        let rest = self.shared.submissions.end(ending);
-        for submission in rest.items {
+/// The session is over, or the runtime shuts down around it: nobody may wait for ever.
+impl Drop for SendTask {
+    fn drop(&mut self) {
+        let ending = self.session.ending().unwrap_or_else(|| {
+            self.shared.enter(State::Closed, Some(Ending::LeftToExpire));
+            Ending::LeftToExpire
+        });
+        tracing::debug!(?ending, "session is over");
+        for submission in self.shared.submissions.end(ending).items {
             if let Submission::Request { reply, slot, .. } = submission {
                 drop(reply.send(Err(Failure { ending: Some(ending), sent: false })));
                 if let Some((id, slot)) = slot {

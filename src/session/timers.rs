@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::moment::Moment;
 
+/// What one attempt to connect is given at least, however short the session timeout or long the
+/// list of hosts: less than a round trip would never succeed anywhere.
+const ATTEMPT_MIN: Duration = Duration::from_millis(20);
+
 /// The clocks of a session, which all derive from its timeout.
 #[derive(Debug)]
 pub(super) struct Timers {
@@ -61,7 +65,7 @@ impl Timers {
 
     /// How long one attempt to connect may take, handshake included.
     pub(super) fn attempt(&self) -> Duration {
-        self.timeout / self.hosts
+        (self.timeout / self.hosts).max(ATTEMPT_MIN)
     }
 
     /// How long a connection may be silent before it counts as dead: ⅔ of the timeout, which
