@@ -97,7 +97,9 @@ pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
-pub use ops::{AddWatchMode, ClientInfo, Created, DefaultWatch, Op, OpResult};
+pub use ops::{
+    AddWatchMode, ClientInfo, Created, DefaultWatch, Op, OpResult, ReadOp, ReadResult, Reconfig,
+};
 pub use options::{ConnectOptions, SessionTicket};
 pub use path::{InvalidPath, Path};
 pub use proto::{ErrorCode, EventType, Perms, SessionId, Stat, Version, WatcherType, Zxid};

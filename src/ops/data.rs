@@ -74,10 +74,14 @@ pub(super) const GET: &str = "get_data";
 
 pub(super) fn decode(call: &Call, answer: &Answer) -> Result<(Bytes, Stat), Error> {
     let DataReply { data, stat } = call.read(answer)?;
-    let data = match data {
+    Ok((owned(data, answer), stat))
+}
+
+/// The data of an answer, as its caller may keep it.
+pub(super) fn owned(data: Option<&[u8]>, answer: &Answer) -> Bytes {
+    match data {
         Some(data) if data.len() >= SHARED_LEN_MIN => answer.body.slice_ref(data),
         Some(data) => Bytes::copy_from_slice(data),
         None => Bytes::new(),
-    };
-    Ok((data, stat))
+    }
 }
