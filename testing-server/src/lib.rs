@@ -1,1 +1,54 @@
-//! An Apache ZooKeeper server inside your tests.
+//! An Apache ZooKeeper server inside your tests: no Java, no Docker, started in milliseconds.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> std::io::Result<()> {
+//! use znode_testing::TestingServer;
+//!
+//! let server = TestingServer::start().await?;
+//! println!("any ZooKeeper client may connect to {}", server.connect_string());
+//! assert_eq!(server.znode_count().await, 4);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It speaks the client protocol of ZooKeeper 3.9, and differs on purpose where a stranger could do
+//! harm: the reaper's own operation is refused from clients, and a session's connection is only
+//! replaced by one that knows its password.
+//!
+//! # The rooms
+//!
+//! | room | what is in it |
+//! |---|---|
+//! | `server`, `spec`, `views` | what a test sees: [`TestingServer`], [`InstanceSpec`], views |
+//! | `node` | the whole server as one value that is told what happened and says what to do |
+//! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
+//! | `tree` | the nodes, their children and owners, access control lists, watches |
+//! | `session`, `auth`, `admin` | expiry and passwords, schemes, four-letter words |
+//! | `io` | sockets, pipes, timers: everything that waits |
+//!
+//! Everything but `io` is pure: it reads no clock, draws no random number and awaits nothing, so
+//! the same inputs make the same server.
+
+mod server;
+mod spec;
+mod views;
+
+mod node;
+
+mod pipeline;
+
+mod tree;
+
+mod session;
+
+mod auth;
+
+mod admin;
+
+mod io;
+
+pub use io::memory::MemoryConnector;
+pub use server::TestingServer;
+pub use spec::InstanceSpec;
+pub use views::{NodeView, SessionView, WatchView};

@@ -1,0 +1,69 @@
+//! Who a connection is, and what an access control list lets it do.
+//!
+//! [`digest`] and [`ip`] are the schemes that Apache registers by itself; any other implements
+//! [`Scheme`]. `world`, `auth` and `super` are no schemes but words of the check itself.
+
+pub(crate) mod check;
+pub(crate) mod digest;
+pub(crate) mod ip;
+
+use std::fmt;
+use std::net::IpAddr;
+
+/// One identity of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// The scheme that vouched for it.
+    pub(crate) scheme: Box<str>,
+    /// Who it is, in the scheme's own form.
+    pub(crate) id: Box<str>,
+}
+
+impl Identity {
+    /// An identity of a scheme.
+    pub(crate) fn new(scheme: &str, id: &str) -> Self {
+        Self { scheme: scheme.into(), id: id.into() }
+    }
+}
+
+/// A way to prove who one is.
+pub(crate) trait Scheme: fmt::Debug + Send + Sync {
+    /// The word that requests and access control lists use.
+    fn name(&self) -> &'static str;
+
+    /// The identities that `auth`, sent by a client at `peer`, proves; `None` refuses it.
+    fn authenticate(&self, peer: IpAddr, auth: Option<&[u8]>) -> Option<Vec<Identity>>;
+
+    /// Whether an access control list may name `id`.
+    fn is_valid(&self, id: &str) -> bool;
+
+    /// Whether a client known as `id` is meant by an access control list that names `named`.
+    fn matches(&self, id: &str, named: &str) -> bool;
+
+    /// Whether the client proved its identity, rather than just having it.
+    fn is_authenticated(&self) -> bool;
+
+    /// The part of an identity that may be shown.
+    fn user<'a>(&self, id: &'a str) -> &'a str;
+}
+
+/// The schemes that a server knows.
+#[derive(Debug)]
+pub(crate) struct Schemes(Vec<Box<dyn Scheme>>);
+
+impl Schemes {
+    /// `digest` and `ip`; whoever computes to `super_digest` may do everything.
+    pub(crate) fn new(super_digest: Option<Box<str>>) -> Self {
+        Self(vec![Box::new(digest::Digest::new(super_digest)), Box::new(ip::Ip)])
+    }
+
+    /// The scheme with a name.
+    pub(crate) fn find(&self, name: &str) -> Option<&dyn Scheme> {
+        self.0.iter().find(|scheme| scheme.name() == name).map(|scheme| &**scheme)
+    }
+
+    /// The part of an identity that may be shown; nothing if no scheme vouches for it.
+    pub(crate) fn user<'a>(&self, identity: &'a Identity) -> &'a str {
+        self.find(&identity.scheme).map_or("", |scheme| scheme.user(&identity.id))
+    }
+}

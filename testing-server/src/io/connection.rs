@@ -1,0 +1,270 @@
+//! The task of one connection: read what is there, step the server, write what came of it.
+
+use std::cell::RefCell;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
+
+use super::engine::{Engine, Shared};
+use super::framing::{self, Next};
+use super::ports::End;
+use crate::node::input::{ConnId, Input};
+
+/// How many bytes are read at once.
+const READ_LEN: usize = 64 * 1024;
+
+/// How long a connection that the server has closed may still be read. Closing a socket with unread
+/// bytes resets it, and the client would lose the answer that told it why.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// Buffers for whichever connection of this thread is being polled, so that one which is not
+/// needs none.
+struct Scratch {
+    input: Box<[u8]>,
+    output: Vec<u8>,
+}
+
+thread_local! {
+    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
+        input: vec![0; READ_LEN].into_boxed_slice(),
+        output: Vec::new(),
+    });
+}
+
+/// One connection. As a future it ends when the connection does.
+pub(super) struct Connection<T> {
+    shared: Arc<Shared>,
+    conn: ConnId,
+    transport: T,
+    /// Whether nothing has arrived yet, so that a four-letter word may.
+    fresh: bool,
+    /// The beginning of a frame whose end has not arrived.
+    partial: Vec<u8>,
+    /// What the client was too slow to take; nothing is read before it has.
+    backlog: Vec<u8>,
+    /// How far its end has come.
+    state: State,
+}
+
+enum State {
+    Open,
+    /// The server has closed the connection, and something may still have to be sent.
+    Closing,
+    /// Everything was sent; what the client still sends is thrown away until this is over.
+    Lingering(Pin<Box<Sleep>>),
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
+    /// Takes over a transport under a number that the engine gave.
+    pub(super) fn new(shared: Arc<Shared>, conn: ConnId, transport: T) -> Self {
+        Self {
+            shared,
+            conn,
+            transport,
+            fresh: true,
+            partial: Vec::new(),
+            backlog: Vec::new(),
+            state: State::Open,
+        }
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
+        scratch.output.clear();
+        let mut turn = self.collect(context, &mut scratch.output);
+        loop {
+            if turn == Turn::Cut {
+                return Poll::Ready(Ok(()));
+            }
+            let was_behind = !self.backlog.is_empty();
+            ready!(self.flush(context, &mut scratch.output))?;
+            if was_behind {
+                // What was left in the port meanwhile has rung its bell already.
+                turn = self.collect(context, &mut scratch.output);
+                continue;
+            }
+            match turn {
+                Turn::Close => return self.linger(context, scratch),
+                Turn::Wait => return Poll::Pending,
+                Turn::Read | Turn::Cut => {}
+            }
+            let mut input = ReadBuf::new(&mut scratch.input);
+            ready!(Pin::new(&mut self.transport).poll_read(context, &mut input))?;
+            let len = input.filled().len();
+            if len == 0 {
+                self.shared.lost(self.conn);
+                return Poll::Ready(Ok(()));
+            }
+            turn = self.take_in(&scratch.input[..len], &mut scratch.output);
+        }
+    }
+
+    /// Takes what other connections have left in the port, unless the client is still busy with
+    /// what it was sent before.
+    fn collect(&mut self, context: &Context<'_>, output: &mut Vec<u8>) -> Turn {
+        let mut engine = self.shared.lock();
+        if let Some(port) = engine.port(self.conn) {
+            port.register(context);
+            if self.backlog.is_empty() && !port.bytes.is_empty() {
+                output.append(&mut std::mem::take(&mut port.bytes));
+            }
+        }
+        self.state.turn(self.conn, &mut engine)
+    }
+
+    /// Steps the server through every frame that is complete.
+    fn take_in(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Turn {
+        let mut engine = self.shared.lock();
+        engine.read_clock();
+        if self.partial.is_empty() {
+            let rest = frames(&mut engine, self.conn, &mut self.fresh, bytes);
+            self.partial = rest.to_vec();
+        } else {
+            let mut partial = std::mem::take(&mut self.partial);
+            partial.extend_from_slice(bytes);
+            let rest = frames(&mut engine, self.conn, &mut self.fresh, &partial).len();
+            if rest > 0 {
+                partial.drain(..partial.len() - rest);
+                self.partial = partial;
+            }
+        }
+        if let Some(port) = engine.port(self.conn) {
+            output.append(&mut port.bytes);
+        }
+        self.shared.settle(&mut engine, Some((self.conn, output)));
+        self.state.turn(self.conn, &mut engine)
+    }
+
+    /// Writes everything; what the transport does not take is kept.
+    fn flush(&mut self, context: &mut Context<'_>, output: &mut Vec<u8>) -> Poll<io::Result<()>> {
+        let mut sent = 0;
+        if !self.backlog.is_empty() {
+            self.backlog.append(output);
+        }
+        let kept = !self.backlog.is_empty();
+        let bytes = if kept { &self.backlog } else { &*output };
+        let outcome = loop {
+            if sent == bytes.len() {
+                break Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.transport).poll_write(context, &bytes[sent..]) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(len)) => sent += len,
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        if kept && outcome.is_ready() {
+            self.backlog = Vec::new();
+        } else if kept {
+            self.backlog.drain(..sent);
+        } else {
+            self.backlog = output[sent..].to_vec();
+        }
+        output.clear();
+        outcome
+    }
+
+    /// Ends the client's reading at once, and its writing when it notices or when time is up.
+    fn linger(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
+        if matches!(self.state, State::Closing) {
+            self.state = State::Lingering(Box::pin(sleep(LINGER)));
+        }
+        ready!(Pin::new(&mut self.transport).poll_shutdown(context))?;
+        loop {
+            let mut input = ReadBuf::new(&mut scratch.input);
+            let read = Pin::new(&mut self.transport).poll_read(context, &mut input);
+            match read {
+                Poll::Ready(Ok(())) if !input.filled().is_empty() => {}
+                Poll::Ready(outcome) => return Poll::Ready(outcome),
+                Poll::Pending => break,
+            }
+        }
+        match &mut self.state {
+            State::Lingering(deadline) => deadline.as_mut().poll(context).map(Ok),
+            State::Open | State::Closing => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+/// What a connection does next, after everything was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// Read more.
+    Read,
+    /// Wait: too much waits for the disk.
+    Wait,
+    /// Close.
+    Close,
+    /// Close without sending anything.
+    Cut,
+}
+
+impl State {
+    /// What to do next; once the server has ended the connection, its port goes to another.
+    fn turn(&mut self, conn: ConnId, engine: &mut Engine) -> Turn {
+        if !matches!(self, Self::Open) {
+            return Turn::Close;
+        }
+        match engine.port(conn).map(|port| port.end) {
+            None => Turn::Cut,
+            Some(None) if engine.may_read(conn) => Turn::Read,
+            Some(None) => Turn::Wait,
+            Some(Some(End::Cut)) => {
+                engine.release(conn);
+                Turn::Cut
+            }
+            Some(Some(End::Close)) => {
+                engine.release(conn);
+                *self = Self::Closing;
+                Turn::Close
+            }
+        }
+    }
+}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Future for Connection<T> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let outcome = SCRATCH.with_borrow_mut(|scratch| this.drive(context, scratch));
+        outcome.map(|ended| {
+            if let Err(error) = ended {
+                tracing::trace!(conn = ?this.conn, %error, "connection lost");
+                this.shared.lost(this.conn);
+            }
+        })
+    }
+}
+
+/// Gives the server one frame after the other; returns what is left over.
+fn frames<'a>(
+    engine: &mut Engine,
+    conn: ConnId,
+    fresh: &mut bool,
+    mut bytes: &'a [u8],
+) -> &'a [u8] {
+    loop {
+        match framing::next(bytes, *fresh) {
+            Next::Frame(frame, rest) => {
+                *fresh = false;
+                engine.input(Input::Frame { conn, bytes: frame });
+                bytes = rest;
+            }
+            Next::Word(word) => {
+                engine.input(Input::FourLetterWord { conn, word });
+                return &[];
+            }
+            Next::Incomplete => return bytes,
+            Next::Broken => {
+                engine.close(conn);
+                return &[];
+            }
+        }
+    }
+}

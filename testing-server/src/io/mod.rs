@@ -1,0 +1,26 @@
+//! The shell: everything of the server that waits, reads a clock or touches a socket.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`engine`] | the server under one lock, its clock, and a port for each connection |
+//! | [`connection`] | one task for each connection: read, step, write |
+//! | [`framing`] | cuts bytes into frames, without a socket |
+//! | [`acceptor`] | the task that accepts connections and rings the timers |
+//! | [`memory`] | connections within the process |
+//!
+//! Why every connection has a task, and that task takes the lock and steps the server itself: no
+//! request is handed from one task to another. A batch is read with one system call, answered under
+//! one hold of the lock, and written with one system call; with 10,000 idle connections nothing is
+//! polled but the one that has something to say. The lock is a standard mutex, held for
+//! microseconds and never across an await. An owner task with channels was the alternative: it
+//! costs two wake-ups in each round trip, which is more than the whole of the work.
+
+pub(crate) mod acceptor;
+mod connection;
+pub(crate) mod engine;
+mod framing;
+pub(crate) mod memory;
+mod ports;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What the server is told.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use znode::proto::{SessionId, Zxid};
+
+use crate::admin::Word;
+
+/// One connection, as the shell numbers them.
+///
+/// Slots are used again, so a generation tells a connection from the one that had its slot before:
+/// an answer that waited for the disk must not reach a stranger.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ConnId {
+    /// The place in the shell's table.
+    pub(crate) slot: u32,
+    /// How many connections had that place before.
+    pub(crate) generation: u32,
+}
+
+impl fmt::Debug for ConnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "c{}.{}", self.slot, self.generation)
+    }
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Input<'a> {
+    /// A client has connected.
+    Accepted {
+        /// The number of the new connection.
+        conn: ConnId,
+        /// Where it comes from.
+        peer: IpAddr,
+    },
+    /// A frame has arrived, here without its length.
+    Frame {
+        /// The connection.
+        conn: ConnId,
+        /// All of the frame.
+        bytes: &'a [u8],
+    },
+    /// A four-letter word has arrived instead of a handshake.
+    FourLetterWord {
+        /// The connection.
+        conn: ConnId,
+        /// Which one.
+        word: Word,
+    },
+    /// A connection is no more. One that the server itself closed need not be reported.
+    Closed {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// A deadline may have passed.
+    Tick,
+    /// The disk holds every transaction up to this one.
+    Persisted(Zxid),
+    /// A session must end now, as if it had expired.
+    Expire(SessionId),
+    /// The server starts again with the data that it has; every connection is gone.
+    Restart,
+}

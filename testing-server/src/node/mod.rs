@@ -1,0 +1,337 @@
+//! The whole server as one value: told what happened, it says what is to be done.
+//!
+//! [`Node::step`] is the only verb. It awaits nothing, reads no clock and touches no socket; what
+//! waits and what touches is the shell in `io/`. A connection that breaks is an input, and so is a
+//! disk that has finished writing. The walk of a request stands in [`pipeline`](crate::pipeline).
+
+pub(crate) mod connection;
+pub(crate) mod input;
+pub(crate) mod outbox;
+pub(crate) mod settings;
+mod views;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+
+use znode::Moment;
+use znode::proto::{ErrorCode, SessionId, Zxid};
+
+use crate::admin::{ServerStats, Word};
+use crate::auth::{Identity, Schemes};
+use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
+use crate::pipeline::gate::{Gate, Waiting, Work};
+use crate::pipeline::outstanding::Outstanding;
+use crate::pipeline::prepare::Preparer;
+use crate::pipeline::txn::{Change, Txn};
+use crate::session::SessionTracker;
+use crate::session::identity::SessionIds;
+use crate::tree::Tree;
+use crate::tree::watches::Watches;
+use connection::{Connections, Phase};
+use input::{ConnId, Input};
+use outbox::{Outbox, ReplyTo};
+use settings::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT, OUTSTANDING_MAX, Settings};
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) settings: Settings,
+    pub(crate) connections: Connections,
+    /// Connections without a session, oldest first, with the moment at which they are closed.
+    handshakes: VecDeque<(Moment, ConnId)>,
+    pub(crate) sessions: SessionTracker,
+    pub(crate) session_ids: SessionIds,
+    pub(crate) tree: Tree,
+    pub(crate) watches: Watches,
+    pub(crate) schemes: Schemes,
+    pub(crate) outstanding: Outstanding,
+    pub(crate) gate: Gate,
+    /// The last transaction that was applied.
+    pub(crate) last_processed: Zxid,
+    /// The last transaction that was prepared.
+    last_prepared: Zxid,
+    /// Frames that have arrived.
+    pub(crate) received: u64,
+    /// Used for each event, to collect whom it goes to.
+    told: Vec<u32>,
+    /// Used for each multi, to collect its results.
+    results: Vec<u8>,
+}
+
+impl Node {
+    /// A server with an empty tree.
+    pub(crate) fn new(settings: Settings) -> Self {
+        let seed = settings.hash_seed;
+        Self {
+            connections: Connections::default(),
+            handshakes: VecDeque::new(),
+            sessions: SessionTracker::new(settings.tick),
+            session_ids: SessionIds::new(settings.server_id, settings.origin_ms),
+            tree: Tree::new(seed),
+            watches: Watches::new(seed),
+            schemes: Schemes::new(settings.super_digest.clone()),
+            outstanding: Outstanding::new(seed),
+            gate: Gate::default(),
+            last_processed: Zxid::ZERO,
+            last_prepared: Zxid::ZERO,
+            received: 0,
+            told: Vec::new(),
+            results: Vec::new(),
+            settings,
+        }
+    }
+
+    /// Takes in one thing that has happened at `now`, and adds to `out` what is to be done.
+    ///
+    /// `now` never falls. The shell may take many steps before it does anything of it, but then
+    /// does everything in the order of the list.
+    pub(crate) fn step(&mut self, now: Moment, input: Input<'_>, out: &mut Outbox) {
+        match input {
+            Input::Frame { conn, bytes } => self.intake(now, conn, bytes, out),
+            Input::Persisted(zxid) => self.persisted(zxid, out),
+            Input::Accepted { conn, peer } => {
+                self.connections.insert(conn, peer);
+                self.handshakes.push_back((now + HANDSHAKE_TIMEOUT, conn));
+                if self.connections.len() > CONNECTIONS_MAX {
+                    self.close(conn, out);
+                }
+            }
+            Input::FourLetterWord { conn, word } => self.four_letter_word(conn, word, out),
+            Input::Closed { conn } => self.forget(conn),
+            Input::Tick => self.tick(now, out),
+            Input::Expire(session) => self.expire(now, session, out),
+            Input::Restart => {
+                for conn in self.connections.clear() {
+                    self.watches.remove_connection(conn.slot);
+                }
+                self.handshakes.clear();
+                self.sessions.restart(now);
+            }
+        }
+    }
+
+    /// When the next [`Input::Tick`] is due.
+    pub(crate) fn next_deadline(&self) -> Moment {
+        let handshake = self.handshakes.front().map_or(Moment::NEVER, |(due, _)| *due);
+        handshake.min(self.sessions.next_deadline())
+    }
+
+    /// Whether a connection should not be read for now: too much waits for the disk, and some of it
+    /// is its own.
+    pub(crate) fn is_throttled(&self, conn: ConnId) -> bool {
+        self.gate.len() >= OUTSTANDING_MAX
+            && self.connections.get(conn).is_some_and(|connection| connection.outstanding > 0)
+    }
+
+    /// The wall clock, in milliseconds since 1970.
+    pub(crate) fn wall_ms(&self, now: Moment) -> i64 {
+        let wall_ms = self.settings.origin_ms.saturating_add(now.as_millis());
+        i64::try_from(wall_ms).unwrap_or(i64::MAX)
+    }
+
+    /// The number of the transaction that is prepared now.
+    pub(crate) fn next_zxid(&mut self) -> Zxid {
+        self.last_prepared.0 += 1;
+        self.last_prepared
+    }
+
+    /// Gives the last number back: nothing was made of it.
+    pub(crate) fn take_back_zxid(&mut self) {
+        self.last_prepared.0 -= 1;
+    }
+
+    /// What a transaction is decided with.
+    pub(crate) fn preparer<'a>(
+        &'a mut self,
+        session: SessionId,
+        zxid: Zxid,
+        identities: &'a [Identity],
+    ) -> Preparer<'a> {
+        Preparer {
+            tree: &mut self.tree,
+            outstanding: &mut self.outstanding,
+            schemes: &self.schemes,
+            identities,
+            session,
+            zxid,
+            extended_types: self.settings.extended_types,
+        }
+    }
+
+    /// Has a transaction written; what it does and answers waits for that.
+    pub(crate) fn append(&mut self, to: Option<ReplyTo>, txn: Txn, out: &mut Outbox) {
+        out.append(txn.zxid);
+        self.wait(Waiting { to, work: Work::Apply(txn) });
+    }
+
+    /// Puts a request in line.
+    pub(crate) fn wait(&mut self, waiting: Waiting) {
+        let conn = waiting.to.map(|to| to.conn);
+        if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
+            connection.outstanding += 1;
+        }
+        self.gate.push(waiting);
+    }
+
+    /// Answers whatever has had to wait for this.
+    fn persisted(&mut self, zxid: Zxid, out: &mut Outbox) {
+        while let Some(waiting) = self.gate.pass(zxid) {
+            let conn = waiting.to.map(|to| to.conn);
+            if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
+                connection.outstanding -= 1;
+            }
+            self.perform(waiting, out);
+        }
+    }
+
+    /// Does what a request has waited for. Whoever is gone by then gets no answer.
+    pub(crate) fn perform(&mut self, waiting: Waiting, out: &mut Outbox) {
+        let to = waiting.to.filter(|to| self.connections.get(to.conn).is_some());
+        match (waiting.work, to) {
+            (Work::Apply(txn), to) => self.apply(txn, to, out),
+            (_, None) => {}
+            (Work::Read { op, body, identities }, Some(to)) => {
+                self.read(to, op, &body, &identities, out);
+            }
+            (Work::Refuse(error), Some(to)) => out.reply(to, self.last_processed, error),
+            (Work::Unimplemented, Some(to)) => {
+                out.reply(to, Zxid(-1), ErrorCode::Unimplemented);
+                self.close(to.conn, out);
+            }
+        }
+    }
+
+    /// Applies a transaction, then answers it: whatever it triggers goes out before its reply.
+    fn apply(&mut self, txn: Txn, to: Option<ReplyTo>, out: &mut Outbox) {
+        let (zxid, session) = (txn.zxid, txn.session);
+        let error = header_error(&txn);
+        self.last_processed = zxid;
+        self.results.clear();
+        let mut applier = Applier {
+            tree: &mut self.tree,
+            delivery: Delivery {
+                watches: &mut self.watches,
+                connections: &self.connections,
+                schemes: &self.schemes,
+                told: &mut self.told,
+                out,
+            },
+            zxid,
+            time_ms: txn.time_ms,
+        };
+        let outcome = match txn.change {
+            Change::CreateSession => {
+                self.outstanding.applied(&mut self.tree.acls, zxid);
+                return self.session_opened(session, to, out);
+            }
+            Change::Multi(changes) => {
+                applier.apply_multi(changes, &mut self.results);
+                None
+            }
+            Change::FailedMulti(errors) => {
+                put_failed(&errors, &mut self.results);
+                None
+            }
+            Change::Error(_) => None,
+            change => Some(applier.apply(change)),
+        };
+        self.outstanding.applied(&mut self.tree.acls, zxid);
+        if let Some(to) = to {
+            out.reply_with(to, zxid, error, |body| match outcome {
+                Some(outcome) => put_body(&self.tree, outcome, body),
+                None => body.extend_from_slice(&self.results),
+            });
+        }
+        if let Some(Outcome::SessionClosed) = outcome {
+            self.session_closed(session, to, out);
+        }
+    }
+
+    fn session_opened(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
+        if let (Some(to), Some(slot)) = (to, self.sessions.find(session)) {
+            self.send_connect_response(to.conn, Some(slot), out);
+        }
+    }
+
+    /// The client of an expired session is not told: its connection just closes.
+    fn session_closed(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
+        let conn = self.sessions.remove(session).and_then(|session| session.conn);
+        for conn in [conn, to.map(|to| to.conn)].into_iter().flatten() {
+            self.close(conn, out);
+        }
+    }
+
+    fn tick(&mut self, now: Moment, out: &mut Outbox) {
+        while let Some((due, conn)) = self.handshakes.front().copied()
+            && due <= now
+        {
+            self.handshakes.pop_front();
+            if self.in_handshake(conn) {
+                self.close(conn, out);
+            }
+        }
+        while let Some(session) = self.sessions.expired(now) {
+            self.expire(now, session, out);
+        }
+    }
+
+    fn in_handshake(&self, conn: ConnId) -> bool {
+        self.connections.get(conn).is_some_and(|found| found.phase == Phase::Handshake)
+    }
+
+    /// Drops what is done with at the front, so that no timer rings for it.
+    pub(crate) fn forget_handshakes(&mut self) {
+        while let Some((_, conn)) = self.handshakes.front().copied()
+            && !self.in_handshake(conn)
+        {
+            self.handshakes.pop_front();
+        }
+    }
+
+    fn four_letter_word(&mut self, conn: ConnId, word: Word, out: &mut Outbox) {
+        let answer = word.answer(&ServerStats {
+            received: self.received,
+            sent: out.frames(),
+            connections: self.connections.len(),
+            outstanding: self.gate.len(),
+            zxid: self.last_processed.0,
+            node_count: self.tree.len() + 1,
+        });
+        out.text(conn, &answer);
+        self.close(conn, out);
+    }
+
+    /// Ignores what else a connection sends; it will be closed behind an answer.
+    pub(crate) fn stop_reading(&mut self, conn: ConnId) {
+        if let Some(connection) = self.connections.get_mut(conn)
+            && let Phase::Open(slot) = connection.phase
+        {
+            connection.phase = Phase::Closing(slot);
+        }
+    }
+
+    /// Closes a connection behind what was sent to it; its session lives on.
+    pub(crate) fn close(&mut self, conn: ConnId, out: &mut Outbox) {
+        if self.connections.get(conn).is_some() {
+            out.close(conn);
+            self.forget(conn);
+        }
+    }
+
+    /// Forgets a connection that is no more, and with it its watches.
+    fn forget(&mut self, conn: ConnId) {
+        let Some(connection) = self.connections.remove(conn) else {
+            return;
+        };
+        self.watches.remove_connection(conn.slot);
+        if let Some(slot) = connection.phase.session()
+            && let Some(session) = self.sessions.get_mut(slot)
+            && session.conn == Some(conn)
+        {
+            session.conn = None;
+        }
+        self.forget_handshakes();
+    }
+}

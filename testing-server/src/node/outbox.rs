@@ -1,0 +1,198 @@
+//! What the server wants done, as one ordered list: "persist, then send" can be read in it.
+
+use std::ops::Range;
+
+use znode::proto::{ErrorCode, EventType, JutePut, KeeperState, Xid, Zxid};
+
+use super::input::ConnId;
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Output {
+    /// Send bytes of the [`Outbox`] to a client. One range may go to many of them.
+    Send {
+        /// The connection.
+        conn: ConnId,
+        /// Which bytes: whole frames, lengths included.
+        range: Range<usize>,
+    },
+    /// Send what was asked before, then close the connection.
+    Close {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// Write a transaction to the disk and report it with
+    /// [`Persisted`](super::input::Input::Persisted).
+    Append(Zxid),
+}
+
+/// The list, and the bytes that it refers to. It is emptied and used again, so that a step
+/// allocates nothing of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    outputs: Vec<Output>,
+    arena: Vec<u8>,
+    /// Frames since the server was started.
+    frames: u64,
+    /// The last transaction that was asked to be written since somebody looked.
+    appended: Option<Zxid>,
+}
+
+/// How large an emptied arena may stay. A listing of many children may have blown it up.
+const ARENA_KEPT: usize = 256 * 1024;
+
+impl Outbox {
+    /// What is to be done, in order.
+    pub(crate) fn outputs(&self) -> &[Output] {
+        &self.outputs
+    }
+
+    /// Bytes that an output refers to.
+    pub(crate) fn bytes(&self, range: &Range<usize>) -> &[u8] {
+        &self.arena[range.clone()]
+    }
+
+    /// Empties the list once everything in it was done.
+    pub(crate) fn clear(&mut self) {
+        self.outputs.clear();
+        self.arena.clear();
+        self.arena.shrink_to(ARENA_KEPT);
+    }
+
+    /// How many frames were ever put in, an event for many connections counting as one.
+    pub(crate) fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// The last transaction that was asked to be written since the last call: for a disk that
+    /// needs no time.
+    pub(crate) fn take_appended(&mut self) -> Option<Zxid> {
+        self.appended.take()
+    }
+
+    /// Asks for a connection to be closed.
+    pub(super) fn close(&mut self, conn: ConnId) {
+        self.outputs.push(Output::Close { conn });
+    }
+
+    /// Asks for a transaction to be written.
+    pub(super) fn append(&mut self, zxid: Zxid) {
+        self.outputs.push(Output::Append(zxid));
+        self.appended = Some(zxid);
+    }
+
+    /// Sends a frame that `write` fills.
+    pub(crate) fn frame(&mut self, conn: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
+        let range = self.encode(write);
+        self.send(conn, range);
+    }
+
+    /// Sends text that is no frame.
+    pub(crate) fn text(&mut self, conn: ConnId, text: &str) {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(text.as_bytes());
+        self.send(conn, start..self.arena.len());
+    }
+
+    /// Sends a reply with a body.
+    pub(crate) fn reply_with(
+        &mut self,
+        to: ReplyTo,
+        zxid: Zxid,
+        error: ErrorCode,
+        body: impl FnOnce(&mut Vec<u8>),
+    ) {
+        self.frame(to.conn, |buffer| {
+            put_header(buffer, to.xid, zxid, error);
+            body(buffer);
+        });
+    }
+
+    /// Sends a reply that is a header and nothing else.
+    pub(crate) fn reply(&mut self, to: ReplyTo, zxid: Zxid, error: ErrorCode) {
+        self.reply_with(to, zxid, error, |_| {});
+    }
+
+    /// Encodes a notification; whoever must hear of it is sent the range.
+    pub(crate) fn event(&mut self, event: EventType, path: &[u8], zxid: Zxid) -> Range<usize> {
+        self.encode(|buffer| {
+            put_header(buffer, Xid::NOTIFICATION, zxid, ErrorCode::Ok);
+            buffer.put(&event.code());
+            buffer.put(&KeeperState::SyncConnected.code());
+            buffer.put_buffer(Some(path));
+        })
+    }
+
+    /// Sends bytes that were encoded before; neighbouring bytes to one connection become one send.
+    pub(crate) fn send(&mut self, conn: ConnId, range: Range<usize>) {
+        match self.outputs.last_mut() {
+            Some(Output::Send { conn: last, range: sent })
+                if *last == conn && sent.end == range.start =>
+            {
+                sent.end = range.end;
+            }
+            _ => self.outputs.push(Output::Send { conn, range }),
+        }
+    }
+
+    fn encode(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        let start = self.arena.len();
+        self.arena.extend_from_slice(&[0; 4]);
+        write(&mut self.arena);
+        let end = self.arena.len();
+        let len = i32::try_from(end - start - 4).expect("replies are bounded by the tree's memory");
+        self.arena[start..start + 4].copy_from_slice(&len.to_be_bytes());
+        self.frames += 1;
+        start..end
+    }
+}
+
+/// Whom a reply answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ReplyTo {
+    /// The connection.
+    pub(crate) conn: ConnId,
+    /// The number that the client gave its request.
+    pub(crate) xid: Xid,
+}
+
+/// A reply header in one piece: this is on the path of every reply.
+fn put_header(buffer: &mut Vec<u8>, xid: Xid, zxid: Zxid, error: ErrorCode) {
+    let mut header = [0; 16];
+    header[..4].copy_from_slice(&xid.0.to_be_bytes());
+    header[4..12].copy_from_slice(&zxid.0.to_be_bytes());
+    header[12..].copy_from_slice(&error.code().to_be_bytes());
+    buffer.extend_from_slice(&header);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONN: ConnId = ConnId { slot: 1, generation: 0 };
+    const OTHER: ConnId = ConnId { slot: 2, generation: 0 };
+
+    #[test]
+    fn neighbouring_frames_to_one_connection_become_one_send() {
+        let mut out = Outbox::default();
+        let to = |conn| ReplyTo { conn, xid: Xid(7) };
+        out.reply(to(CONN), Zxid(1), ErrorCode::Ok);
+        out.reply(to(CONN), Zxid(2), ErrorCode::NoNode);
+        out.reply(to(OTHER), Zxid(3), ErrorCode::Ok);
+        let sends = [(CONN, 0..40), (OTHER, 40..60)];
+        assert_eq!(out.outputs(), sends.map(|(conn, range)| Output::Send { conn, range }));
+        assert_eq!(out.bytes(&(0..4)), 16_i32.to_be_bytes());
+        out.clear();
+        assert!(out.outputs().is_empty());
+    }
+
+    #[test]
+    fn an_event_is_encoded_once_for_everybody() {
+        let mut out = Outbox::default();
+        let range = out.event(EventType::NodeCreated, b"/a", Zxid(9));
+        out.send(CONN, range.clone());
+        out.send(OTHER, range.clone());
+        assert_eq!(out.outputs().len(), 2);
+        assert_eq!(range.len(), 4 + 16 + 8 + 4 + 2);
+    }
+}

@@ -1,0 +1,145 @@
+//! Turns a connection into a session: a new one, or one that its client resumes.
+
+use std::time::Duration;
+
+use znode::Moment;
+use znode::proto::{ConnectRequest, ConnectResponse, Decoder, JutePut, SessionId, Xid};
+
+use crate::node::Node;
+use crate::node::connection::Phase;
+use crate::node::input::ConnId;
+use crate::node::outbox::{Outbox, ReplyTo};
+use crate::pipeline::txn::{Change, Txn};
+use crate::session::SessionSlot;
+use crate::session::identity::{PASSWORD_LEN, admits, password};
+
+impl Node {
+    /// The first frame of a connection.
+    pub(super) fn handshake(&mut self, now: Moment, conn: ConnId, bytes: &[u8], out: &mut Outbox) {
+        let Ok(request) = Decoder::new(bytes).read::<ConnectRequest<'_>>() else {
+            return self.close(conn, out);
+        };
+        // The client has seen a newer state than this server has: it must go to another.
+        if request.last_zxid_seen > self.last_processed {
+            return self.close(conn, out);
+        }
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.sent_read_only = request.read_only.is_some();
+        }
+        let timeout = self.negotiate(request.timeout_ms);
+        if request.session_id == SessionId::NONE {
+            self.open_session(now, conn, timeout, out);
+        } else {
+            self.resume_session(now, conn, timeout, &request, out);
+        }
+        self.forget_handshakes();
+    }
+
+    fn negotiate(&self, asked_ms: i32) -> Duration {
+        let asked = Duration::from_millis(u64::try_from(asked_ms).unwrap_or(0));
+        let Self { settings, .. } = self;
+        asked.max(settings.session_timeout_min).min(settings.session_timeout_max)
+    }
+
+    /// The session exists as soon as its transaction is prepared, so that what the client sends
+    /// behind its handshake waits in line instead of being dropped.
+    fn open_session(&mut self, now: Moment, conn: ConnId, timeout: Duration, out: &mut Outbox) {
+        let session = self.session_ids.next();
+        let slot = self.sessions.track(now, session, timeout, Some(conn));
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.phase = Phase::Open(slot);
+        }
+        let txn = Txn {
+            zxid: self.next_zxid(),
+            time_ms: self.wall_ms(now),
+            session,
+            change: Change::CreateSession,
+        };
+        self.append(Some(ReplyTo { conn, xid: Xid(0) }), txn, out);
+    }
+
+    fn resume_session(
+        &mut self,
+        now: Moment,
+        conn: ConnId,
+        timeout: Duration,
+        request: &ConnectRequest<'_>,
+        out: &mut Outbox,
+    ) {
+        let known = admits(request.session_id, request.password)
+            .then(|| self.sessions.find(request.session_id))
+            .flatten()
+            .filter(|slot| self.sessions.get(*slot).is_some_and(|session| !session.closing));
+        let Some(slot) = known else {
+            self.send_connect_response(conn, None, out);
+            return self.close(conn, out);
+        };
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.timeout = timeout;
+            // Closed only now that the password is known to be right; Apache closes it before,
+            // so that anybody who has heard of a session id can cut its client off.
+            if let Some(before) = session.conn.replace(conn) {
+                self.close(before, out);
+            }
+        }
+        self.sessions.touch(now, slot);
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.phase = Phase::Open(slot);
+        }
+        self.send_connect_response(conn, Some(slot), out);
+    }
+
+    /// Answers a handshake; without a session, with zeros.
+    pub(crate) fn send_connect_response(
+        &self,
+        conn: ConnId,
+        slot: Option<SessionSlot>,
+        out: &mut Outbox,
+    ) {
+        let Some(connection) = self.connections.get(conn) else {
+            return;
+        };
+        let session = slot.and_then(|slot| self.sessions.get(slot));
+        let (session_id, timeout, password) = match session {
+            Some(session) => (session.id, session.timeout, password(session.id)),
+            None => (SessionId::NONE, Duration::ZERO, [0; PASSWORD_LEN]),
+        };
+        out.frame(conn, |buffer| {
+            buffer.put(&ConnectResponse {
+                protocol_version: 0,
+                timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
+                session_id,
+                password: Some(&password),
+                // Left out where the request had none: such a client would not expect it.
+                read_only: connection.sent_read_only.then_some(false),
+            });
+        });
+    }
+
+    /// Ends a session as its tracker does: with a transaction that nobody asked for.
+    pub(crate) fn expire(&mut self, now: Moment, session: SessionId, out: &mut Outbox) {
+        let Some(slot) = self.sessions.find(session) else {
+            return;
+        };
+        self.close_session(now, slot, None, out);
+    }
+
+    /// Queues the end of a session; its transaction deletes the ephemeral nodes.
+    pub(super) fn close_session(
+        &mut self,
+        now: Moment,
+        slot: SessionSlot,
+        to: Option<ReplyTo>,
+        out: &mut Outbox,
+    ) {
+        let Some(session) = self.sessions.get_mut(slot).filter(|session| !session.closing) else {
+            return;
+        };
+        session.closing = true;
+        let session = session.id;
+        let zxid = self.next_zxid();
+        let change = self.preparer(session, zxid, &[]).close_session();
+        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
+        self.append(to, txn, out);
+    }
+}

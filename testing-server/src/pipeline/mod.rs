@@ -1,0 +1,23 @@
+//! The request processors, in the order in which a request walks through them.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | [`intake`] | reads a frame, answers what needs no order, refuses what cannot be |
+//! | [`handshake`] | turns a connection into a session |
+//! | [`prepare`] | decides what a write will do, and whether it may |
+//! | [`outstanding`] | remembers that until it is done |
+//! | [`gate`] | holds whatever came behind a write until the disk has that write |
+//! | [`apply`] | does it: the tree, the watches, the reply |
+//! | [`read`], [`watching`] | answers everything that changes no node |
+//!
+//! On a standalone server all requests of all sessions, pings too, are answered in one order.
+
+pub(crate) mod apply;
+pub(crate) mod gate;
+mod handshake;
+mod intake;
+pub(crate) mod outstanding;
+pub(crate) mod prepare;
+mod read;
+pub(crate) mod txn;
+mod watching;

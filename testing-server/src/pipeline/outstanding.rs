@@ -1,0 +1,211 @@
+//! Change records: what nodes will look like once the writes that wait for the disk are applied.
+
+use std::collections::VecDeque;
+
+use znode::proto::Zxid;
+
+use crate::tree::acl_cache::{AclCache, AclId};
+use crate::tree::index::{PathHasher, PathIndex};
+use crate::tree::node::{DataNode, count};
+
+/// As much of a node as a write is checked against.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NodeState {
+    pub(super) version: i32,
+    /// How many children were ever created: the next sequential name.
+    pub(super) cversion: i32,
+    pub(super) aversion: i32,
+    pub(super) child_count: i32,
+    /// In its stored encoding.
+    pub(super) owner: i64,
+    pub(super) acl: AclId,
+}
+
+impl From<&DataNode> for NodeState {
+    fn from(node: &DataNode) -> Self {
+        Self {
+            version: node.version,
+            cversion: node.cversion,
+            aversion: node.aversion,
+            child_count: count(node.children().len()),
+            owner: node.owner,
+            acl: node.acl,
+        }
+    }
+}
+
+/// What one transaction will make of one node.
+#[derive(Debug)]
+struct ChangeRecord {
+    zxid: Zxid,
+    path: Box<[u8]>,
+    hash: u32,
+    /// The node afterwards; `None` if it will be gone.
+    state: Option<NodeState>,
+    /// The record of the same path that this one hides; it may have been applied by now.
+    hidden: Option<u32>,
+}
+
+/// How far change records have got, to come back to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mark(u32);
+
+/// The change records of every transaction that was prepared and not yet applied.
+#[derive(Debug)]
+pub(crate) struct Outstanding {
+    /// In the order of their making.
+    records: VecDeque<ChangeRecord>,
+    /// The number of the first record. Numbers wrap: only differences count.
+    first: u32,
+    /// The newest record of each path.
+    newest: PathIndex,
+    hasher: PathHasher,
+}
+
+impl Outstanding {
+    /// No records; `seed` goes into the hashes.
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            records: VecDeque::new(),
+            first: 0,
+            newest: PathIndex::new(),
+            hasher: PathHasher::new(seed),
+        }
+    }
+
+    /// What a path will look like: `None` if no transaction waits that changes it, else the node,
+    /// or its absence.
+    pub(super) fn find(&self, path: &[u8]) -> Option<Option<NodeState>> {
+        if self.records.is_empty() {
+            return None;
+        }
+        let number = self.number_of(self.hasher.hash(path), path)?;
+        self.record(number).map(|record| record.state)
+    }
+
+    /// The paths that waiting transactions change, oldest first, each with what becomes of it.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&NodeState>)> {
+        self.records.iter().map(|record| (&*record.path, record.state.as_ref()))
+    }
+
+    /// Notes what a transaction will make of a node.
+    pub(super) fn add(
+        &mut self,
+        acls: &mut AclCache,
+        zxid: Zxid,
+        path: &[u8],
+        state: Option<NodeState>,
+    ) {
+        if let Some(state) = &state {
+            acls.retain(state.acl);
+        }
+        let hash = self.hasher.hash(path);
+        let hidden = self.number_of(hash, path);
+        if let Some(hidden) = hidden {
+            self.newest.remove(hash, hidden);
+        }
+        let number = self.next();
+        self.records.push_back(ChangeRecord { zxid, path: path.into(), hash, state, hidden });
+        self.newest.insert(hash, number);
+    }
+
+    /// The present end of the records.
+    pub(super) fn mark(&self) -> Mark {
+        Mark(self.next())
+    }
+
+    /// Takes back every record made after `mark`. What they hid shows again, of nodes as of their
+    /// parents: otherwise the next sequential name would be wrong (ZOOKEEPER-1624).
+    pub(super) fn roll_back(&mut self, acls: &mut AclCache, mark: Mark) {
+        while self.next() != mark.0 {
+            let Some(record) = self.records.pop_back() else {
+                return;
+            };
+            let number = self.next();
+            self.newest.remove(record.hash, number);
+            if let Some(hidden) = record.hidden.filter(|hidden| self.record(*hidden).is_some()) {
+                self.newest.insert(record.hash, hidden);
+            }
+            release(acls, &record);
+        }
+    }
+
+    /// Forgets the records of a transaction that was applied, and of those before it.
+    pub(crate) fn applied(&mut self, acls: &mut AclCache, zxid: Zxid) {
+        while self.records.front().is_some_and(|record| record.zxid <= zxid)
+            && let Some(record) = self.records.pop_front()
+        {
+            self.newest.remove(record.hash, self.first);
+            self.first = self.first.wrapping_add(1);
+            release(acls, &record);
+        }
+    }
+
+    fn next(&self) -> u32 {
+        let len = u32::try_from(self.records.len()).expect("waiting writes are bounded");
+        self.first.wrapping_add(len)
+    }
+
+    fn record(&self, number: u32) -> Option<&ChangeRecord> {
+        self.records.get(number.wrapping_sub(self.first) as usize)
+    }
+
+    fn number_of(&self, hash: u32, path: &[u8]) -> Option<u32> {
+        self.newest
+            .find(hash, |number| self.record(number).is_some_and(|record| &*record.path == path))
+    }
+}
+
+fn release(acls: &mut AclCache, record: &ChangeRecord) {
+    if let Some(state) = &record.state {
+        acls.release(state.acl);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(version: i32) -> Option<NodeState> {
+        Some(NodeState {
+            version,
+            cversion: 0,
+            aversion: 0,
+            child_count: 0,
+            owner: 0,
+            acl: AclId::OPEN,
+        })
+    }
+
+    fn version(outstanding: &Outstanding) -> Option<i32> {
+        Some(outstanding.find(b"/a")??.version)
+    }
+
+    #[test]
+    fn rolling_back_shows_the_record_that_was_hidden() {
+        let mut acls = AclCache::new(PathHasher::new(0));
+        let mut outstanding = Outstanding::new(0);
+        outstanding.add(&mut acls, Zxid(1), b"/a", state(1));
+        let mark = outstanding.mark();
+        outstanding.add(&mut acls, Zxid(2), b"/a", state(2));
+        outstanding.add(&mut acls, Zxid(2), b"/a", None);
+        assert!(matches!(outstanding.find(b"/a"), Some(None)));
+        outstanding.roll_back(&mut acls, mark);
+        assert_eq!(version(&outstanding), Some(1));
+        outstanding.applied(&mut acls, Zxid(1));
+        assert!(outstanding.find(b"/a").is_none());
+    }
+
+    #[test]
+    fn a_hidden_record_that_was_applied_does_not_come_back() {
+        let mut acls = AclCache::new(PathHasher::new(0));
+        let mut outstanding = Outstanding::new(0);
+        outstanding.add(&mut acls, Zxid(1), b"/a", state(1));
+        let mark = outstanding.mark();
+        outstanding.add(&mut acls, Zxid(2), b"/a", state(2));
+        outstanding.applied(&mut acls, Zxid(1));
+        assert_eq!(version(&outstanding), Some(2));
+        outstanding.roll_back(&mut acls, mark);
+        assert!(outstanding.find(b"/a").is_none());
+    }
+}

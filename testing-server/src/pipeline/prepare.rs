@@ -1,0 +1,311 @@
+//! Decides what a write will do: checks it against the tree as it will be by then.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use znode::path;
+use znode::proto::requests::{
+    CheckVersionRequest, CreateRequest, CreateTtlRequest, DeleteRequest, SetAclRequest,
+    SetDataRequest,
+};
+use znode::proto::{AclRecord, ErrorCode, OpCode, Perms, SessionId, Version, Zxid};
+
+use super::outstanding::{NodeState, Outstanding};
+use super::txn::Change;
+use crate::auth::check::{check_acl, fixup_acl};
+use crate::auth::{Identity, Schemes};
+use crate::tree::acl_cache::AclId;
+use crate::tree::containers::{OwnerKind, TTL_MS_MAX};
+use crate::tree::node::Image;
+use crate::tree::{NewNode, Tree, is_reserved, parent};
+
+mod multi;
+
+/// Everything that the decision about one transaction depends on.
+#[derive(Debug)]
+pub(crate) struct Preparer<'a> {
+    /// The tree as it is; lists that the transaction names are interned there.
+    pub(crate) tree: &'a mut Tree,
+    /// What the tree will be once waiting transactions are applied.
+    pub(crate) outstanding: &'a mut Outstanding,
+    pub(crate) schemes: &'a Schemes,
+    /// Who asks.
+    pub(crate) identities: &'a [Identity],
+    /// The session that asks.
+    pub(crate) session: SessionId,
+    /// The transaction's number.
+    pub(crate) zxid: Zxid,
+    /// Whether nodes may have a time to live.
+    pub(crate) extended_types: bool,
+}
+
+/// The create modes, as the flags of a request number them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mode {
+    kind: ModeKind,
+    sequential: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ModeKind {
+    Persistent,
+    Ephemeral,
+    Container,
+    Ttl,
+}
+
+impl Mode {
+    fn of(flags: i32) -> Option<Self> {
+        let (kind, sequential) = match flags {
+            0 => (ModeKind::Persistent, false),
+            1 => (ModeKind::Ephemeral, false),
+            2 => (ModeKind::Persistent, true),
+            3 => (ModeKind::Ephemeral, true),
+            4 => (ModeKind::Container, false),
+            5 => (ModeKind::Ttl, false),
+            6 => (ModeKind::Ttl, true),
+            _ => return None,
+        };
+        Some(Self { kind, sequential })
+    }
+}
+
+impl Preparer<'_> {
+    /// `create`, `create2` and `createContainer`.
+    ///
+    /// # Errors
+    /// In this order: flags, time to live, path, list, parent, permission, path with its number,
+    /// existence, ephemeral parent.
+    pub(super) fn create(
+        &mut self,
+        op: OpCode,
+        request: &CreateRequest<'_>,
+    ) -> Result<Change, ErrorCode> {
+        let mode = Mode::of(request.flags).ok_or(ErrorCode::BadArguments)?;
+        self.check_ttl(mode, -1)?;
+        let acl = request.acl.as_deref();
+        // Outside a multi a container is made by its own operation alone: the flag is no order.
+        let owner = match (op, mode.kind) {
+            (OpCode::CreateContainer, _) => OwnerKind::Container,
+            (_, ModeKind::Ephemeral) => OwnerKind::Session(self.session),
+            _ => OwnerKind::Nobody,
+        };
+        self.create_node(op, &request.path, request.data, acl, mode, owner)
+    }
+
+    /// `createTTL`.
+    ///
+    /// # Errors
+    /// As of [`create`](Self::create).
+    pub(super) fn create_ttl(
+        &mut self,
+        request: &CreateTtlRequest<'_>,
+    ) -> Result<Change, ErrorCode> {
+        let mode = Mode::of(request.flags).ok_or(ErrorCode::BadArguments)?;
+        self.check_ttl(mode, request.ttl_ms)?;
+        // Any other mode with a negative time passes the check, and Apache then fails to encode it.
+        if mode.kind != ModeKind::Ttl {
+            return Err(ErrorCode::BadArguments);
+        }
+        let owner = OwnerKind::Ttl(request.ttl_ms);
+        let acl = request.acl.as_deref();
+        self.create_node(OpCode::CreateTtl, &request.path, request.data, acl, mode, owner)
+    }
+
+    fn check_ttl(&self, mode: Mode, ttl_ms: i64) -> Result<(), ErrorCode> {
+        if mode.kind != ModeKind::Ttl {
+            return if ttl_ms < 0 { Ok(()) } else { Err(ErrorCode::BadArguments) };
+        }
+        if !self.extended_types {
+            return Err(ErrorCode::Unimplemented);
+        }
+        if (1..=TTL_MS_MAX).contains(&ttl_ms) { Ok(()) } else { Err(ErrorCode::BadArguments) }
+    }
+
+    fn create_node(
+        &mut self,
+        op: OpCode,
+        asked: &str,
+        data: Option<&[u8]>,
+        acl: Option<&[AclRecord<'_>]>,
+        mode: Mode,
+        owner: OwnerKind,
+    ) -> Result<Change, ErrorCode> {
+        let above_path = parent_to_create(asked).ok_or(ErrorCode::BadArguments)?;
+        let acl = fixup_acl(self.schemes, self.identities, acl)?;
+        let above = self.state(above_path)?;
+        self.check_acl(above.acl, Perms::CREATE)?;
+        let path = match mode.sequential {
+            true => Cow::Owned(format!("{asked}{:010}", above.cversion)),
+            false => Cow::Borrowed(asked),
+        };
+        path::validate(&path).map_err(|_| ErrorCode::BadArguments)?;
+        if self.state(path.as_bytes()).is_ok() {
+            return Err(ErrorCode::NodeExists);
+        }
+        if OwnerKind::of(above.owner).is_ephemeral() {
+            return Err(ErrorCode::NoChildrenForEphemerals);
+        }
+        let parent_cversion = above.cversion.wrapping_add(1);
+        let acl = self.tree.acls.intern(&acl);
+        let above =
+            NodeState { child_count: above.child_count + 1, cversion: parent_cversion, ..above };
+        self.record(above_path, Some(above));
+        let owner = owner.encode();
+        let state = NodeState { version: 0, cversion: 0, aversion: 0, child_count: 0, owner, acl };
+        self.record(path.as_bytes(), Some(state));
+        let image = Image::new(path.as_bytes(), data);
+        Ok(Change::Create(op, NewNode { image, acl, owner, parent_cversion }))
+    }
+
+    /// `delete`.
+    ///
+    /// # Errors
+    /// In this order: path, parent, permission on the parent, node, version, children.
+    pub(super) fn delete(&mut self, request: &DeleteRequest<'_>) -> Result<Change, ErrorCode> {
+        let path = request.path.as_bytes();
+        let above_path = parent_to_create(&request.path)
+            .filter(|_| !is_reserved(path))
+            .ok_or(ErrorCode::BadArguments)?;
+        let above = self.state(above_path)?;
+        self.check_acl(above.acl, Perms::DELETE)?;
+        let node = self.state(path)?;
+        check_version(request.version, node.version)?;
+        if node.child_count > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        self.record_deletion(path, above_path, above);
+        Ok(Change::Delete(path.into()))
+    }
+
+    /// `setData`.
+    ///
+    /// # Errors
+    /// In this order: path, node, permission, version.
+    pub(super) fn set_data(&mut self, request: &SetDataRequest<'_>) -> Result<Change, ErrorCode> {
+        let path = request.path.as_bytes();
+        path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
+        let node = self.state(path)?;
+        self.check_acl(node.acl, Perms::WRITE)?;
+        check_version(request.version, node.version)?;
+        let version = next_version(node.version);
+        self.record(path, Some(NodeState { version, ..node }));
+        let image = Image::new(path, request.data);
+        Ok(Change::SetData { image, version })
+    }
+
+    /// `setACL`.
+    ///
+    /// # Errors
+    /// In this order: path, list, node, permission, version of the list.
+    pub(super) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Change, ErrorCode> {
+        let path = request.path.as_bytes();
+        path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
+        let acl = fixup_acl(self.schemes, self.identities, request.acl.as_deref())?;
+        let node = self.state(path)?;
+        self.check_acl(node.acl, Perms::ADMIN)?;
+        check_version(request.version, node.aversion)?;
+        let version = next_version(node.aversion);
+        let acl = self.tree.acls.intern(&acl);
+        self.record(path, Some(NodeState { aversion: version, acl, ..node }));
+        Ok(Change::SetAcl { path: path.into(), acl, version })
+    }
+
+    /// `check`, which a multi alone may hold.
+    ///
+    /// # Errors
+    /// In this order: path, node, permission, version.
+    fn check(&self, request: &CheckVersionRequest<'_>) -> Result<Change, ErrorCode> {
+        path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
+        let node = self.state(request.path.as_bytes())?;
+        self.check_acl(node.acl, Perms::READ)?;
+        check_version(request.version, node.version)?;
+        Ok(Change::Check)
+    }
+
+    /// `closeSession`: every ephemeral node that the session has, or will have by then.
+    pub(super) fn close_session(&mut self) -> Change {
+        let nodes = self.tree.ephemerals().of(self.session);
+        let mut paths: BTreeSet<Box<[u8]>> =
+            nodes.map(|id| self.tree.at(id).image.path().into()).collect();
+        for (path, state) in self.outstanding.iter() {
+            match state {
+                None => _ = paths.remove(path),
+                Some(state) if state.owner == self.session.0 => _ = paths.insert(path.into()),
+                Some(_) => {}
+            }
+        }
+        for path in &paths {
+            let above_path = parent(path).expect("the root is not ephemeral");
+            if let Ok(above) = self.state(above_path) {
+                self.record_deletion(path, above_path, above);
+            }
+        }
+        Change::CloseSession(paths.into_iter().collect())
+    }
+
+    /// A node as it will be; the empty path is another name of the root.
+    fn state(&self, path: &[u8]) -> Result<NodeState, ErrorCode> {
+        let path = if path.is_empty() { b"/" } else { path };
+        match self.outstanding.find(path) {
+            Some(state) => state,
+            None => self.tree.node(path).map(NodeState::from),
+        }
+        .ok_or(ErrorCode::NoNode)
+    }
+
+    fn check_acl(&self, acl: AclId, wanted: Perms) -> Result<(), ErrorCode> {
+        check_acl(self.schemes, &self.tree.acls, acl, wanted, self.identities)
+    }
+
+    fn record(&mut self, path: &[u8], state: Option<NodeState>) {
+        let path = if path.is_empty() { b"/" } else { path };
+        self.outstanding.add(&mut self.tree.acls, self.zxid, path, state);
+    }
+
+    fn record_deletion(&mut self, path: &[u8], above_path: &[u8], above: NodeState) {
+        let child_count = above.child_count - 1;
+        self.record(above_path, Some(NodeState { child_count, ..above }));
+        self.record(path, None);
+    }
+}
+
+/// The path above one that is to be created or deleted. That path is not validated yet: here only
+/// a missing slash and a NUL count.
+fn parent_to_create(path: &str) -> Option<&[u8]> {
+    let slash = path.rfind('/')?;
+    (!path.contains('\0')).then(|| &path.as_bytes()[..slash])
+}
+
+fn check_version(expected: Version, current: i32) -> Result<(), ErrorCode> {
+    if expected.admits(Version(current)) { Ok(()) } else { Err(ErrorCode::BadVersion) }
+}
+
+/// The version after a write. It skips -1, which as an expectation would mean "any"
+/// (ZOOKEEPER-4743).
+fn next_version(current: i32) -> i32 {
+    match current.wrapping_add(1) {
+        -1 => 0,
+        next => next,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_skip_the_number_that_means_any() {
+        assert_eq!(next_version(0), 1);
+        assert_eq!(next_version(-2), 0);
+        assert_eq!(next_version(i32::MAX), i32::MIN);
+    }
+
+    #[test]
+    fn only_a_missing_slash_and_nul_are_found_before_the_parent() {
+        assert_eq!(parent_to_create("a"), None);
+        assert_eq!(parent_to_create("/a\0"), None);
+        assert_eq!(parent_to_create("/a"), Some(&b""[..]));
+        assert_eq!(parent_to_create("/p/x/"), Some(&b"/p/x"[..]));
+    }
+}

@@ -1,0 +1,291 @@
+//! [`TestingServer`]: the server, started and stopped from within a test.
+
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::{mpsc, oneshot};
+use znode::proto::{SessionId, Zxid};
+use znode::{Client, ConnectOptions};
+
+use crate::io::acceptor::Acceptor;
+use crate::io::engine::Shared;
+use crate::io::memory::MemoryConnector;
+use crate::node::input::Input;
+use crate::node::settings::Settings;
+use crate::spec::InstanceSpec;
+use crate::views::{NodeView, SessionView, WatchView};
+
+/// A ZooKeeper server inside this process, on a port of its own.
+///
+/// It keeps its data in memory for as long as this value lives, also while it is stopped. It runs
+/// on the runtime that started it, or on a [thread of its own](InstanceSpec::own_thread). On a
+/// runtime whose clock is paused, with clients that come through [`connector`](Self::connector), a
+/// session expires as soon as nothing else is left to do, and a run can be repeated exactly.
+///
+/// Dropping it stops it without waiting: connections are cut and the port is freed as soon as its
+/// task, or its thread, is next scheduled.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> std::io::Result<()> {
+/// use znode_testing::TestingServer;
+///
+/// let server = TestingServer::start().await?;
+/// assert!(server.connect_string().starts_with("127.0.0.1:"));
+/// assert!(server.sessions().await.is_empty());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TestingServer {
+    shared: Arc<Shared>,
+    connector: MemoryConnector,
+    /// Where it listens, also while it is stopped.
+    address: SocketAddr,
+    own_thread: bool,
+    /// The task that serves; nothing while the server is stopped.
+    running: Mutex<Option<Running>>,
+}
+
+/// A task that serves. Dropping it stops the task.
+#[derive(Debug)]
+struct Running {
+    stop: oneshot::Sender<()>,
+    /// Resolves when the task has ended.
+    stopped: oneshot::Receiver<()>,
+}
+
+impl TestingServer {
+    /// Starts a server as [`InstanceSpec::new`] describes it. When this returns, the server accepts
+    /// connections.
+    ///
+    /// # Errors
+    /// The operating system refuses a socket.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn start() -> io::Result<Self> {
+        Self::start_with(InstanceSpec::new()).await
+    }
+
+    /// Starts a server. When this returns, it accepts connections.
+    ///
+    /// # Errors
+    /// The port is taken, or the operating system refuses a socket or a thread.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn start_with(spec: InstanceSpec) -> io::Result<Self> {
+        let mut server = Self {
+            shared: Shared::new(settings(&spec)),
+            connector: MemoryConnector::new(),
+            address: SocketAddr::from((Ipv4Addr::LOCALHOST, spec.port)),
+            own_thread: spec.own_thread,
+            running: Mutex::new(None),
+        };
+        server.address = server.run()?;
+        Ok(server)
+    }
+
+    /// What clients connect to over TCP: `127.0.0.1:PORT`. It stays the same after a restart.
+    pub fn connect_string(&self) -> String {
+        self.address.to_string()
+    }
+
+    /// Connects a client through a pipe in memory.
+    ///
+    /// For other options, give [`connector`](Self::connector) to [`ConnectOptions::connector`].
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use znode::CreateMode;
+    /// use znode_testing::TestingServer;
+    ///
+    /// let server = TestingServer::start().await?;
+    /// let client = server.connect().await?;
+    /// client.create("/greeting", b"hello", CreateMode::Ephemeral).await?;
+    /// assert_eq!(server.ephemerals().await[&client.session_id()], ["/greeting"]);
+    ///
+    /// assert!(server.expire(client.session_id()).await);
+    /// assert!(server.node("/greeting").await.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What [`ConnectOptions::connect`] fails with; of a stopped server, that no connection came
+    /// about in time.
+    ///
+    /// # Cancel safety
+    /// As of [`ConnectOptions::connect`].
+    pub async fn connect(&self) -> Result<Client, znode::Error> {
+        let options = ConnectOptions::new().connector(self.connector());
+        options.connect(&self.connect_string()).await
+    }
+
+    /// What connects clients of this process without a socket.
+    pub fn connector(&self) -> MemoryConnector {
+        self.connector.clone()
+    }
+
+    /// Stops the server: new connections are refused, then those that exist are cut, then the port
+    /// is free. Sessions and data stay. Stopping a stopped server does nothing.
+    ///
+    /// # Cancel safety
+    /// The stop takes its course from the first poll on; dropping the future only means not to wait
+    /// for its end.
+    pub async fn stop(&self) {
+        if let Some(Running { stop, stopped }) = self.take_running() {
+            self.connector.open(None);
+            // Either end may be gone with its runtime; then it has stopped already.
+            let _ = stop.send(());
+            let _ = stopped.await;
+        }
+    }
+
+    /// Starts the server again, on the same port and with the same data; one that runs is stopped
+    /// first. Every session gets its full timeout again, and its client may resume it. When this
+    /// returns, the server accepts connections.
+    ///
+    /// # Errors
+    /// Somebody else has taken the port in between.
+    ///
+    /// # Cancel safety
+    /// A server that ran may be left stopped; nothing else is lost.
+    pub async fn restart(&self) -> io::Result<()> {
+        self.stop().await;
+        self.run().map(drop)
+    }
+
+    /// Ends a session as the session tracker would: its ephemeral nodes go in one transaction,
+    /// watchers are told, then its connection is closed without a word. False if there is no such
+    /// session. Done when this returns, except for what is still on its way to clients.
+    ///
+    /// # Cancel safety
+    /// Happens at the first poll.
+    pub async fn expire(&self, session: SessionId) -> bool {
+        let known = self.shared.lock().node.sessions.find(session).is_some();
+        self.shared.run([Input::Expire(session)]);
+        known
+    }
+
+    /// Cuts every connection at once, answers on their way included. Sessions stay until they
+    /// expire, and their clients may resume them.
+    ///
+    /// # Cancel safety
+    /// Happens at the first poll.
+    pub async fn drop_connections(&self) {
+        self.shared.drop_connections();
+    }
+
+    /// Every session, in the order of the ids.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn sessions(&self) -> Vec<SessionView> {
+        self.shared.lock().node.session_views()
+    }
+
+    /// The paths of the ephemeral nodes, sorted, of every session that has some.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn ephemerals(&self) -> BTreeMap<SessionId, Vec<String>> {
+        self.shared.lock().node.ephemeral_views()
+    }
+
+    /// Every watch that stands, sorted by path and session.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn watches(&self) -> Vec<WatchView> {
+        self.shared.lock().node.watch_views()
+    }
+
+    /// How many nodes there are, ZooKeeper's own four (`/` and what is under `/zookeeper`)
+    /// included.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn znode_count(&self) -> usize {
+        self.shared.lock().node.tree.len()
+    }
+
+    /// The last transaction that was applied.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn zxid(&self) -> Zxid {
+        self.shared.lock().node.last_processed
+    }
+
+    /// The node at `path`, whatever its access control list says.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn node(&self, path: &str) -> Option<NodeView> {
+        self.shared.lock().node.node_view(path)
+    }
+
+    fn take_running(&self) -> Option<Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Listens and has a task serve; returns where.
+    fn run(&self) -> io::Result<SocketAddr> {
+        let listener = std::net::TcpListener::bind(self.address)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let (stop, told_to_stop) = oneshot::channel();
+        let (tell_stopped, stopped) = oneshot::channel();
+        let (door, pipes) = mpsc::unbounded_channel();
+        let acceptor = Acceptor {
+            shared: Arc::clone(&self.shared),
+            listener,
+            pipes,
+            stop: told_to_stop,
+            stopped: tell_stopped,
+        };
+        if self.own_thread {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            std::thread::Builder::new()
+                .name("znode-testing".to_owned())
+                .spawn(move || runtime.block_on(acceptor.run()))?;
+        } else {
+            tokio::spawn(acceptor.run());
+        }
+        self.connector.open(Some(door));
+        *self.running.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(Running { stop, stopped });
+        Ok(address)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the wall clock enters here, once")]
+fn settings(spec: &InstanceSpec) -> Settings {
+    let origin = spec.started_at.unwrap_or_else(SystemTime::now);
+    let since_1970 = origin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Settings {
+        server_id: 1,
+        tick: spec.tick,
+        session_timeout_min: spec.session_timeout_min,
+        session_timeout_max: spec.session_timeout_max,
+        extended_types: spec.extended_types,
+        super_digest: spec.super_digest.as_deref().map(Into::into),
+        origin_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        // Never shows in what the server does: no table is iterated.
+        hash_seed: RandomState::new().hash_one(0),
+    }
+}
+
+impl Drop for TestingServer {
+    fn drop(&mut self) {
+        // Connectors may outlive the server; what they would connect to is gone.
+        self.connector.open(None);
+    }
+}

@@ -1,0 +1,99 @@
+//! What a testing server is told before it starts.
+
+use std::time::{Duration, SystemTime};
+
+/// The specification of one server.
+///
+/// ```
+/// use std::time::Duration;
+/// use znode_testing::InstanceSpec;
+///
+/// let spec = InstanceSpec::new()
+///     .tick(Duration::from_millis(50))
+///     .session_timeout_limits(Duration::from_millis(100), Duration::from_secs(5));
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a specification does nothing until a server is started with it"]
+pub struct InstanceSpec {
+    pub(crate) port: u16,
+    pub(crate) tick: Duration,
+    pub(crate) session_timeout_min: Duration,
+    pub(crate) session_timeout_max: Duration,
+    pub(crate) own_thread: bool,
+    pub(crate) extended_types: bool,
+    pub(crate) super_digest: Option<String>,
+    pub(crate) started_at: Option<SystemTime>,
+}
+
+impl InstanceSpec {
+    /// A server on a free port of 127.0.0.1, with a tick of 100 ms, session timeouts between 200 ms
+    /// and 60 s, and nodes that may have a time to live.
+    ///
+    /// Apache's limits are two and twenty ticks. The lower one is kept, since it says what the
+    /// tick can measure; the upper one would cut the usual ten seconds down to two.
+    pub fn new() -> Self {
+        Self {
+            port: 0,
+            tick: Duration::from_millis(100),
+            session_timeout_min: Duration::from_millis(200),
+            session_timeout_max: Duration::from_secs(60),
+            own_thread: false,
+            extended_types: true,
+            super_digest: None,
+            started_at: None,
+        }
+    }
+
+    /// Listens on this port of 127.0.0.1; 0 is any that is free.
+    pub fn port(mut self, port: u16) -> Self {
+        self.port = port;
+        self
+    }
+
+    /// Sets how exactly sessions expire: between their timeout and one tick later. The limits of
+    /// session timeouts stay as they are.
+    pub fn tick(mut self, tick: Duration) -> Self {
+        self.tick = tick;
+        self
+    }
+
+    /// Sets the shortest and the longest session timeout that is granted, whatever clients ask for.
+    pub fn session_timeout_limits(mut self, min: Duration, max: Duration) -> Self {
+        self.session_timeout_min = min;
+        self.session_timeout_max = max.max(min);
+        self
+    }
+
+    /// Runs the server on a thread of its own, with a clock of its own that no test can pause,
+    /// instead of on the caller's runtime.
+    pub fn own_thread(mut self) -> Self {
+        self.own_thread = true;
+        self
+    }
+
+    /// Sets whether nodes may have a time to live (`extendedTypesEnabled`, which Apache leaves off).
+    pub fn extended_types(mut self, enabled: bool) -> Self {
+        self.extended_types = enabled;
+        self
+    }
+
+    /// Lets whoever computes to this digest do everything (`superDigest`): `user:hash`, where the
+    /// hash is the base64 of the SHA-1 of `user:password`.
+    pub fn super_digest(mut self, digest: impl Into<String>) -> Self {
+        self.super_digest = Some(digest.into());
+        self
+    }
+
+    /// Sets what the server takes for the wall clock's time at its start. Times and session ids
+    /// follow from it, so two runs can be made the same.
+    pub fn started_at(mut self, time: SystemTime) -> Self {
+        self.started_at = Some(time);
+        self
+    }
+}
+
+impl Default for InstanceSpec {
+    fn default() -> Self {
+        Self::new()
+    }
+}
