@@ -1,0 +1,311 @@
+//! An ephemeral sequential node of one session, which is never lost sight of: found again after a
+//! lost reply, and removed when whoever wanted it is gone.
+
+use std::mem;
+
+use tokio::runtime::Handle;
+use znode::{Client, CreateMode, Created, Error, ErrorKind, Outcome, Path, Reply, Version, Zxid};
+
+use crate::guid;
+use crate::parents::make_containers;
+use crate::retry::{is_lost, until_answered};
+use crate::sequence::Naming;
+
+/// How often a create is tried before its failure is the caller's. A server that drops the
+/// connection at every create, as one with a smaller frame limit than ours, ends here.
+const ATTEMPTS_MAX: usize = 10;
+
+/// A contender's node, from before it is created until it certainly is no more.
+///
+/// Dropping it hands whatever is left to do to a task of the session, which does not give up
+/// before the node is gone or the session over. Nothing waits for that task, and nothing blocks.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    /// Where the task is spawned: a contender may be dropped outside of any runtime.
+    runtime: Handle,
+    node: Node,
+}
+
+/// What a removal has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Removal {
+    /// The node was there until now.
+    Removed,
+    /// There was none: never made, or deleted by somebody else.
+    WasGone,
+}
+
+#[derive(Debug)]
+struct Node {
+    client: Client,
+    parent: Path,
+    /// The node's path without the digits: `<parent>/_c_<uuid>-<marker>`.
+    prefix: String,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// There is no node.
+    Absent,
+    /// The answer to the create will tell.
+    Creating(Reply<Created>),
+    /// The create was not answered: there is one node or none.
+    Unknown,
+    /// The node stands, as far as we had a hand in it.
+    Standing { path: String, czxid: Zxid },
+    /// The answer to the delete will tell.
+    Leaving { path: String, reply: Reply<()> },
+    /// A delete was not answered.
+    Lingering { path: String },
+}
+
+impl Contender {
+    /// A contender without a node yet.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn new(client: &Client, parent: &Path, naming: Naming) -> Self {
+        let slash = if parent.is_root() { "" } else { "/" };
+        let name = guid::protected(client);
+        let prefix = format!("{}{slash}{name}{}", parent.as_str(), naming.marker());
+        let (client, parent) = (client.clone(), parent.clone());
+        let node = Node { client, parent, prefix, state: State::Absent };
+        Self { runtime: Handle::current(), node }
+    }
+
+    /// Creates the node, with its parents as containers where they are missing, and returns the
+    /// names of its parent's children as of then or later.
+    ///
+    /// Create and list travel together: the server executes them in that order, so the list has
+    /// the node in it, and both cost one round trip.
+    ///
+    /// # Errors
+    /// A server's refusal, the end of the session, or `ConnectionLoss` after several attempts.
+    ///
+    /// # Cancel safety
+    /// The node's fate stays known to `self`.
+    pub(crate) async fn enter(&mut self, data: &[u8]) -> Result<Vec<String>, Error> {
+        let node = &mut self.node;
+        let mut attempt = 1;
+        loop {
+            node.create(data);
+            let children = node.client.get_children(node.parent.as_str());
+            match node.created().await {
+                Ok(()) => match children.await {
+                    Err(error) if is_lost(&error) => return self.siblings().await,
+                    listed => return listed,
+                },
+                Err(error) if attempt == ATTEMPTS_MAX => return Err(error),
+                Err(error) if error.kind() == ErrorKind::NoNode && !node.parent.is_root() => {
+                    make_containers(&node.client, &node.parent).await?;
+                }
+                Err(error) if is_lost(&error) => {
+                    node.find().await?;
+                    if matches!(node.state, State::Standing { .. }) {
+                        return self.siblings().await;
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+            attempt += 1;
+        }
+    }
+
+    /// The names of the parent's children.
+    ///
+    /// # Errors
+    /// `NoNode`, another refusal, or the end of the session.
+    pub(crate) async fn siblings(&self) -> Result<Vec<String>, Error> {
+        let Node { client, parent, .. } = &self.node;
+        until_answered(client, || client.get_children(parent.as_str())).await
+    }
+
+    /// Removes the node and waits until it certainly is no more.
+    ///
+    /// # Errors
+    /// A server's refusal, or the end of the session, which ends the node too.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, the removal goes on in the background.
+    pub(crate) async fn remove(mut self) -> Result<Removal, Error> {
+        self.node.leave();
+        self.node.removed().await
+    }
+
+    pub(crate) fn client(&self) -> &Client {
+        &self.node.client
+    }
+
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// The path of the node, with its digits; before it stands, without.
+    pub(crate) fn path(&self) -> &str {
+        match &self.node.state {
+            State::Standing { path, .. } => path,
+            _ => &self.node.prefix,
+        }
+    }
+
+    /// The name of the node in its parent.
+    pub(crate) fn name(&self) -> &str {
+        name(self.path())
+    }
+
+    /// The path of a sibling.
+    pub(crate) fn sibling(&self, name: &str) -> String {
+        self.node.child(name)
+    }
+
+    /// The transaction that created the node; zero before it stands.
+    pub(crate) fn czxid(&self) -> Zxid {
+        match self.node.state {
+            State::Standing { czxid, .. } => czxid,
+            _ => Zxid::ZERO,
+        }
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        if let Some(mut rest) = self.node.take_rest() {
+            drop(self.runtime.spawn(async move {
+                let path = rest.prefix.clone();
+                match rest.removed().await {
+                    Ok(removal) => tracing::debug!(path, ?removal, "abandoned node"),
+                    Err(error) => tracing::debug!(path, %error, "abandoned node"),
+                }
+            }));
+        }
+    }
+}
+
+impl Node {
+    fn create(&mut self, data: &[u8]) {
+        let mode = CreateMode::EphemeralSequential;
+        self.state = State::Creating(self.client.create(&self.prefix, data, mode));
+    }
+
+    /// Waits for the answer to the create, if there is one to wait for.
+    async fn created(&mut self) -> Result<(), Error> {
+        let State::Creating(reply) = &mut self.state else {
+            return Ok(());
+        };
+        match reply.await {
+            Ok(Created { path, stat }) => {
+                self.state = State::Standing { path, czxid: stat.czxid };
+                Ok(())
+            }
+            Err(error) => {
+                let is_unknown = error.outcome() == Outcome::Unknown;
+                self.state = if is_unknown { State::Unknown } else { State::Absent };
+                Err(error)
+            }
+        }
+    }
+
+    /// Finds out what became of a create that was not answered.
+    ///
+    /// The `sync` makes the answer final: what the lost connection had carried to the leader
+    /// comes before it, and nothing can come after it, as the session has moved on. Without it a
+    /// slow follower shows a list from before the create, and the node appears later.
+    ///
+    /// Two clients with one seed draw equal GUIDs, and a dying session's node may bear ours
+    /// (CURATOR-498, CURATOR-604); so a node counts only if this session owns it.
+    async fn find(&mut self) -> Result<(), Error> {
+        if !matches!(self.state, State::Unknown) {
+            return Ok(());
+        }
+        let (client, parent) = (&self.client, self.parent.as_str());
+        let listed = until_answered(client, || {
+            let (sync, children) = (client.sync(parent), client.get_children(parent));
+            async move {
+                sync.await?;
+                children.await
+            }
+        });
+        let children = match listed.await {
+            Err(error) if error.kind() == ErrorKind::NoNode => Vec::new(),
+            listed => listed?,
+        };
+        let ours = name(&self.prefix);
+        for child in children.iter().filter(|child| child.starts_with(ours)) {
+            let path = self.child(child);
+            let stat = until_answered(client, || client.exists(&path)).await?;
+            if let Some(stat) = stat.filter(|stat| stat.ephemeral_owner == client.session_id()) {
+                self.state = State::Standing { path, czxid: stat.czxid };
+                return Ok(());
+            }
+        }
+        self.state = State::Absent;
+        Ok(())
+    }
+
+    /// Puts the delete in line, now, if it is known what to delete.
+    fn leave(&mut self) {
+        if let State::Standing { path, .. } = &mut self.state {
+            let path = mem::take(path);
+            let reply = self.client.delete(&path, Version::ANY);
+            self.state = State::Leaving { path, reply };
+        }
+    }
+
+    /// Brings the node to its end from whatever state it is in.
+    async fn removed(&mut self) -> Result<Removal, Error> {
+        loop {
+            match &mut self.state {
+                State::Absent => return Ok(Removal::WasGone),
+                // Why there is no node is of no interest here.
+                State::Creating(_) => drop(self.created().await),
+                State::Unknown => self.find().await?,
+                State::Standing { .. } => self.leave(),
+                State::Leaving { path, reply } => match reply.await {
+                    Err(error) if is_lost(&error) => {
+                        self.state = State::Lingering { path: mem::take(path) };
+                    }
+                    answered => return self.gone(answered, Removal::WasGone),
+                },
+                State::Lingering { path } => {
+                    let client = &self.client;
+                    let answered =
+                        until_answered(client, || client.delete(path, Version::ANY)).await;
+                    // If it is gone, then most likely by the delete whose answer was lost.
+                    return self.gone(answered, Removal::Removed);
+                }
+            }
+        }
+    }
+
+    /// The node's end, as the answer to a delete tells it.
+    fn gone(&mut self, answered: Result<(), Error>, missing: Removal) -> Result<Removal, Error> {
+        self.state = State::Absent;
+        match answered {
+            Ok(()) => Ok(Removal::Removed),
+            Err(error) if error.kind() == ErrorKind::NoNode => Ok(missing),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What is left to do, if anything.
+    fn take_rest(&mut self) -> Option<Self> {
+        self.leave();
+        let state = mem::replace(&mut self.state, State::Absent);
+        if matches!(state, State::Absent) || self.client.state().is_terminal() {
+            return None;
+        }
+        let (client, parent) = (self.client.clone(), self.parent.clone());
+        Some(Self { client, parent, prefix: mem::take(&mut self.prefix), state })
+    }
+
+    fn child(&self, name: &str) -> String {
+        let slash = if self.parent.is_root() { "" } else { "/" };
+        format!("{}{slash}{name}", self.parent.as_str())
+    }
+}
+
+/// The last component of a path.
+fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}

@@ -1,0 +1,186 @@
+//! What can go wrong with a lock.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use znode::{InvalidPath, Outcome};
+
+use crate::loss::LostReason;
+use crate::sequence::RolledOver;
+
+/// Why a lock was not acquired, not released, or did not admit a write.
+///
+/// A failed request of the client is its source; [`client_error`](Self::client_error) gives it
+/// with its type.
+#[derive(Debug, Clone)]
+pub struct LockError {
+    kind: LockErrorKind,
+    path: Option<Box<str>>,
+    cause: Cause,
+}
+
+/// The kinds of failure, one for each thing that a caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LockErrorKind {
+    /// The path of the lock cannot be one; nothing was sent.
+    InvalidPath,
+    /// The server has numbered 2³¹ children of the lock's node and goes on with negative numbers,
+    /// which clients do not order alike. The node must be deleted and made anew.
+    SequenceExhausted,
+    /// Somebody else deleted our place in line, again and again.
+    PlaceDeleted,
+    /// The lock is not held any more.
+    LockLost,
+    /// A request of the client failed; the source is a [`znode::Error`].
+    Client,
+    /// A server's answer has other parts than the question had.
+    Protocol,
+}
+
+#[derive(Debug, Clone)]
+enum Cause {
+    None,
+    Client(znode::Error),
+    InvalidPath(InvalidPath),
+    RolledOver(RolledOver),
+    Lost(LostReason),
+}
+
+impl LockError {
+    /// The kind of failure.
+    pub fn kind(&self) -> LockErrorKind {
+        self.kind
+    }
+
+    /// The path of the lock, as the caller gave it; `None` where the error was made from a
+    /// [`LostReason`] alone.
+    pub fn path(&self) -> Option<&str> {
+        self.path.as_deref()
+    }
+
+    /// The failure of the client that caused this one, if one did.
+    pub fn client_error(&self) -> Option<&znode::Error> {
+        match &self.cause {
+            Cause::Client(error) => Some(error),
+            _ => None,
+        }
+    }
+
+    /// Of a guarded write: whether it may have taken effect. If it has, then while the lock was
+    /// held.
+    pub fn outcome(&self) -> Outcome {
+        match (&self.cause, self.kind) {
+            (Cause::Client(error), _) => error.outcome(),
+            (_, LockErrorKind::Protocol) => Outcome::Unknown,
+            _ => Outcome::NotSent,
+        }
+    }
+
+    /// Of a guarded [`multi`](crate::GuardedClient::multi): which of its operations failed,
+    /// from 0; `None` if the check of the lock did.
+    pub fn op_index(&self) -> Option<usize> {
+        // The check of the lock comes before the caller's operations.
+        self.client_error()?.op_index()?.checked_sub(1)
+    }
+
+    /// Whether the session is over, so that everything else asked of this client will fail, too.
+    pub fn is_session_over(&self) -> bool {
+        match &self.cause {
+            Cause::Client(error) => error.is_session_over(),
+            Cause::Lost(reason) => reason.is_session_over(),
+            Cause::None | Cause::InvalidPath(_) | Cause::RolledOver(_) => false,
+        }
+    }
+
+    // ---- how errors are made ------------------------------------------------------------------
+
+    pub(crate) fn invalid_path(invalid: InvalidPath) -> Self {
+        let path = Some(invalid.path().into());
+        Self { kind: LockErrorKind::InvalidPath, path, cause: Cause::InvalidPath(invalid) }
+    }
+
+    pub(crate) fn rolled_over(path: &str, rolled_over: RolledOver) -> Self {
+        let cause = Cause::RolledOver(rolled_over);
+        Self { kind: LockErrorKind::SequenceExhausted, path: Some(path.into()), cause }
+    }
+
+    pub(crate) fn place_deleted(path: &str) -> Self {
+        Self { kind: LockErrorKind::PlaceDeleted, path: Some(path.into()), cause: Cause::None }
+    }
+
+    pub(crate) fn lost(path: &str, reason: LostReason) -> Self {
+        let cause = Cause::Lost(reason);
+        Self { kind: LockErrorKind::LockLost, path: Some(path.into()), cause }
+    }
+
+    pub(crate) fn client(path: &str, error: znode::Error) -> Self {
+        let cause = Cause::Client(error);
+        Self { kind: LockErrorKind::Client, path: Some(path.into()), cause }
+    }
+
+    pub(crate) fn unexpected(path: &str) -> Self {
+        Self { kind: LockErrorKind::Protocol, path: Some(path.into()), cause: Cause::None }
+    }
+
+    /// Of something that only a holder can do: whatever the client met, the lock is lost.
+    pub(crate) fn lost_by(path: &str, error: znode::Error) -> Self {
+        Self { kind: LockErrorKind::LockLost, ..Self::client(path, error) }
+    }
+}
+
+/// So that a holder can give up with `?` when its lock is lost.
+impl From<LostReason> for LockError {
+    fn from(reason: LostReason) -> Self {
+        Self { kind: LockErrorKind::LockLost, path: None, cause: Cause::Lost(reason) }
+    }
+}
+
+impl fmt::Display for LockErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidPath => "invalid path",
+            Self::SequenceExhausted => "sequence numbers are used up",
+            Self::PlaceDeleted => "the place in line was deleted by somebody else",
+            Self::LockLost => "the lock is not held any more",
+            Self::Client => "a request failed",
+            Self::Protocol => "the server's answer does not fit the question",
+        })
+    }
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "lock {path:?}: {}", self.kind),
+            None => write!(f, "lock: {}", self.kind),
+        }
+    }
+}
+
+impl StdError for LockError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cause {
+            Cause::None => None,
+            Cause::Client(error) => Some(error),
+            Cause::InvalidPath(invalid) => Some(invalid),
+            Cause::RolledOver(rolled_over) => Some(rolled_over),
+            Cause::Lost(reason) => Some(reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_names_the_lock_and_leaves_the_cause_to_the_source() {
+        let error = LockError::lost("/a", LostReason::Deleted);
+        assert_eq!(error.to_string(), "lock \"/a\": the lock is not held any more");
+        assert_eq!(error.source().unwrap().to_string(), "its node was deleted by somebody else");
+        let error = LockError::from(LostReason::SessionExpired);
+        assert_eq!(error.to_string(), "lock: the lock is not held any more");
+        assert!(error.is_session_over());
+    }
+}
