@@ -1,0 +1,35 @@
+//! How the client behaves, fact by fact, told from outside: against a `TestingServer` of each
+//! test's own, or against the server that `ZNODE_TEST_CONNECT=host:port` names (Apache ZooKeeper).
+//!
+//! | rooms | what they hold |
+//! |---|---|
+//! | `ground`, `wire`, `raw` | the fixture: a server, a link in the test's hands, a bare session |
+//! | `connect`, `close`, `expiry` | how a session starts and ends |
+//! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
+//! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
+//! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
+//! | `paused` | what takes hours, in no time at all; on our server only |
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
+
+mod ground;
+mod raw;
+mod wire;
+
+mod acl;
+mod chroot;
+mod close;
+mod connect;
+mod create;
+mod errors;
+mod expiry;
+mod multi;
+mod nodes;
+mod oneshot;
+mod order;
+mod outcome;
+mod paused;
+mod persistent;
+mod rare;
+mod reconnect;
+mod restored;
+mod unwatch;

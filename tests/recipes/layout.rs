@@ -1,0 +1,167 @@
+//! What others see on the wire, and what we make of theirs.
+
+use znode::{Client, CreateMode, Version};
+use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
+
+use crate::ground::{Ground, LOCK, children_are, contenders, delete, is_pending, make_lock, soon};
+
+const CURATOR: &str = "_c_6c0ae3f5-0f4c-4bd3-a3d2-7e0c2bf9d5c1-lock-";
+const GO: &str = "_c_6c0ae3f50f4c4bd3a3d27e0c2bf9d5c1-lock-";
+const KAZOO: &str = "0f3a5cdd23f14a94ae1b8b2a52ae3ee0__lock__";
+
+/// Contends as another client does; returns its path.
+async fn contend(client: &Client, prefix: &str) -> String {
+    let path = format!("{LOCK}/{prefix}");
+    soon(client.create(&path, "10.0.0.1", CreateMode::EphemeralSequential)).await.unwrap().path
+}
+
+#[tokio::test]
+async fn a_contender_is_named_as_curator_names_it() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let mutex = Mutex::new(&client, LOCK);
+    let mut seen = std::collections::BTreeSet::new();
+    for number in 0..5 {
+        let guard = soon(mutex.lock()).await.unwrap();
+        let name = guard.path().strip_prefix(&format!("{LOCK}/")).unwrap();
+        let (guid, digits) =
+            name.strip_prefix("_c_").unwrap().split_once("-lock-").expect("the marker");
+        assert_eq!(digits, format!("{number:010}"));
+        let groups: Vec<_> = guid.split('-').collect();
+        assert_eq!(groups.iter().map(|group| group.len()).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
+        assert!(guid.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f' | '-')), "{guid}");
+        assert!(groups[2].starts_with('4'), "{guid} is not of version 4");
+        assert!(groups[3].starts_with(['8', '9', 'a', 'b']), "{guid} is not of its variant");
+        assert!(seen.insert(guid.to_owned()), "{guid} again");
+        guard.release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_contender_is_an_empty_ephemeral_node_below_containers() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let (data, stat) = soon(client.get_data(guard.path())).await.unwrap();
+    assert!(data.is_empty());
+    assert_eq!(stat.ephemeral_owner, client.session_id());
+    for parent in ["/locks", LOCK] {
+        // What a container is, a server only tells by the flag in its snapshot, and by reaping
+        // it; our own server has a view.
+        let stat = soon(client.exists(parent)).await.unwrap().unwrap();
+        assert!(!stat.is_ephemeral());
+        if let Some(is_container) = ground.is_container(parent).await {
+            assert!(is_container, "{parent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn parents_that_exist_stay_what_they_are() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    soon(client.create("/locks", "mine", CreateMode::Persistent)).await.unwrap();
+    let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let (data, stat) = soon(client.get_data("/locks")).await.unwrap();
+    assert_eq!((&data[..], stat.version), (&b"mine"[..], Version(0)));
+    guard.release().await.unwrap();
+}
+
+#[tokio::test]
+async fn children_that_do_not_contend_are_ignored() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    make_lock(&client).await;
+    for name in ["config", "a-lock-", "lock-x", "lock-99999999999", "_c_-__WRIT__0000000000"] {
+        let path = format!("{LOCK}/{name}");
+        soon(client.create(&path, "", CreateMode::Persistent)).await.unwrap();
+    }
+    let mutex = Mutex::new(&client, LOCK);
+    let guard = soon(mutex.lock()).await.unwrap();
+    guard.release().await.unwrap();
+    assert!(soon(mutex.try_lock()).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn contenders_of_other_clients_are_waited_for() {
+    let ground = Ground::start().await;
+    for family in [CURATOR, GO, KAZOO] {
+        let (client, other) = (ground.connect().await, ground.connect().await);
+        if contenders(&client).await.is_empty() && client.exists(LOCK).await.unwrap().is_none() {
+            make_lock(&client).await;
+        }
+        let theirs = contend(&other, family).await;
+        let mutex = Mutex::new(&client, LOCK);
+        assert!(soon(mutex.try_lock()).await.unwrap().is_none(), "{family}");
+        let mut waiter = tokio::spawn(mutex.lock());
+        children_are(&other, 2).await;
+        assert!(is_pending(&mut waiter), "{family}");
+        delete(&other, &theirs).await.unwrap();
+        let guard = soon(waiter).await.unwrap().unwrap();
+
+        // Those who come later wait for us.
+        let later = contend(&other, family).await;
+        let ours = guard.path().rsplit('/').next().unwrap();
+        assert_eq!(contenders(&other).await[0], ours);
+        assert_eq!(guard.state(), GuardState::Held);
+        guard.release().await.unwrap();
+        delete(&other, &later).await.unwrap();
+    }
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn numbers_are_compared_and_not_text() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    make_lock(&client).await;
+    // Hexadecimal digits sort after `_c_` and before it: Curator, which compares whole names when
+    // it finds no marker of its own, lets kazoo wait for ever or never.
+    let first = contend(&other, "ffffffffffffffffffffffffffffffff__lock__").await;
+    let mut waiter = tokio::spawn(Mutex::new(&client, LOCK).lock());
+    children_are(&other, 2).await;
+    let third = contend(&other, "00000000000000000000000000000000__lock__").await;
+    assert!(is_pending(&mut waiter));
+    delete(&other, &first).await.unwrap();
+    let guard = soon(waiter).await.unwrap().unwrap();
+    drop(guard);
+    delete(&other, &third).await.unwrap();
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn numbers_that_have_rolled_over_are_refused() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    make_lock(&client).await;
+    let rolled = format!("{LOCK}/{CURATOR}-2147483648");
+    soon(client.create(&rolled, "", CreateMode::Ephemeral)).await.unwrap();
+    for _ in 0..2 {
+        let error = soon(Mutex::new(&client, LOCK).lock()).await.unwrap_err();
+        assert_eq!(error.kind(), LockErrorKind::SequenceExhausted);
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("rolled over"));
+    }
+    delete(&client, &rolled).await.unwrap();
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_note_written_into_a_contender_disturbs_nobody() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let mut waiter = tokio::spawn(Mutex::new(&other, LOCK).lock());
+    children_are(&client, 2).await;
+    // Curator asks a holder to let go in this way.
+    for _ in 0..5 {
+        soon(client.set_data(guard.path(), "__REVOKE__", Version::ANY)).await.unwrap();
+    }
+    soon(other.sync("/")).await.unwrap();
+    assert!(is_pending(&mut waiter));
+    assert_eq!(guard.state(), GuardState::Held);
+    // Both still see what happens next.
+    delete(&other, guard.path()).await.unwrap();
+    assert_eq!(soon(guard.lost()).await, LostReason::Deleted);
+    drop(soon(waiter).await.unwrap().unwrap());
+    ground.nothing_left().await;
+}
