@@ -39,6 +39,12 @@ impl Chroot {
         }
     }
 
+    /// As [`full`](Self::full), for a deletion: the root of a view is not the view's to delete, so
+    /// it goes out as the root of all, which servers refuse. ZooKeeper's own client does the same.
+    pub(crate) fn full_to_delete<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        if path == "/" { Cow::Borrowed(path) } else { self.full(path) }
+    }
+
     /// The path as the client knows it, or `None` if it is not below this chroot.
     pub(crate) fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
         if self.path.is_root() {

@@ -1,6 +1,7 @@
 //! The handle that everything is asked of.
 
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -172,13 +173,16 @@ impl Client {
     /// closed all the same.
     ///
     /// # Cancel safety
-    /// Once polled, the session is closed even if the future is dropped.
-    pub async fn close(&self) -> Result<(), Error> {
+    /// The request is in line once this is called; dropping the future does not withdraw it.
+    pub fn close(&self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
         self.handle.close();
-        self.ended().await;
-        match self.shared().ending() {
-            Some(Ending::LeftToExpire) => Err(Error::close_not_told()),
-            _ => Ok(()),
+        let shared = Arc::clone(&self.handle.shared);
+        async move {
+            shared.ended().await;
+            match shared.ending() {
+                Some(Ending::LeftToExpire) => Err(Error::close_not_told()),
+                _ => Ok(()),
+            }
         }
     }
 
@@ -190,24 +194,18 @@ impl Client {
     /// How the session was over already, or ended meanwhile.
     ///
     /// # Cancel safety
-    /// Once polled, the client stops even if the future is dropped.
-    pub async fn detach(&self) -> Result<SessionTicket, Error> {
+    /// The request is in line once this is called; dropping the future does not withdraw it.
+    pub fn detach(&self) -> impl Future<Output = Result<SessionTicket, Error>> + Send + use<> {
         self.shared().submissions.detach();
-        self.ended().await;
-        match self.shared().ending() {
-            Some(Ending::Detached) | None => {
-                let established = self.shared().established();
-                Ok(SessionTicket::new(established, self.last_zxid()))
+        let shared = Arc::clone(&self.handle.shared);
+        async move {
+            shared.ended().await;
+            match shared.ending() {
+                Some(Ending::Detached) | None => {
+                    Ok(SessionTicket::new(shared.established(), shared.last_zxid()))
+                }
+                Some(ending) => Err(Error::ended("detach", ending)),
             }
-            Some(ending) => Err(Error::ended("detach", ending)),
-        }
-    }
-
-    /// Waits until the session is over.
-    async fn ended(&self) {
-        let (now, mut changes) = self.shared().states();
-        if !now.state.is_terminal() {
-            while changes.recv().await.is_some() {}
         }
     }
 

@@ -157,7 +157,7 @@ impl Error {
     }
 
     pub(crate) fn rejected(op: &'static str, code: ErrorCode) -> Self {
-        Self::new(ErrorKind::from(code), op, Outcome::Rejected).caused_by(code)
+        Self::new(ErrorKind::from(code), op, Outcome::Rejected)
     }
 
     pub(crate) fn invalid_path(op: &'static str, path: InvalidPath) -> Self {

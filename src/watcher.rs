@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::client::Handle;
 use crate::error::Error;
 use crate::io::watch_queue::WatchQueue;
-use crate::proto::{EventType, Zxid};
+use crate::proto::{ErrorCode, EventType, Zxid};
 use crate::session::{Ending, WatcherId};
 use crate::state::StateChange;
 
@@ -21,7 +21,8 @@ use crate::state::StateChange;
 pub struct WatchedEvent {
     /// What happened.
     pub kind: EventType,
-    /// The node it happened to, relative to the chroot of the client that set the watch.
+    /// The node it happened to, relative to the chroot of the handle that set the watch; of the
+    /// default watcher, to that of the handle that listens.
     pub path: String,
     /// The transaction that caused it. Servers before 3.9 do not tell, nor does any server when
     /// it catches up after a reconnect.
@@ -63,6 +64,27 @@ pub(crate) struct Claim {
     pub(crate) id: WatcherId,
     /// Nothing stands any more at the server.
     pub(crate) is_spent: bool,
+}
+
+impl Claim {
+    /// Gives the watch up; resolves once the server keeps none for it.
+    fn remove(mut self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        const NAME: &str = "remove";
+
+        let removal = (!self.is_spent).then(|| self.handle.shared.submissions.remove(self.id));
+        self.is_spent = true;
+        async move {
+            let Some(removal) = removal else { return Ok(()) };
+            match removal.await {
+                Ok(Ok(answer)) if answer.code == ErrorCode::Ok => Ok(()),
+                // Fired, or removed by its path, in the meantime: it is gone either way.
+                Ok(Ok(answer)) if answer.code == ErrorCode::NoWatcher => Ok(()),
+                Ok(Ok(answer)) => Err(Error::rejected(NAME, answer.code)),
+                // A watch does not outlive the connection unless its watcher wants it to.
+                Ok(Err(_)) | Err(_) => Ok(()),
+            }
+        }
+    }
 }
 
 impl Drop for Claim {
@@ -120,6 +142,19 @@ impl OneshotWatcher {
     }
 }
 
+impl OneshotWatcher {
+    /// Removes the watch, at the server too unless another watcher of this client shares it.
+    ///
+    /// # Errors
+    /// The server's refusal; the watcher is gone all the same.
+    ///
+    /// # Cancel safety
+    /// The removal is in line once this is called; dropping the future does not withdraw it.
+    pub fn remove(self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        self.claim.remove()
+    }
+}
+
 impl Future for OneshotWatcher {
     type Output = Result<WatchedEvent, Error>;
 
@@ -160,6 +195,20 @@ impl PersistentWatcher {
     /// No update is lost if the future is dropped.
     pub async fn recv(&mut self) -> Option<WatchUpdate> {
         std::future::poll_fn(|cx| self.queue.poll_next(cx)).await
+    }
+}
+
+impl PersistentWatcher {
+    /// Removes the watch, at the server too unless another watcher of this client shares it.
+    /// What was not read yet is lost.
+    ///
+    /// # Errors
+    /// The server's refusal; the watcher is gone all the same.
+    ///
+    /// # Cancel safety
+    /// The removal is in line once this is called; dropping the future does not withdraw it.
+    pub fn remove(self) -> impl Future<Output = Result<(), Error>> + Send + use<> {
+        self.claim.remove()
     }
 }
 

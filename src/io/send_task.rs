@@ -107,9 +107,9 @@ impl SendTask {
                     bytes = rest;
                     Input::Submit(Request { op, body, watch, reply })
                 }
-                Submission::Unwatch(watcher) => {
+                Submission::Unwatch(watcher, reply) => {
                     self.watchers.remove(watcher);
-                    Input::Unwatch(watcher)
+                    Input::Unwatch(watcher, reply)
                 }
                 Submission::Detach => Input::Detach,
             };

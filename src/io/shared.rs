@@ -95,6 +95,14 @@ impl Shared {
         (facts.change, receiver)
     }
 
+    /// Waits until the session is over.
+    pub(crate) async fn ended(&self) {
+        let (now, mut changes) = self.states();
+        if !now.state.is_terminal() {
+            while changes.recv().await.is_some() {}
+        }
+    }
+
     /// What the default watcher hears from now on, as seen from below `chroot`.
     pub(crate) fn events(&self, chroot: Chroot) -> mpsc::UnboundedReceiver<ClientEvent> {
         let (sender, receiver) = mpsc::unbounded_channel();

@@ -52,7 +52,7 @@ pub(super) enum Submission {
         slot: Option<(WatcherId, WatcherSlot)>,
         reply: Responder,
     },
-    Unwatch(WatcherId),
+    Unwatch(WatcherId, Option<Responder>),
     Detach,
 }
 
@@ -95,9 +95,17 @@ impl Submissions {
         Ok(answer)
     }
 
-    /// A watcher is no longer wanted.
+    /// A watcher is no longer wanted, and nobody waits until its watch is gone.
     pub(crate) fn unwatch(&self, watcher: WatcherId) {
-        self.append_unless_ended(Submission::Unwatch(watcher));
+        self.append_unless_ended(Submission::Unwatch(watcher, None));
+    }
+
+    /// A watcher is no longer wanted; the answer comes once its watch is gone. If the session is
+    /// over, so is the watch, and the answer is dropped.
+    pub(crate) fn remove(&self, watcher: WatcherId) -> oneshot::Receiver<Result<Answer, Failure>> {
+        let (reply, answer) = oneshot::channel();
+        self.append_unless_ended(Submission::Unwatch(watcher, Some(reply)));
+        answer
     }
 
     /// The session is to be left alive.

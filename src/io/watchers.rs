@@ -75,8 +75,8 @@ impl WatcherSlot {
                     Notice::Event { kind, path, zxid } => {
                         Ok(WatchedEvent { kind, path: chroot.strip_event(&path), zxid })
                     }
-                    Notice::Removed(kind) => {
-                        Ok(WatchedEvent { kind, path: String::new(), zxid: None })
+                    Notice::Removed { kind, path } => {
+                        Ok(WatchedEvent { kind, path: chroot.strip_event(&path), zxid: None })
                     }
                     Notice::Over(ending) => Err(ending),
                     // One-shot watches are restored with catch-up, so there is no gap.
@@ -95,7 +95,7 @@ impl WatcherSlot {
                         queue.push(WatchUpdate::Event(WatchedEvent { kind, path, zxid }));
                     }
                     Notice::Gap => queue.push(WatchUpdate::Gap),
-                    Notice::Removed(_) => {
+                    Notice::Removed { .. } => {
                         queue.push(WatchUpdate::Removed);
                         queue.end();
                         return None;

@@ -11,14 +11,14 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NotEmpty`, `NoAuth` (it takes DELETE on the parent);
-    /// `BadArguments` for ZooKeeper's own nodes. After `ConnectionLoss` it may be gone.
+    /// `BadArguments` for ZooKeeper's own nodes and for the root of a view. After `ConnectionLoss` it may be gone.
     pub fn delete(&self, path: &str, version: impl Into<Version>) -> Reply<()> {
-        let version = version.into();
+        let (version, full) = (version.into(), self.chroot.full_to_delete(path));
         self.on_path(
             OpCode::Delete,
             "delete",
             path,
-            |path, out| out.put(&DeleteRequest { path, version }),
+            |_, out| out.put(&DeleteRequest { path: full, version }),
             |call, answer| call.accept(answer).map(drop),
         )
     }

@@ -160,7 +160,10 @@ impl Client {
                     _ => MultiOp::Create(op_code(*mode), CreateRequest { path, data, acl, flags }),
                 }
             }
-            Verb::Delete { version } => MultiOp::Delete(DeleteRequest { path, version: *version }),
+            Verb::Delete { version } => {
+                let path = self.chroot.full_to_delete(&op.path);
+                MultiOp::Delete(DeleteRequest { path, version: *version })
+            }
             Verb::SetData { data, version } => {
                 MultiOp::SetData(SetDataRequest { path, data: Some(data), version: *version })
             }

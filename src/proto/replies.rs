@@ -7,10 +7,18 @@ use super::ids::SessionId;
 use super::stat::Stat;
 
 record! {
-    /// Answers `create` and `sync`: the path, with the sequence number that the server gave it.
+    /// Answers `create`: the path, with the sequence number that the server gave it.
     pub struct PathReply<'a> {
         /// The path of the node.
         pub path: Cow<'a, str>,
+    }
+}
+
+record! {
+    /// Answers `sync`: the path as it was asked, even a null one.
+    pub struct SyncReply<'a> {
+        /// The path of the request.
+        pub path: Option<Cow<'a, str>>,
     }
 }
 

@@ -24,7 +24,7 @@ impl<R> Session<R> {
     pub(super) fn broken(&mut self, now: Moment, out: &mut Outbox<R>) {
         match self.phase {
             Phase::Waiting(_) | Phase::Over(_) => {}
-            Phase::Connecting(_) | Phase::Handshaking(_) => self.try_next(now),
+            Phase::Connecting(_) | Phase::Handshaking(_) => self.try_next(now, out),
             Phase::Connected(_) => self.lose_connection(now, out),
         }
     }
@@ -32,16 +32,19 @@ impl<R> Session<R> {
     /// The connection is gone. Everything asked for fails, also what was not written yet: a
     /// request must not take effect when one made before it may not have.
     pub(super) fn lose_connection(&mut self, now: Moment, out: &mut Outbox<R>) {
+        self.auth.connection_lost();
+        self.try_next(now, out);
+        if self.ending().is_none() {
+            out.push(Output::State(State::Suspect));
+            self.fail_requests(None, out);
+        }
+    }
+
+    /// Waits for the next host, unless the session was only waiting to be closed.
+    pub(super) fn try_next(&mut self, now: Moment, out: &mut Outbox<R>) {
         if self.leaving == Some(Leaving::Close) {
             return self.end(Ending::LeftToExpire, out);
         }
-        self.try_next(now);
-        out.push(Output::State(State::Suspect));
-        self.fail_requests(None, out);
-        self.auth.connection_lost();
-    }
-
-    pub(super) fn try_next(&mut self, now: Moment) {
         let (host, pause) = self.hosts.advance();
         self.phase = Phase::Waiting(Waiting { host, until: now + pause });
     }
@@ -107,7 +110,7 @@ impl<R> Session<R> {
                 if now >= *deadline =>
             {
                 out.push(Output::Disconnect);
-                self.try_next(now);
+                self.try_next(now, out);
             }
             Phase::Connected(connected) => {
                 if now >= connected.last_received + self.timers.read() {

@@ -55,7 +55,7 @@ impl<R> Session<R> {
         match self.identity.judge(frame) {
             Verdict::Malformed => {
                 out.push(Output::Disconnect);
-                self.try_next(now);
+                self.try_next(now, out);
             }
             Verdict::Expired => self.end(Ending::Expired, out),
             Verdict::Confirmed { session_id, password, timeout, read_only } => {
@@ -147,11 +147,12 @@ impl<R> Session<R> {
             WatchEffect::None => {}
             WatchEffect::Register(registration) => {
                 let removal = self.watches.settle(&registration, Some(header.error));
-                self.remove_at_server(removal);
+                self.remove_at_server(removal, None);
             }
             WatchEffect::Remove { path, kind } if header.error == ErrorCode::Ok => {
                 for (watcher, stood) in self.watches.remove(&path, kind) {
-                    let notice = Notice::Removed(stood.removed_event());
+                    let path = Arc::clone(&path);
+                    let notice = Notice::Removed { kind: stood.removed_event(), path };
                     out.push(Output::Notify(watcher, notice));
                 }
             }

@@ -44,8 +44,9 @@ pub struct Resume {
 pub enum Input<'a, R> {
     /// A caller asks for an operation.
     Submit(Request<'a, R>),
-    /// A watcher is no longer wanted, whether its watch stands already or not.
-    Unwatch(WatcherId),
+    /// A watcher is no longer wanted, whether its watch stands already or not; whoever waits is
+    /// answered once the server keeps no watch for it.
+    Unwatch(WatcherId, Option<R>),
     /// Stop once what was asked for is answered, and leave the session alive.
     Detach,
     /// The connection that [`Output::Connect`](super::Output::Connect) asked for stands.

@@ -1,10 +1,12 @@
 //! The machine itself: inputs, time and frames in, one ordered list of things to do out.
 
+use bytes::Bytes;
+
 use super::auth::Auth;
 use super::handshake::Identity;
 use super::input::{Config, Input, Request, WatchEffect};
 use super::outgoing::{Outgoing, Waiting as Queued};
-use super::output::{Ending, Failure, Outbox, Output};
+use super::output::{Answer, Ending, Failure, Outbox, Output};
 use super::pending::Pending;
 use super::phase::{Phase, Waiting};
 use super::timers::Timers;
@@ -12,7 +14,7 @@ use super::watches::{Removal, WatcherId, Watches};
 use crate::hosts::ShuffledRing;
 use crate::moment::Moment;
 use crate::proto::requests::WatchesRequest;
-use crate::proto::{JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
+use crate::proto::{ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
 
 /// The session of one client, over any number of connections, one at a time.
 ///
@@ -79,10 +81,7 @@ impl<R> Session<R> {
     pub fn step(&mut self, now: Moment, input: Input<'_, R>, out: &mut Outbox<R>) {
         match input {
             Input::Submit(request) => self.submit(now, request, out),
-            Input::Unwatch(watcher) => {
-                let removal = self.watches.release(watcher);
-                self.remove_at_server(removal);
-            }
+            Input::Unwatch(watcher, reply) => self.unwatch(watcher, reply, out),
             Input::Detach => self.leaving = self.leaving.or(Some(Leaving::Detach)),
             Input::Connected => self.connected(now, out),
             Input::Broken => self.broken(now, out),
@@ -156,12 +155,13 @@ impl<R> Session<R> {
         }
     }
 
-    /// Closing is an ordinary request on a connection. Without one there is nobody to ask: the
-    /// session is left to expire.
+    /// Closing is an ordinary request on a connection, and waits for a handshake that is under way:
+    /// the server may have opened the session already. Without a connection there is nobody to
+    /// ask, and the session is left to expire.
     fn submit_close(&mut self, request: Request<'_, R>, out: &mut Outbox<R>) {
         self.leaving = Some(Leaving::Close);
         self.outgoing.push(request);
-        if !matches!(self.phase, Phase::Connected(_)) {
+        if !matches!(self.phase, Phase::Connected(_) | Phase::Handshaking(_)) {
             self.end(Ending::LeftToExpire, out);
         }
     }
@@ -201,15 +201,29 @@ impl<R> Session<R> {
         }
     }
 
-    pub(super) fn remove_at_server(&mut self, removal: Option<Removal>) {
-        let Some(Removal { path, kind }) = removal else {
-            return;
-        };
-        if matches!(self.phase, Phase::Connected(_)) {
-            let mut body = Vec::new();
-            body.put(&WatchesRequest { path: (*path).into(), kind: kind.code() });
-            self.outgoing.push_own(OpCode::RemoveWatches, body.into());
+    fn unwatch(&mut self, watcher: WatcherId, reply: Option<R>, out: &mut Outbox<R>) {
+        let removal = self.watches.release(watcher);
+        if let Some(reply) = self.remove_at_server(removal, reply) {
+            let answer = Answer { zxid: Zxid::ZERO, code: ErrorCode::Ok, body: Bytes::new() };
+            out.push(Output::Reply(reply, Ok(answer)));
         }
+    }
+
+    /// Asks the server to remove a watch. Without a connection there is nothing to ask: the watch
+    /// went with the last one. Gives `reply` back if nothing was asked.
+    pub(super) fn remove_at_server(
+        &mut self,
+        removal: Option<Removal>,
+        reply: Option<R>,
+    ) -> Option<R> {
+        let Some(Removal { path, kind }) = removal else { return reply };
+        if !matches!(self.phase, Phase::Connected(_)) {
+            return reply;
+        }
+        let mut body = Vec::new();
+        body.put(&WatchesRequest { path: (*path).into(), kind: kind.code() });
+        self.outgoing.push_own(OpCode::RemoveWatches, body.into(), reply);
+        None
     }
 }
 

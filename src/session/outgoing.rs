@@ -17,7 +17,7 @@ pub(super) struct Waiting<R> {
     pub(super) op: OpCode,
     pub(super) body: Box<[u8]>,
     pub(super) watch: WatchEffect,
-    /// `None` is a request of the session's own.
+    /// `None` is a request of the session's own, whose answer nobody waits for.
     pub(super) reply: Option<R>,
 }
 
@@ -35,8 +35,8 @@ impl<R> Outgoing<R> {
         self.queue.push_back(Waiting { op, body: body.into(), watch, reply: Some(reply) });
     }
 
-    pub(super) fn push_own(&mut self, op: OpCode, body: Box<[u8]>) {
-        self.queue.push_back(Waiting { op, body, watch: WatchEffect::None, reply: None });
+    pub(super) fn push_own(&mut self, op: OpCode, body: Box<[u8]>, reply: Option<R>) {
+        self.queue.push_back(Waiting { op, body, watch: WatchEffect::None, reply });
     }
 
     pub(super) fn pop(&mut self) -> Option<Waiting<R>> {

@@ -107,7 +107,12 @@ pub enum Notice {
     /// not told.
     Gap,
     /// The watch was removed; hears nothing further.
-    Removed(EventType),
+    Removed {
+        /// Which kind of watch it was.
+        kind: EventType,
+        /// Where it stood, chroot included.
+        path: Arc<str>,
+    },
     /// The session is over; hears nothing further.
     Over(Ending),
 }

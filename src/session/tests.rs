@@ -419,12 +419,30 @@ fn an_unwatch_is_told_to_the_server_and_overtaken_by_nothing() {
     let mut pair = Pair::connected();
     pair.watch(1, "/a", Want::Data, "r");
     pair.answer(1, 5, ErrorCode::Ok);
-    pair.step(Input::Unwatch(WatcherId(1)));
+    pair.step(Input::Unwatch(WatcherId(1), None));
     pair.watch(2, "/a", Want::Data, "s");
     assert_eq!(
         pair.requests(),
         [(1, OpCode::GetData), (2, OpCode::RemoveWatches), (3, OpCode::GetData)]
     );
+}
+
+#[test]
+fn who_unwatches_is_answered_when_the_watch_is_gone() {
+    let mut pair = Pair::connected();
+    pair.watch(1, "/a", Want::Persistent, "r");
+    pair.watch(2, "/a", Want::Persistent, "s");
+    pair.answer(1, 5, ErrorCode::Ok);
+    pair.answer(2, 5, ErrorCode::Ok);
+    pair.log();
+    pair.step(Input::Unwatch(WatcherId(1), Some("first")));
+    assert_eq!(pair.log(), ["first Ok"]);
+    pair.step(Input::Unwatch(WatcherId(2), Some("second")));
+    assert!(pair.log().is_empty());
+    pair.answer(3, 5, ErrorCode::Ok);
+    assert_eq!(pair.log(), ["second Ok"]);
+    pair.step(Input::Unwatch(WatcherId(2), Some("again")));
+    assert_eq!(pair.log(), ["again Ok"]);
 }
 
 #[test]
@@ -537,7 +555,7 @@ proptest::proptest! {
                     asked += 1;
                     pair.watch(asked, "/a", Want::Data, "who");
                 }
-                Hostile::Unwatch(id) => pair.step(Input::Unwatch(WatcherId(id))),
+                Hostile::Unwatch(id) => pair.step(Input::Unwatch(WatcherId(id), None)),
                 Hostile::Close => {
                     asked += 1;
                     pair.ask(OpCode::CloseSession, "who");

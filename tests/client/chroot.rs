@@ -87,15 +87,16 @@ async fn events_are_told_from_the_root_of_the_view_that_watches() {
 }
 
 #[tokio::test]
-async fn the_default_watcher_is_told_from_the_root_of_the_view_that_watches() {
+async fn the_default_watcher_is_told_from_the_root_of_the_view_that_listens() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     soon(client.create("/app", "", PERSISTENT)).await.unwrap();
     let view = client.with_chroot("/app").unwrap();
-    let mut events = client.events();
+    let (mut outer, mut inner) = (client.events(), view.events());
     soon(view.default_watch().exists("/a")).await.unwrap();
     soon(client.create("/app/a", "", PERSISTENT)).await.unwrap();
-    assert_eq!(next_node(&mut events).await.path, "/a");
+    assert_eq!(next_node(&mut outer).await.path, "/app/a");
+    assert_eq!(next_node(&mut inner).await.path, "/a");
 }
 
 #[tokio::test]

@@ -244,3 +244,25 @@ async fn close_is_final_though_its_reply_is_lost() {
     assert_eq!(soon(other.exists("/e")).await.unwrap(), None);
     assert_eq!(wire.attempts(), 1);
 }
+
+/// The task of a session dies with the runtime that it was spawned on; nobody may wait for it.
+#[test]
+fn a_client_that_outlives_its_runtime_fails_what_is_asked_of_it() {
+    let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let (first, second) = (runtime(), runtime());
+    let (client, queued) = first.block_on(async {
+        let ground = Ground::start().await;
+        let (client, wire) = ground.connect_wired().await;
+        wire.stall();
+        let queued = client.get_data("/a");
+        (client, queued)
+    });
+    drop(first);
+    second.block_on(async {
+        let error = soon(queued).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Closed, Outcome::Unknown));
+        let error = soon(client.get_data("/a")).await.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::Closed, Outcome::NotSent));
+        assert_eq!(client.state(), State::Closed);
+    });
+}

@@ -217,3 +217,28 @@ async fn a_dropped_persistent_watcher_leaves_one_shot_ones_alone() {
         soon(watch).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn removing_a_persistent_watcher_waits_until_the_server_keeps_none() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let updates = soon(client.add_watch("/a", AddWatchMode::Persistent)).await.unwrap();
+    soon(updates.remove()).await.unwrap();
+    assert_eq!(wire.count(OpCode::RemoveWatches), 1);
+    soon(client.create("/a", "", PERSISTENT)).await.unwrap();
+    settle(&client).await;
+    assert_eq!(wire.notifications(), 0);
+}
+
+#[tokio::test]
+async fn removing_a_watcher_that_another_shares_asks_the_server_nothing() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    soon(client.create("/a", "", PERSISTENT)).await.unwrap();
+    let (_, _, gone) = soon(client.get_data_watched("/a")).await.unwrap();
+    let (_, _, stays) = soon(client.get_data_watched("/a")).await.unwrap();
+    soon(gone.remove()).await.unwrap();
+    assert_eq!(wire.count(OpCode::RemoveWatches), 0);
+    soon(client.set_data("/a", "x", 0)).await.unwrap();
+    assert_eq!(soon(stays).await.unwrap().kind, EventType::NodeDataChanged);
+}

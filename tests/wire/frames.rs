@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use znode::proto::multi::{MultiRequest, MultiResponse};
 use znode::proto::replies::{
     AclReply, Children2Reply, CountReply, Create2Reply, DataReply, ErrorReply, NamesReply,
-    PathReply, StatReply, WhoAmIReply,
+    PathReply, StatReply, SyncReply, WhoAmIReply,
 };
 use znode::proto::requests::{
     AddWatchRequest, AuthRequest, CheckVersionRequest, CreateRequest, CreateTtlRequest,
@@ -134,7 +134,8 @@ pub(crate) fn request(op: OpCode, reader: &mut Reader<'_>) -> Result<(), DecodeE
 /// The body of a reply that is no error.
 pub(crate) fn reply(op: OpCode, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
     match op {
-        OpCode::Create | OpCode::Sync => reader.again::<PathReply<'_>>().map(drop),
+        OpCode::Create => reader.again::<PathReply<'_>>().map(drop),
+        OpCode::Sync => reader.again::<SyncReply<'_>>().map(drop),
         OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => {
             reader.again::<Create2Reply<'_>>().map(drop)
         }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use znode::proto::multi::{MultiOp, MultiRequest, MultiResponse, MultiResult};
 use znode::proto::replies::{
     AclReply, Children2Reply, ClientInfoRecord, CountReply, Create2Reply, DataReply, ErrorReply,
-    NamesReply, PathReply, StatReply, WhoAmIReply,
+    NamesReply, PathReply, StatReply, SyncReply, WhoAmIReply,
 };
 use znode::proto::requests::{
     AddWatchRequest, AuthRequest, CheckVersionRequest, CreateRequest, CreateTtlRequest,
@@ -318,6 +318,8 @@ proptest! {
     #[test]
     fn replies_survive(part in part(), users in vec((text(), text()), 0..3)) {
         survives!(PathReply<'_>, PathReply { path: part.path() });
+        survives!(SyncReply<'_>, SyncReply { path: None });
+        survives!(SyncReply<'_>, SyncReply { path: Some(part.path()) });
         survives!(Create2Reply<'_>, part.create2_reply());
         survives!(StatReply, StatReply { stat: part.stat });
         survives!(DataReply<'_>, part.data_reply());

@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use znode::proto::multi::{MultiOp, MultiRequest, MultiResponse, MultiResult};
 use znode::proto::replies::{
     AclReply, Children2Reply, CountReply, Create2Reply, DataReply, ErrorReply, NamesReply,
-    PathReply, StatReply, WhoAmIReply,
+    PathReply, StatReply, SyncReply, WhoAmIReply,
 };
 use znode::proto::requests::{
     AddWatchRequest, AuthRequest, CheckVersionRequest, CreateRequest, CreateTtlRequest,
@@ -228,6 +228,7 @@ tell! {
         format!("{{{}}}", words(&[&op_name(it.op().code()), &body]))
     };
     PathReply<'_>: |it| text(&it.path);
+    SyncReply<'_>: |it| null_text(it.path.as_ref());
     Create2Reply<'_>: |it| format!("{} {}", text(&it.path), it.stat.tell());
     StatReply: |it| it.stat.tell();
     DataReply<'_>: |it| format!("{} {}", data(it.data), it.stat.tell());
