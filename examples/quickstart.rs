@@ -35,7 +35,9 @@ async fn main() -> Result<(), Error> {
         Op::create("/half", "", CreateMode::Persistent),
         Op::check("/greeting", Version(7)),
     ]);
-    timeline.say("client", format!("transaction refused: {}", refused.await.unwrap_err()));
+    if let Err(why) = refused.await {
+        timeline.say("client", format!("transaction refused: {why}"));
+    }
     app.multi([
         Op::check("/greeting", Version(1)),
         Op::create("/whole", "", CreateMode::Ephemeral),

@@ -1,6 +1,6 @@
 //! How fast the client and the server are: `cargo run --release --example bench -- --help`.
 //!
-//! Measures the embedded server, another one, or both in turns, so that their ratio comes from
+//! Measures the embedded server, others, or all of them in turns, so that their ratios come from
 //! one run on one machine.
 
 mod report;
@@ -37,12 +37,13 @@ struct Options {
     /// Seconds before them that are not
     #[arg(long, default_value_t = 0.5)]
     warmup: f64,
-    /// Rounds; with two servers they take turns
+    /// Rounds; several servers take turns
     #[arg(long, default_value_t = 1)]
     rounds: usize,
-    /// Another server, as host:port: measured beside the embedded one
+    /// Another server, as host:port, measured beside the embedded one; may be given several
+    /// times. Ratios are to the last one.
     #[arg(long)]
-    against: Option<String>,
+    against: Vec<String>,
     /// Do not measure the embedded server
     #[arg(long, requires = "against")]
     no_embedded: bool,
@@ -94,9 +95,7 @@ async fn run(options: &Options) -> Result<(), Error> {
     if !options.no_embedded {
         targets.push(Target::Embedded(TestingServer::start().await?, options.over));
     }
-    if let Some(other) = &options.against {
-        targets.push(Target::Other(other.clone()));
-    }
+    targets.extend(options.against.iter().cloned().map(Target::Other));
     let mut table = Table::new(targets.iter().map(Target::name));
     for _ in 0..options.rounds.max(1) {
         for (row, target) in targets.iter().enumerate() {
