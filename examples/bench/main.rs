@@ -103,9 +103,9 @@ async fn run(options: &Options) -> Result<(), Error> {
         }
     }
     if options.json {
-        table.print_json()
+        table.print_json();
     } else {
-        table.print_text(&options.describe())
+        table.print_text(&options.describe());
     }
     Ok(())
 }

@@ -11,7 +11,8 @@ impl Client {
     ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NotEmpty`, `NoAuth` (it takes DELETE on the parent);
-    /// `BadArguments` for ZooKeeper's own nodes and for the root of a view. After `ConnectionLoss` it may be gone.
+    /// `BadArguments` for ZooKeeper's own nodes and for the root of a view. After
+    /// `ConnectionLoss` it may be gone.
     pub fn delete(&self, path: &str, version: impl Into<Version>) -> Reply<()> {
         let (version, full) = (version.into(), self.chroot.full_to_delete(path));
         self.on_path(
