@@ -71,7 +71,7 @@ impl InstanceSpec {
         self
     }
 
-    /// Sets whether nodes may have a time to live (`extendedTypesEnabled`, which Apache leaves off).
+    /// Sets whether nodes may have a time to live: `extendedTypesEnabled`, which Apache leaves off.
     pub fn extended_types(mut self, enabled: bool) -> Self {
         self.extended_types = enabled;
         self

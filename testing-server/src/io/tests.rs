@@ -3,11 +3,11 @@
 #![expect(clippy::disallowed_methods, reason = "what the clock reads is what is tested")]
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use znode::proto::requests::{AddWatchRequest, CreateRequest, ReadRequest, SetDataRequest};
 use znode::proto::{
     AclRecord, ConnectRequest, ConnectResponse, Decoder, Encode, ErrorCode, FRAME_LEN_MAX, JutePut,
@@ -154,6 +154,48 @@ async fn on_a_paused_clock_a_session_expires_when_its_time_is_up() {
     assert!(server.ephemerals().await.is_empty());
 }
 
+/// A run in which two sessions race, one expires, and both see events.
+async fn run_once() -> Vec<Vec<u8>> {
+    let started_at = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000);
+    let spec = InstanceSpec::new().started_at(started_at);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let mut seen = Vec::new();
+    let mut clients = Vec::new();
+    for timeout_ms in [3000, 5000, 60_000] {
+        let mut c = Plain::pipe(&server).await;
+        let (session, secret) = c.handshake(timeout_ms, SessionId::NONE, &[]).await;
+        seen.push(session.0.to_be_bytes().to_vec());
+        seen.push(secret);
+        c.call(OpCode::AddWatch, &AddWatchRequest { path: "/".into(), mode: 1 }).await;
+        c.send(&Request(OpCode::Create, &create("/e-", 3))).await;
+        clients.push(c);
+    }
+    for c in &mut clients {
+        while let Ok(Ok(frame)) = timeout(Duration::from_secs(10), c.receive()).await {
+            seen.push(frame);
+        }
+    }
+    seen
+}
+
+#[test]
+fn two_runs_on_a_paused_clock_are_the_same() {
+    let run = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime.enable_all().start_paused(true).build().unwrap().block_on(run_once())
+    };
+    let first = run();
+    assert!(first.len() > 12, "{}", first.len());
+    assert_eq!(first, run());
+}
+
+#[test]
+fn a_server_may_be_shared_between_threads() {
+    fn shared<T: Send + Sync + 'static>() {}
+    shared::<TestingServer>();
+    shared::<crate::MemoryConnector>();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_is_closed_in_time() {
     let server = TestingServer::start().await.unwrap();
@@ -265,12 +307,13 @@ async fn a_client_that_does_not_read_holds_up_only_itself() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn events_reach_a_client_that_reads_late() {
     let server = TestingServer::start().await.unwrap();
     let (mut slow, mut quick) = (Plain::pipe(&server).await, Plain::pipe(&server).await);
     slow.open(10_000).await;
     quick.open(10_000).await;
+    let started = Instant::now();
     let recursive = AddWatchRequest { path: "/".into(), mode: 1 };
     slow.call(OpCode::AddWatch, &recursive).await;
     for _ in 0..3000 {
@@ -280,6 +323,26 @@ async fn events_reach_a_client_that_reads_late() {
         let event = slow.receive().await.unwrap();
         let name = format!("/some-long-name-{number:010}");
         assert!(event.ends_with(name.as_bytes()));
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO, "some events waited for a timer");
+}
+
+#[tokio::test]
+async fn a_client_that_lets_too_much_pile_up_is_cut_off() {
+    let server = TestingServer::start().await.unwrap();
+    let (mut slow, mut quick) = (Plain::pipe(&server).await, Plain::pipe(&server).await);
+    slow.open(10_000).await;
+    quick.open(10_000).await;
+    slow.call(OpCode::AddWatch, &AddWatchRequest { path: "/".into(), mode: 1 }).await;
+    for number in 0..100 {
+        let path = format!("/{number:060000}");
+        assert_eq!(quick.call(OpCode::Create, &create(&path, 0)).await.error, ErrorCode::Ok);
+    }
+    let connected: Vec<bool> =
+        server.sessions().await.into_iter().map(|session| session.connected).collect();
+    assert_eq!(connected, [false, true]);
+    while let Ok(event) = slow.receive().await {
+        assert!(event.len() > 60_000);
     }
 }
 

@@ -9,10 +9,11 @@ use znode::proto::requests::{
     SetDataRequest,
 };
 use znode::proto::{
-    DecodeError, Decoder, ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid,
+    DecodeError, Decoder, ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Zxid,
 };
 
 use super::gate::{Waiting, Work};
+use super::prepare::has_null_acl;
 use super::txn::{Change, Txn};
 use crate::auth::Identity;
 use crate::node::Node;
@@ -30,8 +31,12 @@ enum Unprepared {
 }
 
 impl From<DecodeError> for Unprepared {
-    fn from(_: DecodeError) -> Self {
-        Self::Unreadable
+    fn from(error: DecodeError) -> Self {
+        match error {
+            // Apache reads a null without complaint, takes a zxid, and then stumbles.
+            DecodeError::UnexpectedNull(_) => Self::Refused(ErrorCode::MarshallingError),
+            _ => Self::Unreadable,
+        }
     }
 }
 
@@ -164,6 +169,8 @@ impl Node {
             OpCode::SetData => preparer.set_data(&from.read::<SetDataRequest<'_>>()?),
             OpCode::SetAcl => preparer.set_acl(&from.read::<SetAclRequest<'_>>()?),
             OpCode::Multi => match from.read::<MultiRequest<'_>>() {
+                // Here alone Apache stumbles before it takes one.
+                Ok(request) if has_null_acl(&request) => return Err(Unprepared::Unreadable),
                 Ok(request) => preparer.multi(&request),
                 // Unlike any other write, an unreadable multi takes a zxid.
                 Err(_) => Err(ErrorCode::MarshallingError),
@@ -241,6 +248,3 @@ fn is_read(op: OpCode) -> bool {
             | OpCode::WhoAmI
     )
 }
-
-/// The number that pings are answered with, whatever they were sent with.
-pub(super) const PING: Xid = Xid::PING;

@@ -5,7 +5,8 @@
 //! | [`intake`] | reads a frame, answers what needs no order, refuses what cannot be |
 //! | [`handshake`] | turns a connection into a session |
 //! | [`prepare`] | decides what a write will do, and whether it may |
-//! | [`outstanding`] | remembers that until it is done |
+//! | [`txn`] | that decision, as a transaction |
+//! | [`outstanding`] | remembers what it will change until it is done |
 //! | [`gate`] | holds whatever came behind a write until the disk has that write |
 //! | [`apply`] | does it: the tree, the watches, the reply |
 //! | [`read`], [`watching`] | answers everything that changes no node |

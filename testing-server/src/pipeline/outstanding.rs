@@ -73,6 +73,12 @@ impl Outstanding {
         }
     }
 
+    /// Whether no transaction waits that changes a node.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
     /// What a path will look like: `None` if no transaction waits that changes it, else the node,
     /// or its absence.
     pub(super) fn find(&self, path: &[u8]) -> Option<Option<NodeState>> {

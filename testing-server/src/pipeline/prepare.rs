@@ -21,6 +21,8 @@ use crate::tree::{NewNode, Tree, is_reserved, parent};
 
 mod multi;
 
+pub(super) use multi::has_null_acl;
+
 /// Everything that the decision about one transaction depends on.
 #[derive(Debug)]
 pub(crate) struct Preparer<'a> {

@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use znode::proto::multi::{MultiOp, MultiRequest};
 use znode::proto::requests::PathRequest;
-use znode::proto::{Decoder, ErrorCode, JutePut, MultiHeader, OpCode, Perms};
+use znode::proto::{Decoder, ErrorCode, JutePut, MultiHeader, OpCode, Perms, Xid};
 
-use super::intake::PING;
 use crate::auth::Identity;
 use crate::auth::check::{check_acl, redact};
 use crate::node::Node;
@@ -48,7 +47,8 @@ impl Node {
     ) {
         let answered = match op {
             OpCode::Ping => {
-                let to = ReplyTo { xid: PING, ..to };
+                // Whatever number it was sent with.
+                let to = ReplyTo { xid: Xid::PING, ..to };
                 self.answer(to, out, |_| {});
                 Ok(())
             }

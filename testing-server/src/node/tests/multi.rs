@@ -141,6 +141,22 @@ fn a_request_that_makes_no_sense_fails_as_a_whole() {
 }
 
 #[test]
+fn of_all_nonsense_only_a_missing_list_takes_no_zxid() {
+    let mut world = World::new();
+    let c = world.connect();
+    let no_acl = CreateRequest { acl: None, ..create("/a", 0) };
+    for (ops, taken) in [
+        (vec![op("/a", 9)], 1),
+        (vec![MultiOp::Create(OpCode::Create, no_acl)], 0),
+        (vec![MultiOp::GetData(read("/", false))], 1),
+    ] {
+        let before = world.node.last_processed;
+        let answer = multi(&mut world, c, ops);
+        assert_eq!(answer.header.zxid, Zxid(before.0 + taken));
+    }
+}
+
+#[test]
 fn ephemerals_of_a_multi_go_with_their_session() {
     let mut world = World::new();
     let (c, session, _) = world.connect_for(10_000);

@@ -1,5 +1,6 @@
 //! A disk that takes its time: one order for everything, and writes that see those before them.
 
+use proptest::prelude::*;
 use znode::proto::multi::{MultiOp, MultiRequest};
 
 use super::super::settings::OUTSTANDING_MAX;
@@ -230,4 +231,118 @@ fn whoever_waits_is_not_read_once_too_many_wait() {
     assert!(!world.node.is_throttled(idle));
     world.persist();
     assert!(!world.node.is_throttled(c));
+}
+
+/// What clients may ask for.
+#[derive(Debug, Clone)]
+enum Ask {
+    Create(&'static str, i32),
+    Delete(&'static str, i32),
+    SetData(&'static str, i32),
+    SetAcl(&'static str, bool),
+    Multi(Vec<Ask>),
+    Read(OpCode, &'static str, bool),
+    AddWatch(&'static str, i32),
+    CloseSession,
+    /// The disk catches up with all that it was given so far, where it is slow.
+    Persist,
+}
+
+const PATHS: [&str; 7] = ["/", "/a", "/b", "/a/c", "/a/c/d", "/a/n-", "/missing/x"];
+
+fn path() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(PATHS.to_vec())
+}
+
+fn write() -> impl Strategy<Value = Ask> {
+    prop_oneof![
+        4 => (path(), 0..5i32).prop_map(|(path, flags)| Ask::Create(path, flags)),
+        2 => (path(), -1..2i32).prop_map(|(path, version)| Ask::Delete(path, version)),
+        2 => (path(), -1..2i32).prop_map(|(path, version)| Ask::SetData(path, version)),
+    ]
+}
+
+fn ask() -> impl Strategy<Value = Ask> {
+    let reads = vec![OpCode::Exists, OpCode::GetData, OpCode::GetChildren2];
+    prop_oneof![
+        8 => write(),
+        1 => (path(), any::<bool>()).prop_map(|(path, open)| Ask::SetAcl(path, open)),
+        3 => proptest::collection::vec(write(), 0..4).prop_map(Ask::Multi),
+        4 => (proptest::sample::select(reads), path(), any::<bool>())
+            .prop_map(|(op, path, watch)| Ask::Read(op, path, watch)),
+        1 => (path(), 0..2i32).prop_map(|(path, mode)| Ask::AddWatch(path, mode)),
+        1 => Just(Ask::CloseSession),
+        4 => Just(Ask::Persist),
+    ]
+}
+
+fn multi_op(ask: &Ask) -> MultiOp<'_> {
+    match ask {
+        Ask::Create(path, flags) => MultiOp::Create(OpCode::Create2, create(path, *flags)),
+        Ask::Delete(path, version) => MultiOp::Delete(delete(path, *version)),
+        Ask::SetData(path, version) => MultiOp::SetData(set_data(path, b"multi", *version)),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+impl World {
+    fn ask(&mut self, conn: ConnId, ask: &Ask) {
+        match ask {
+            Ask::Create(path, flags) => {
+                self.send(conn, OpCode::Create2.code(), &create(path, *flags));
+            }
+            Ask::Delete(path, version) => {
+                self.send(conn, OpCode::Delete.code(), &delete(path, *version));
+            }
+            Ask::SetData(path, version) => {
+                self.send(conn, OpCode::SetData.code(), &set_data(path, b"new", *version));
+            }
+            Ask::SetAcl(path, all) => {
+                let perms = if *all { Perms::ALL } else { Perms::READ };
+                let body = set_acl(path, acl(perms | Perms::ADMIN, "world", "anyone"), -1);
+                self.send(conn, OpCode::SetAcl.code(), &body);
+            }
+            Ask::Multi(asks) => {
+                let ops = asks.iter().map(multi_op).collect();
+                self.send(conn, OpCode::Multi.code(), &MultiRequest { ops });
+            }
+            Ask::Read(op, path, watch) => {
+                self.send(conn, op.code(), &read(path, *watch));
+            }
+            Ask::AddWatch(path, mode) => {
+                let body = AddWatchRequest { path: (*path).into(), mode: *mode };
+                self.send(conn, OpCode::AddWatch.code(), &body);
+            }
+            Ask::CloseSession => {
+                self.send(conn, OpCode::CloseSession.code(), &Empty);
+            }
+            Ask::Persist => self.persist(),
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_slow_disk_changes_when_answers_come_and_not_what_they_say(
+        asks in proptest::collection::vec((0..3usize, ask()), 0..80),
+    ) {
+        let run = |slow_disk| {
+            let mut world = World::new();
+            let conns = [world.connect(), world.connect(), world.connect()];
+            world.slow_disk = slow_disk;
+            for (who, ask) in &asks {
+                world.ask(conns[*who], ask);
+            }
+            world.persist();
+            world
+        };
+        let (quick, slow) = (run(false), run(true));
+        prop_assert_eq!(&quick.received, &slow.received);
+        prop_assert_eq!(&quick.closed, &slow.closed);
+        prop_assert_eq!(quick.node.watch_views(), slow.node.watch_views());
+        for path in PATHS {
+            prop_assert_eq!(quick.node.node_view(path), slow.node.node_view(path));
+        }
+        prop_assert!(slow.node.outstanding.is_empty());
+    }
 }

@@ -209,6 +209,9 @@ fn a_write_that_fails_takes_a_zxid_and_one_that_cannot_be_read_does_not() {
     assert_eq!((unreadable.zxid, unreadable.error), (failed.zxid, ErrorCode::MarshallingError));
     let read = world.call(c, OpCode::Exists, &read("/a", false)).header;
     assert_eq!(read.zxid, failed.zxid);
+    // A null path can be read; it is what comes of it that fails.
+    let null = world.call(c, OpCode::Create, &Raw(&[0xff; 40])).header;
+    assert_eq!((null.zxid, null.error), (Zxid(failed.zxid.0 + 1), ErrorCode::MarshallingError));
     assert_eq!(world.delete(c, "/a"), ErrorCode::Ok);
     assert!(!world.is_closed(c));
 }

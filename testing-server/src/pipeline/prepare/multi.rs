@@ -62,6 +62,15 @@ impl Preparer<'_> {
     }
 }
 
+/// Whether some create of a multi comes without a list of who may do what.
+pub(in crate::pipeline) fn has_null_acl(request: &MultiRequest<'_>) -> bool {
+    request.ops.iter().any(|op| match op {
+        MultiOp::Create(_, request) => request.acl.is_none(),
+        MultiOp::CreateTtl(request) => request.acl.is_none(),
+        _ => false,
+    })
+}
+
 /// An operation after its flavour was derived from its flags.
 enum Flavoured<'r, 'a> {
     Create(OpCode, &'r CreateRequest<'a>),
@@ -75,29 +84,19 @@ enum Flavoured<'r, 'a> {
 fn flavour<'r, 'a>(op: &'r MultiOp<'a>) -> Result<Flavoured<'r, 'a>, ErrorCode> {
     let unreadable = ErrorCode::MarshallingError;
     match op {
-        MultiOp::Create(op, request) => {
-            if request.acl.is_none() {
-                return Err(unreadable);
+        MultiOp::Create(op, request) => match Mode::of(request.flags).ok_or(unreadable)?.kind {
+            ModeKind::Container => Ok(Flavoured::Create(OpCode::CreateContainer, request)),
+            // Apache takes it for a createTTL and fails to cast the record.
+            ModeKind::Ttl => Err(unreadable),
+            _ if *op == OpCode::CreateContainer => {
+                Ok(Flavoured::Create(OpCode::CreateContainer, request))
             }
-            match Mode::of(request.flags).ok_or(unreadable)?.kind {
-                ModeKind::Container => Ok(Flavoured::Create(OpCode::CreateContainer, request)),
-                // Apache takes it for a createTTL and fails to cast the record.
-                ModeKind::Ttl => Err(unreadable),
-                _ if *op == OpCode::CreateContainer => {
-                    Ok(Flavoured::Create(OpCode::CreateContainer, request))
-                }
-                _ => Ok(Flavoured::Create(*op, request)),
-            }
-        }
-        MultiOp::CreateTtl(request) => {
-            if request.acl.is_none() {
-                return Err(unreadable);
-            }
-            match Mode::of(request.flags).ok_or(unreadable)?.kind {
-                ModeKind::Ttl => Ok(Flavoured::CreateTtl(request)),
-                _ => Ok(Flavoured::PlainCreate(request)),
-            }
-        }
+            _ => Ok(Flavoured::Create(*op, request)),
+        },
+        MultiOp::CreateTtl(request) => match Mode::of(request.flags).ok_or(unreadable)?.kind {
+            ModeKind::Ttl => Ok(Flavoured::CreateTtl(request)),
+            _ => Ok(Flavoured::PlainCreate(request)),
+        },
         MultiOp::GetData(_) | MultiOp::GetChildren(_) => Err(unreadable),
         other => Ok(Flavoured::Other(other)),
     }
