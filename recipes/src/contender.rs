@@ -94,7 +94,7 @@ impl Contender {
             match node.created().await {
                 Ok(()) => match children.await {
                     Err(error) if is_lost(&error) => return self.siblings().await,
-                    listed => return listed,
+                    listed => return none_without_parent(listed),
                 },
                 Err(error) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(error) if error.kind() == ErrorKind::NoNode && !node.parent.is_root() => {
@@ -112,13 +112,14 @@ impl Contender {
         }
     }
 
-    /// The names of the parent's children.
+    /// The names of the parent's children; none if there is no parent any more.
     ///
     /// # Errors
-    /// `NoNode`, another refusal, or the end of the session.
+    /// A server's refusal, or the end of the session.
     pub(crate) async fn siblings(&self) -> Result<Vec<String>, Error> {
         let Node { client, parent, .. } = &self.node;
-        until_answered(client, || client.get_children(parent.as_str())).await
+        let listed = until_answered(client, || client.get_children(parent.as_str()));
+        none_without_parent(listed.await)
     }
 
     /// Removes the node and waits until it certainly is no more.
@@ -226,10 +227,7 @@ impl Node {
                 children.await
             }
         });
-        let children = match listed.await {
-            Err(error) if error.kind() == ErrorKind::NoNode => Vec::new(),
-            listed => listed?,
-        };
+        let children = none_without_parent(listed.await)?;
         let ours = name(&self.prefix);
         for child in children.iter().filter(|child| child.starts_with(ours)) {
             let path = self.child(child);
@@ -308,4 +306,12 @@ impl Node {
 /// The last component of a path.
 fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// A parent that does not exist has no children, which is all that matters here.
+fn none_without_parent(listed: Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
+    match listed {
+        Err(error) if error.kind() == ErrorKind::NoNode => Ok(Vec::new()),
+        listed => listed,
+    }
 }

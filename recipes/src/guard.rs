@@ -14,7 +14,7 @@ use crate::loss::{Lost, LostReason, Verdict, Watchman};
 /// Something that is held until this is released, dropped, or lost.
 ///
 /// It belongs to no thread and no task: it may be moved, shared by reference, and released
-/// anywhere. (Curator's mutex is bound to a thread: CURATOR-617, GH-867, GH-979.)
+/// anywhere. (Curator's mutex is bound to a thread: GH-867, GH-979.)
 ///
 /// # What holding means
 /// ZooKeeper grants a lock to one session at a time, but no holder can know that it holds *now*:
@@ -66,8 +66,8 @@ impl Guard {
     /// The fencing token: the transaction that created the lock's node (its `czxid`).
     ///
     /// Of any two guards of one lock the later has the higher token, across clients, restarts of
-    /// the ensemble, and deletions of the lock's parent. (The number in the node's name, which
-    /// Curator users take for one, starts again when the parent is made anew: CURATOR-537.)
+    /// the ensemble, and deletions of the lock's parent. (The number in the node's name is no
+    /// token: it starts again when the parent is made anew.)
     pub fn token(&self) -> Zxid {
         self.contender.czxid()
     }

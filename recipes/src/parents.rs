@@ -5,8 +5,8 @@ use znode::{Client, CreateMode, Error, ErrorKind, Path};
 
 use crate::retry::until_answered;
 
-/// How often somebody else may remove an ancestor while we make the next one. Containers that
-/// never had a child are not removed for hours, so even one such race is a rare thing.
+/// How often somebody else may remove an ancestor while we make the next one. A server removes no
+/// container that never had a child, unless it is told to, so even one such race is rare.
 const RACES_MAX: usize = 16;
 
 /// Makes `path` and whatever is missing above it.

@@ -52,11 +52,6 @@ impl Ground {
         Self { address, root, server }
     }
 
-    /// `host:port`.
-    pub(crate) fn address(&self) -> &str {
-        &self.address
-    }
-
     /// `host:port/root`.
     pub(crate) fn connect_string(&self) -> String {
         format!("{}{}", self.address, self.root)

@@ -7,7 +7,7 @@
 //! | `mutex`, `timeout` | who gets the lock, when, and who does not |
 //! | `layout` | what others see on the wire, and what we make of theirs |
 //! | `cost` | how many requests and watches it takes |
-//! | `cancel`, `lost_reply` | futures dropped at every await, links cut at every request |
+//! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -21,6 +21,7 @@ mod raw;
 mod wire;
 
 mod cancel;
+mod chaos;
 mod cost;
 mod guarded;
 mod layout;

@@ -1,11 +1,12 @@
 //! Letting go: on purpose, by a drop, and while the link is down.
 
-use znode::State;
 use znode::proto::OpCode;
-use znode_recipes::{LostReason, Mutex};
+use znode::{Acl, Perms, State};
+use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
 
 use crate::ground::{
-    Ground, LOCK, children_are, contenders, delete, disconnect, is_pending, soon, state_is,
+    Ground, LOCK, children_are, contenders, delete, disconnect, is_pending, make_lock, soon,
+    state_is,
 };
 
 #[tokio::test]
@@ -91,6 +92,25 @@ async fn a_release_waits_for_the_link() {
 }
 
 #[tokio::test]
+async fn a_release_that_is_given_up_while_the_link_is_down_takes_effect_later() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    wire.cut_before_arrival(OpCode::Delete);
+    wire.refuse();
+    let mut release = Box::pin(guard.release());
+    assert!(is_pending(&mut release));
+    state_is(&client, State::Suspect).await;
+    // It has learnt that the first delete was lost, and waits for the link with the second, which
+    // is lost too.
+    assert!(is_pending(&mut release));
+    drop(release);
+    wire.cut_before_arrival(OpCode::Delete);
+    wire.admit();
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
 async fn a_guard_keeps_its_session_until_it_has_let_go() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
@@ -107,21 +127,27 @@ async fn a_guard_keeps_its_session_until_it_has_let_go() {
 #[tokio::test]
 async fn a_release_after_a_loss_says_so() {
     let ground = Ground::start().await;
-    let (client, other) = (ground.connect().await, ground.connect().await);
-    for waits in [true, false] {
+    let ((client, wire), other) = (ground.connect_wired().await, ground.connect().await);
+    for is_known in [true, false] {
         let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+        if !is_known {
+            wire.hold_replies();
+        }
         delete(&other, guard.path()).await.unwrap();
-        if waits {
+        if is_known {
             soon(guard.lost()).await;
         }
-        let error = soon(guard.release()).await.unwrap_err();
-        assert_eq!(error.kind(), znode_recipes::LockErrorKind::LockLost);
+        let mut release = Box::pin(guard.release());
+        assert!(is_pending(&mut release));
+        wire.resume();
+        let error = soon(release).await.unwrap_err();
+        assert_eq!(error.kind(), LockErrorKind::LockLost);
         assert!(!error.is_session_over());
     }
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
     soon(client.close()).await.unwrap();
     let error = soon(guard.release()).await.unwrap_err();
-    assert_eq!(error.kind(), znode_recipes::LockErrorKind::LockLost);
+    assert_eq!(error.kind(), LockErrorKind::LockLost);
     assert!(error.is_session_over());
 }
 
@@ -172,5 +198,25 @@ async fn a_guard_of_an_expired_session_is_dropped_without_ado() {
     ground.end_session(&client, &wire).await;
     state_is(&client, State::Expired).await;
     drop(guard);
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn no_task_is_left_of_a_guard_that_cannot_be_watched() {
+    let ground = Ground::start().await;
+    let unreadable = Acl::new(Perms::DELETE, "world", "anyone").unwrap();
+    let client = ground.connect().await;
+    make_lock(&client).await;
+    let mutex = Mutex::new(&client.with_default_acl(vec![unreadable]), LOCK);
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    let before = tasks();
+    let guard = soon(mutex.lock()).await.unwrap();
+    soon(client.sync("/")).await.unwrap();
+    assert_eq!(guard.state(), GuardState::Held);
+    assert_eq!(tasks(), before + 1);
+    guard.release().await.unwrap();
+    while tasks() > before {
+        soon(client.sync("/")).await.unwrap();
+    }
     ground.nothing_left().await;
 }

@@ -89,10 +89,8 @@ impl Line {
             };
             tracing::debug!(path = contender.path(), ahead, "waiting");
             self.wait_for(&ahead).await.map_err(|error| self.client_error(error))?;
-            children = match contender.siblings().await {
-                Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Turn::Gone),
-                listed => listed.map_err(|error| self.client_error(error))?,
-            };
+            let siblings = contender.siblings().await;
+            children = siblings.map_err(|error| self.client_error(error))?;
         }
     }
 
