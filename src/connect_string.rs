@@ -130,7 +130,7 @@ impl fmt::Display for ConnectString {
     }
 }
 
-fn parse_host(text: &str) -> Result<HostPort, InvalidConnectString> {
+pub(crate) fn parse_host(text: &str) -> Result<HostPort, InvalidConnectString> {
     let invalid = || InvalidConnectString::Host(text.to_owned());
     let (host, port) = if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(invalid)?;

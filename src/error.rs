@@ -11,7 +11,7 @@ use crate::connect_string::InvalidConnectString;
 use crate::create_mode::InvalidTtl;
 use crate::path::InvalidPath;
 use crate::proto::{DecodeError, ErrorCode};
-use crate::session::{Ending, Failure};
+use crate::session::{Cause, Ending, Failure};
 
 /// Why an operation gave no result: what kind of failure, of which operation, on which path.
 ///
@@ -54,6 +54,8 @@ pub enum ErrorKind {
     InvalidTtl,
     /// The request is larger than a server accepts; refused before it was sent.
     TooLarge,
+    /// Too many requests of this client wait for their turn already; refused before it was sent.
+    Overloaded,
     /// The connection was lost before the answer came. The session may live on.
     ConnectionLoss,
     /// No server confirmed the session within the connect timeout.
@@ -202,7 +204,11 @@ impl Error {
     }
 
     pub(crate) fn failed(op: &'static str, failure: Failure) -> Self {
-        let kind = failure.ending.map_or(ErrorKind::ConnectionLoss, ErrorKind::from);
+        let kind = match failure.cause {
+            Cause::ConnectionLoss => ErrorKind::ConnectionLoss,
+            Cause::Overload => ErrorKind::Overloaded,
+            Cause::Ended(ending) => ErrorKind::from(ending),
+        };
         let outcome = if failure.sent { Outcome::Unknown } else { Outcome::NotSent };
         Self::new(kind, op, outcome)
     }
@@ -257,6 +263,7 @@ impl fmt::Display for ErrorKind {
             Self::InvalidConnectString => "invalid connect string",
             Self::InvalidTtl => "invalid time to live",
             Self::TooLarge => "request too large",
+            Self::Overloaded => "too many requests wait already",
             Self::ConnectionLoss => "connection lost",
             Self::ConnectTimeout => "no server confirmed the session in time",
             Self::SessionExpired => "session expired",
@@ -302,7 +309,7 @@ mod tests {
 
     #[test]
     fn the_message_names_operation_path_and_outcome() {
-        let lost = Failure { ending: None, sent: true };
+        let lost = Failure { cause: Cause::ConnectionLoss, sent: true };
         let error = Error::failed("set_data", lost).with_path(Some("/a"));
         assert_eq!(error.to_string(), "set_data \"/a\": connection lost; it may have taken effect");
         let refused = Error::rejected("delete", ErrorCode::NotEmpty).with_path(Some("/a"));

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use crate::chroot::Chroot;
 use crate::client::Client;
-use crate::connect_string::ConnectString;
+use crate::connect_string::{ConnectString, HostPort};
 use crate::error::Error;
+use crate::hosts::{HostProvider, NearestFirst, ShuffledRing};
 use crate::io::send_task::SendTask;
 use crate::io::shared::Shared;
 use crate::io::transport::{Connector, TcpConnector};
 use crate::proto::{SessionId, Zxid};
 use crate::session::input::Resume;
-use crate::session::{Config, Established};
+use crate::session::{Config, Established, Limits};
 
 /// The session timeout that is asked for unless told otherwise.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,9 +22,11 @@ const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long connecting may take unless told otherwise.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many requests may be under way unless told otherwise: as many as a ZooKeeper server takes
-/// before it stops reading (`globalOutstandingLimit`).
-const IN_FLIGHT_MAX: usize = 1000;
+/// How much may wait unless told otherwise: as many requests under way as a ZooKeeper server takes
+/// before it stops reading (`globalOutstandingLimit`), some frames of full size among them, and
+/// more waiting than a program that means well will ever ask for at once.
+const LIMITS: Limits =
+    Limits { in_flight_max: 1000, in_flight_bytes_max: 16 << 20, waiting_max: 1 << 17 };
 
 /// How to connect. Nothing happens before [`connect`](Self::connect).
 ///
@@ -49,8 +52,19 @@ pub struct ConnectOptions {
     seed: Option<u64>,
     resume: Option<SessionTicket>,
     auth: Vec<(String, Vec<u8>)>,
-    in_flight_max: usize,
+    limits: Limits,
+    hosts: Hosts,
 }
+
+/// Who chooses among the servers.
+#[derive(Clone)]
+enum Hosts {
+    Shuffled,
+    NearestFirst(Vec<HostPort>),
+    Provider(Arc<MakeProvider>),
+}
+
+type MakeProvider = dyn Fn(Vec<HostPort>, u64) -> Box<dyn HostProvider> + Send + Sync;
 
 impl Default for ConnectOptions {
     fn default() -> Self {
@@ -69,7 +83,8 @@ impl ConnectOptions {
             seed: None,
             resume: None,
             auth: Vec::new(),
-            in_flight_max: IN_FLIGHT_MAX,
+            limits: LIMITS,
+            hosts: Hosts::Shuffled,
         }
     }
 
@@ -120,7 +135,41 @@ impl ConnectOptions {
     /// How many requests may wait for an answer at once, at least 1; further ones wait in call
     /// order. What is under way when a connection is lost has an unknown outcome.
     pub fn in_flight_max(mut self, requests: usize) -> Self {
-        self.in_flight_max = requests;
+        self.limits.in_flight_max = requests;
+        self
+    }
+
+    /// How many bytes the requests that wait for an answer may have together, 16 MiB by default;
+    /// further ones wait in call order. One request may always be under way.
+    pub fn in_flight_bytes_max(mut self, bytes: usize) -> Self {
+        self.limits.in_flight_bytes_max = bytes;
+        self
+    }
+
+    /// How many requests may wait for their turn, 131,072 by default; more are refused as
+    /// [`Overloaded`](crate::ErrorKind::Overloaded). With 0, none waits: a request that cannot be
+    /// sent at once fails at once.
+    pub fn waiting_max(mut self, requests: usize) -> Self {
+        self.limits.waiting_max = requests;
+        self
+    }
+
+    /// Prefers some servers of the list, as those of the client's own zone: others are tried only
+    /// when none of these is there, and left again when one is back. A server is meant by the
+    /// host and port that the connect string has for it.
+    pub fn nearest_first(mut self, near: impl IntoIterator<Item = HostPort>) -> Self {
+        self.hosts = Hosts::NearestFirst(near.into_iter().collect());
+        self
+    }
+
+    /// Has another [`HostProvider`] choose among the servers; it is made from their list and a
+    /// seed.
+    pub fn host_provider<P: HostProvider>(
+        mut self,
+        make: impl Fn(Vec<HostPort>, u64) -> P + Send + Sync + 'static,
+    ) -> Self {
+        let make = move |hosts, seed| Box::new(make(hosts, seed)) as Box<dyn HostProvider>;
+        self.hosts = Hosts::Provider(Arc::new(make));
         self
     }
 
@@ -156,19 +205,39 @@ impl ConnectOptions {
     fn start(&self, ensemble: &ConnectString) -> Client {
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
         let resumed = self.resume.as_ref().map_or(SessionId::NONE, SessionTicket::session_id);
-        let shared = Arc::new(Shared::new(resumed, self.session_timeout, !seed));
+        let connector = Arc::clone(&self.connector);
+        let shared = Arc::new(Shared::new(connector, resumed, self.session_timeout, !seed));
         let config = Config {
-            hosts: ensemble.hosts().to_vec(),
+            hosts: self.hosts.provider(ensemble.hosts().to_vec(), seed),
             session_timeout: self.session_timeout,
             connect_timeout: self.connect_timeout,
             read_only: self.read_only,
             resume: self.resume.as_ref().map(SessionTicket::resume),
-            seed,
-            in_flight_max: self.in_flight_max,
+            limits: self.limits,
         };
-        let task = SendTask::new(config, Arc::clone(&self.connector), Arc::clone(&shared));
+        let task = SendTask::new(config, Arc::clone(&shared));
         tokio::spawn(task.run());
         Client::new(shared, Chroot::new(ensemble.chroot().clone()))
+    }
+}
+
+impl Hosts {
+    fn provider(&self, hosts: Vec<HostPort>, seed: u64) -> Box<dyn HostProvider> {
+        match self {
+            Self::Shuffled => Box::new(ShuffledRing::new(hosts, seed)),
+            Self::NearestFirst(near) => Box::new(NearestFirst::new(hosts, near.clone(), seed)),
+            Self::Provider(make) => make(hosts, seed),
+        }
+    }
+}
+
+impl std::fmt::Debug for Hosts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Shuffled => f.write_str("Shuffled"),
+            Self::NearestFirst(near) => f.debug_tuple("NearestFirst").field(near).finish(),
+            Self::Provider(_) => f.write_str("Provider"),
+        }
     }
 }
 

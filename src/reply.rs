@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::chroot::Chroot;
 use crate::error::Error;
 use crate::proto::{Decode, Decoder, ErrorCode};
-use crate::session::{Answer, Ending, Failure};
+use crate::session::{Answer, Cause, Ending, Failure};
 use crate::watcher::Armed;
 
 /// The answer to an operation.
@@ -125,7 +125,7 @@ impl<T> Future for Reply<T> {
             }
             State::Waiting(Waiting { answer, call, decode }) => {
                 // A runtime that shuts down drops the send task, and the answer with it.
-                let gone = Failure { ending: Some(Ending::Closed), sent: true };
+                let gone = Failure { cause: Cause::Ended(Ending::Closed), sent: true };
                 match ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(gone)) {
                     Ok(answer) => Poll::Ready(decode(call, &answer)),
                     Err(failure) => Poll::Ready(Err(call.name(Error::failed(call.op, failure)))),

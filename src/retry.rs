@@ -123,7 +123,8 @@ impl Error {
     /// Whether the request certainly did not take effect and may succeed if made again: it was
     /// never sent, and the session is not over.
     pub fn is_safe_to_retry(&self) -> bool {
-        self.outcome() == Outcome::NotSent && self.kind() == ErrorKind::ConnectionLoss
+        self.outcome() == Outcome::NotSent
+            && matches!(self.kind(), ErrorKind::ConnectionLoss | ErrorKind::Overloaded)
     }
 }
 

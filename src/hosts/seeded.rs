@@ -21,6 +21,15 @@ impl Seeded {
         z ^ (z >> 31)
     }
 
+    /// Puts items into a random order (Fisher and Yates, from the end).
+    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            let bound = u64::try_from(last + 1).expect("a usize fits");
+            let other = usize::try_from(self.below(bound)).expect("below a usize");
+            items.swap(last, other);
+        }
+    }
+
     /// A number below `bound`, or 0 if that is 0. The bias is below 2⁻³² for the small bounds
     /// that hosts and milliseconds are.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {

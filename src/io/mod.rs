@@ -9,6 +9,7 @@
 mod clock;
 mod framing;
 mod link;
+pub(crate) mod probe;
 pub(crate) mod send_task;
 pub(crate) mod shared;
 pub(crate) mod submissions;

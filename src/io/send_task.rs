@@ -1,5 +1,6 @@
 //! The task of a session: feeds the pure machine and does what it puts out, in order.
 
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -7,16 +8,30 @@ use tokio::time::Sleep;
 
 use super::clock::Clock;
 use super::link::{Link, LinkEvent};
+use super::probe::probe;
 use super::shared::Shared;
 use super::submissions::{Batch, Responder, Submission};
-use super::transport::Connector;
 use super::watchers::Watchers;
+use crate::connect_string::HostPort;
 use crate::moment::Moment;
-use crate::session::{Config, Ending, Failure, Input, Outbox, Output, Request, Session};
+use crate::session::{
+    Cause, Config, Ending, Failure, Input, Outbox, Output, Probed, Request, Session,
+};
 use crate::state::State;
 
 /// How much memory the outbox keeps between steps.
 const OUTBOX_KEPT: usize = 16 * 1024;
+
+/// A look at another server, and what was found there.
+type Probe = Pin<Box<dyn Future<Output = (HostPort, Probed)> + Send>>;
+
+/// What ends a wait of the task.
+enum Event {
+    Link(LinkEvent),
+    Probed(HostPort, Probed),
+    /// Submissions or time: every turn looks at both.
+    None,
+}
 
 /// Owns the session, its connection and its watchers.
 pub(crate) struct SendTask {
@@ -26,7 +41,8 @@ pub(crate) struct SendTask {
     watchers: Watchers,
     /// Empty between turns; exchanged with the queue of the handles.
     batch: Batch,
-    connector: Arc<dyn Connector>,
+    /// The look at another server that is under way.
+    probe: Option<Probe>,
     shared: Arc<Shared>,
     clock: Clock,
     timer: Pin<Box<Sleep>>,
@@ -35,7 +51,7 @@ pub(crate) struct SendTask {
 }
 
 impl SendTask {
-    pub(crate) fn new(config: Config, connector: Arc<dyn Connector>, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(config: Config, shared: Arc<Shared>) -> Self {
         let clock = Clock::start();
         Self {
             session: Session::new(clock.now(), config),
@@ -43,7 +59,7 @@ impl SendTask {
             link: Link::Down,
             watchers: Watchers::default(),
             batch: Batch::default(),
-            connector,
+            probe: None,
             shared,
             clock,
             timer: Box::pin(tokio::time::sleep_until(clock.instant(Moment::START))),
@@ -62,12 +78,18 @@ impl SendTask {
             // the others: each turn takes submissions and looks at the time, whatever woke it.
             let event = tokio::select! {
                 biased;
-                event = self.link.next() => Some(event),
-                () = self.shared.submissions.some() => None,
-                () = &mut self.timer => None,
+                event = self.link.next() => Event::Link(event),
+                () = self.shared.submissions.some() => Event::None,
+                () = &mut self.timer => Event::None,
+                (host, found) = finished(&mut self.probe) => Event::Probed(host, found),
             };
-            if let Some(event) = event {
-                self.feed_link(event);
+            match event {
+                Event::Link(event) => self.feed_link(event),
+                Event::Probed(host, found) => {
+                    let now = self.clock.now();
+                    self.session.step(now, Input::Probed(host, found), &mut self.out);
+                }
+                Event::None => {}
             }
         }
     }
@@ -112,6 +134,7 @@ impl SendTask {
                     Input::Unwatch(watcher, reply)
                 }
                 Submission::Detach => Input::Detach,
+                Submission::UpdateHosts(hosts) => Input::UpdateHosts(hosts),
             };
             self.session.step(now, input, &mut self.out);
         }
@@ -156,7 +179,14 @@ impl SendTask {
             match output {
                 Output::Connect(host) => {
                     tracing::debug!(%host, "connecting");
-                    self.link = Link::Connecting(self.connector.connect(&host));
+                    self.link = Link::Connecting(self.shared.connector().connect(&host));
+                }
+                Output::Probe(host) => {
+                    let shared = Arc::clone(&self.shared);
+                    self.probe = Some(Box::pin(async move {
+                        let found = probe(shared.connector(), &host).await;
+                        (host, found)
+                    }));
                 }
                 Output::Send(len) => {
                     let (frames, rest) = bytes.split_at(len);
@@ -191,12 +221,24 @@ impl Drop for SendTask {
         tracing::debug!(?ending, "session is over");
         for submission in self.shared.submissions.end(ending).items {
             if let Submission::Request { reply, slot, .. } = submission {
-                drop(reply.send(Err(Failure { ending: Some(ending), sent: false })));
+                drop(reply.send(Err(Failure { cause: Cause::Ended(ending), sent: false })));
                 if let Some((id, slot)) = slot {
                     self.watchers.insert(id, slot);
                 }
             }
         }
         self.watchers.end(ending);
+    }
+}
+
+/// Waits for the probe that is under way, or for ever if there is none.
+async fn finished(probe: &mut Option<Probe>) -> (HostPort, Probed) {
+    match probe {
+        Some(under_way) => {
+            let found = under_way.await;
+            *probe = None;
+            found
+        }
+        None => std::future::pending().await,
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::submissions::Submissions;
+use super::transport::Connector;
 use crate::chroot::Chroot;
 use crate::hosts::Seeded;
 use crate::proto::{EventType, SessionId, Zxid};
@@ -19,6 +20,7 @@ use crate::watcher::{ClientEvent, WatchedEvent};
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) submissions: Submissions,
+    connector: Arc<dyn Connector>,
     facts: Mutex<Facts>,
     last_zxid: AtomicI64,
     next_watcher: AtomicU64,
@@ -39,9 +41,15 @@ struct Facts {
 }
 
 impl Shared {
-    pub(crate) fn new(session_id: SessionId, timeout: Duration, seed: u64) -> Self {
+    pub(crate) fn new(
+        connector: Arc<dyn Connector>,
+        session_id: SessionId,
+        timeout: Duration,
+        seed: u64,
+    ) -> Self {
         Self {
             submissions: Submissions::default(),
+            connector,
             facts: Mutex::new(Facts {
                 established: Established { session_id, password: vec![], timeout },
                 change: StateChange { state: State::Connecting, generation: 0 },
@@ -54,6 +62,11 @@ impl Shared {
             next_watcher: AtomicU64::new(WatcherId::DEFAULT.0 + 1),
             seeded: Mutex::new(Seeded::new(seed)),
         }
+    }
+
+    /// What makes connections.
+    pub(crate) fn connector(&self) -> &dyn Connector {
+        &*self.connector
     }
 
     pub(crate) fn established(&self) -> Established {

@@ -7,6 +7,7 @@ use futures::task::AtomicWaker;
 use tokio::sync::oneshot;
 
 use super::watchers::WatcherSlot;
+use crate::connect_string::HostPort;
 use crate::proto::OpCode;
 use crate::session::{Answer, Ending, Failure, WatchEffect, WatcherId};
 
@@ -54,6 +55,7 @@ pub(super) enum Submission {
     },
     Unwatch(WatcherId, Option<Responder>),
     Detach,
+    UpdateHosts(Vec<HostPort>),
 }
 
 /// Why a request was not taken.
@@ -111,6 +113,11 @@ impl Submissions {
     /// The session is to be left alive.
     pub(crate) fn detach(&self) {
         self.append_unless_ended(Submission::Detach);
+    }
+
+    /// The list of servers is another now.
+    pub(crate) fn update_hosts(&self, hosts: Vec<HostPort>) {
+        self.append_unless_ended(Submission::UpdateHosts(hosts));
     }
 
     fn append_unless_ended(&self, submission: Submission) {

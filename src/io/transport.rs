@@ -3,12 +3,19 @@
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
+use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use crate::connect_string::HostPort;
+
+/// How long one address of a name is given before the next is tried beside it (RFC 8305, §8).
+const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connected byte stream: ordered, reliable, and cut at any byte when it breaks.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
@@ -27,7 +34,10 @@ pub trait Connector: Send + Sync + fmt::Debug + 'static {
     fn connect(&self, host: &HostPort) -> Connecting;
 }
 
-/// Connects over TCP, with Nagle's algorithm off. Names are resolved anew at each attempt.
+/// Connects over TCP, with Nagle's algorithm off.
+///
+/// Names are resolved anew at each attempt, and all their addresses are tried: the next one as soon
+/// as one has failed, or has not answered for a quarter of a second.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TcpConnector;
 
@@ -35,9 +45,30 @@ impl Connector for TcpConnector {
     fn connect(&self, host: &HostPort) -> Connecting {
         let host = host.clone();
         Box::pin(async move {
-            let stream = TcpStream::connect((host.host(), host.port())).await?;
+            let addresses = tokio::net::lookup_host((host.host(), host.port())).await?;
+            let stream = connect_any(addresses).await?;
             stream.set_nodelay(true)?;
             Ok(Box::new(stream) as Box<dyn Transport>)
         })
+    }
+}
+
+/// The first connection that stands, of attempts that begin one after the other.
+async fn connect_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut addresses = addresses.fuse();
+    let mut attempts = FuturesUnordered::new();
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        attempts.extend(addresses.next().map(TcpStream::connect));
+        let ended = tokio::select! {
+            biased;
+            ended = attempts.next() => ended,
+            () = tokio::time::sleep(STAGGER), if addresses.size_hint().1 != Some(0) => continue,
+        };
+        match ended {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => last_error = error,
+            None => return Err(last_error),
+        }
     }
 }

@@ -3,9 +3,10 @@
 use super::input::WatchEffect;
 use super::machine::{Leaving, Session, put_request};
 use super::outgoing::Waiting as Queued;
-use super::output::{Ending, Failure, Notice, Outbox, Output};
+use super::output::{Cause, Ending, Failure, Notice, Outbox, Output};
 use super::pending::Sent;
 use super::phase::{Connected, Connecting, Handshaking, Phase, Waiting};
+use crate::hosts::Attempt;
 use crate::moment::Moment;
 use crate::proto::{JutePut, OpCode, Xid};
 use crate::state::State;
@@ -36,7 +37,7 @@ impl<R> Session<R> {
         self.try_next(now, out);
         if self.ending().is_none() {
             out.push(Output::State(State::Suspect));
-            self.fail_requests(None, out);
+            self.fail_requests(Cause::ConnectionLoss, out);
         }
     }
 
@@ -45,16 +46,16 @@ impl<R> Session<R> {
         if self.leaving == Some(Leaving::Close) {
             return self.end(Ending::LeftToExpire, out);
         }
-        let (host, pause) = self.hosts.advance();
+        let Attempt { host, pause } = self.hosts.next();
         self.phase = Phase::Waiting(Waiting { host, until: now + pause });
     }
 
-    pub(super) fn fail_requests(&mut self, ending: Option<Ending>, out: &mut Outbox<R>) {
+    pub(super) fn fail_requests(&mut self, cause: Cause, out: &mut Outbox<R>) {
         while let Some(Sent { watch, reply, .. }) = self.pending.pop() {
-            self.fail(&watch, reply, Failure { ending, sent: true }, out);
+            self.fail(&watch, reply, Failure { cause, sent: true }, out);
         }
         while let Some(Queued { watch, reply, .. }) = self.outgoing.pop() {
-            self.fail(&watch, reply, Failure { ending, sent: false }, out);
+            self.fail(&watch, reply, Failure { cause, sent: false }, out);
         }
     }
 
@@ -80,9 +81,10 @@ impl<R> Session<R> {
         }
         self.phase = Phase::Over(ending);
         out.push(Output::State(ending.state()));
-        self.fail_requests(Some(ending), out);
+        let cause = Cause::Ended(ending);
+        self.fail_requests(cause, out);
         for (waiter, sent) in self.auth.waiters() {
-            out.push(Output::Reply(waiter, Err(Failure { ending: Some(ending), sent })));
+            out.push(Output::Reply(waiter, Err(Failure { cause, sent })));
         }
         for watcher in self.watches.end() {
             out.push(Output::Notify(watcher, Notice::Over(ending)));
@@ -101,8 +103,9 @@ impl<R> Session<R> {
         }
         match &self.phase {
             Phase::Waiting(waiting) if now >= waiting.until => {
-                out.push(Output::Connect(waiting.host.clone()));
-                let deadline = now + self.timers.attempt();
+                self.host = waiting.host.clone();
+                out.push(Output::Connect(self.host.clone()));
+                let deadline = now + self.timers.attempt(self.hosts.size());
                 self.phase = Phase::Connecting(Connecting { deadline });
             }
             Phase::Connecting(Connecting { deadline })
@@ -118,6 +121,8 @@ impl<R> Session<R> {
                     self.lose_connection(now, out);
                 } else if now >= self.ping_due(connected) {
                     self.ping(now, out);
+                } else if now >= connected.search.next_at {
+                    self.search(out);
                 }
             }
             _ => {}

@@ -61,11 +61,14 @@ impl<R> Session<R> {
             Verdict::Confirmed { session_id, password, timeout, read_only } => {
                 self.identity = Identity { session_id, password: password.clone() };
                 self.timers.confirmed(timeout, sent_at);
-                self.hosts.confirmed();
+                self.hosts.confirmed(&self.host);
                 self.phase = Phase::Connected(Connected {
                     last_sent: now,
                     last_received: now,
                     ping_sent_at: None,
+                    read_only,
+                    search: self.begin_search(now, read_only),
+                    leaving_for: None,
                 });
                 out.push(Output::Established(Established { session_id, password, timeout }));
                 self.restore(now, read_only, out);

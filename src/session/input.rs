@@ -7,13 +7,14 @@ use bytes::Bytes;
 
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
+use crate::hosts::HostProvider;
 use crate::proto::{OpCode, SessionId, WatcherType, Zxid};
 
 /// What a session is made from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Config {
-    /// The servers, in any order: they are shuffled by the seed.
-    pub hosts: Vec<HostPort>,
+    /// Who chooses among the servers.
+    pub hosts: Box<dyn HostProvider>,
     /// The session timeout to ask for.
     pub session_timeout: Duration,
     /// How long the first connection may take, all hosts and attempts together.
@@ -22,10 +23,19 @@ pub struct Config {
     pub read_only: bool,
     /// The session to resume.
     pub resume: Option<Resume>,
-    /// Where shuffling and jitter come from.
-    pub seed: u64,
-    /// How many requests may wait for an answer at once; further ones wait in call order.
+    /// How much may wait.
+    pub limits: Limits,
+}
+
+/// How much may wait at once, for an answer or for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many requests may be under way; at least one always may.
     pub in_flight_max: usize,
+    /// How many bytes they may have together; one request may always be under way.
+    pub in_flight_bytes_max: usize,
+    /// How many further requests may wait for their turn; more are refused.
+    pub waiting_max: usize,
 }
 
 /// What a session is resumed by.
@@ -55,8 +65,32 @@ pub enum Input<'a, R> {
     Broken,
     /// A whole frame came in, without its length.
     Received(Bytes),
+    /// The list of servers is another now; it is not empty.
+    UpdateHosts(Vec<HostPort>),
+    /// What [`Output::Probe`](super::Output::Probe) asked about.
+    Probed(HostPort, Probed),
     /// Time has passed, at least up to the session's deadline.
     Tick,
+}
+
+/// What was found at a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probed {
+    /// A server that accepts writes.
+    Writable,
+    /// A server that was cut off from its quorum.
+    ReadOnly,
+    /// A server that does not say which.
+    Reachable,
+    /// No server, or none that serves.
+    Unreachable,
+}
+
+impl Probed {
+    /// Whether there is a server at all.
+    pub fn is_reachable(self) -> bool {
+        self != Self::Unreachable
+    }
 }
 
 /// An operation that a caller asks for.

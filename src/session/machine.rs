@@ -4,14 +4,15 @@ use bytes::Bytes;
 
 use super::auth::Auth;
 use super::handshake::Identity;
-use super::input::{Config, Input, Request, WatchEffect};
+use super::input::{Config, Input, Limits, Request, WatchEffect};
 use super::outgoing::{Outgoing, Waiting as Queued};
-use super::output::{Answer, Ending, Failure, Outbox, Output};
+use super::output::{Answer, Cause, Ending, Failure, Outbox, Output};
 use super::pending::Pending;
 use super::phase::{Phase, Waiting};
 use super::timers::Timers;
 use super::watches::{Removal, WatcherId, Watches};
-use crate::hosts::ShuffledRing;
+use crate::connect_string::HostPort;
+use crate::hosts::{Attempt, HostProvider};
 use crate::moment::Moment;
 use crate::proto::requests::WatchesRequest;
 use crate::proto::{ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
@@ -22,7 +23,9 @@ use crate::proto::{ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zx
 #[derive(Debug)]
 pub struct Session<R> {
     pub(super) phase: Phase,
-    pub(super) hosts: ShuffledRing,
+    pub(super) hosts: Box<dyn HostProvider>,
+    /// The server that was tried last, or is connected.
+    pub(super) host: HostPort,
     pub(super) timers: Timers,
     pub(super) identity: Identity,
     pub(super) read_only_allowed: bool,
@@ -31,7 +34,7 @@ pub struct Session<R> {
     pub(super) last_zxid: Zxid,
     pub(super) outgoing: Outgoing<R>,
     pub(super) pending: Pending<R>,
-    pub(super) in_flight_max: usize,
+    pub(super) limits: Limits,
     pub(super) auth: Auth<R>,
     pub(super) watches: Watches,
     /// How the session is to end, once it has been asked to.
@@ -49,27 +52,25 @@ pub(super) enum Leaving {
 
 impl<R> Session<R> {
     /// A session that will begin to connect at the first step.
-    ///
-    /// # Panics
-    /// If `config` has no host.
     pub fn new(now: Moment, config: Config) -> Self {
-        let mut hosts = ShuffledRing::new(config.hosts, config.seed);
-        let timers = Timers::new(now, config.session_timeout, config.connect_timeout, hosts.len());
+        let mut hosts = config.hosts;
+        let timers = Timers::new(now, config.session_timeout, config.connect_timeout);
         let (session_id, password, last_zxid) = match config.resume {
             Some(resume) => (resume.session_id, resume.password, resume.last_zxid),
             None => (SessionId::NONE, vec![0; 16], Zxid::ZERO),
         };
-        let (host, pause) = hosts.advance();
+        let Attempt { host, pause } = hosts.next();
         Self {
-            phase: Phase::Waiting(Waiting { host, until: now + pause }),
+            phase: Phase::Waiting(Waiting { host: host.clone(), until: now + pause }),
             hosts,
+            host,
             timers,
             identity: Identity { session_id, password },
             read_only_allowed: config.read_only,
             last_zxid,
             outgoing: Outgoing::new(),
             pending: Pending::new(),
-            in_flight_max: config.in_flight_max.max(1),
+            limits: config.limits,
             auth: Auth::new(),
             watches: Watches::default(),
             leaving: None,
@@ -86,6 +87,8 @@ impl<R> Session<R> {
             Input::Connected => self.connected(now, out),
             Input::Broken => self.broken(now, out),
             Input::Received(frame) => self.received(now, &frame, out),
+            Input::UpdateHosts(hosts) => self.update_hosts(hosts),
+            Input::Probed(host, found) => self.probed(now, host, found),
             Input::Tick => {}
         }
         self.pump(now, out);
@@ -101,7 +104,7 @@ impl<R> Session<R> {
             Phase::Handshaking(handshaking) => handshaking.deadline.min(session),
             Phase::Connected(connected) => {
                 let read = connected.last_received + self.timers.read();
-                self.ping_due(connected).min(read).min(session)
+                self.ping_due(connected).min(read).min(session).min(connected.search.next_at)
             }
             Phase::Over(_) => Moment::NEVER,
         }
@@ -127,7 +130,7 @@ impl<R> Session<R> {
             _ => None,
         };
         if let Some(ending) = refused {
-            let failure = Failure { ending: Some(ending), sent: false };
+            let failure = Failure { cause: Cause::Ended(ending), sent: false };
             out.push(Output::Reply(request.reply, Err(failure)));
             return;
         }
@@ -136,10 +139,15 @@ impl<R> Session<R> {
             OpCode::CloseSession => return self.submit_close(request, out),
             _ => {}
         }
+        let goes_at_once = self.may_send() && self.outgoing.is_empty();
+        if !goes_at_once && self.outgoing.len() >= self.limits.waiting_max {
+            let failure = Failure { cause: Cause::Overload, sent: false };
+            return out.push(Output::Reply(request.reply, Err(failure)));
+        }
         if let WatchEffect::Register(registration) = &request.watch {
             self.watches.expect(registration);
         }
-        if self.may_send() && self.outgoing.is_empty() {
+        if goes_at_once {
             let Request { op, body, watch, reply } = request;
             self.send(now, op, body, watch, Some(reply), out);
         } else {
@@ -166,8 +174,10 @@ impl<R> Session<R> {
         }
     }
 
+    /// Nothing more is sent to a server that is about to be left.
     pub(super) fn may_send(&self) -> bool {
-        matches!(self.phase, Phase::Connected(_)) && self.pending.len() < self.in_flight_max
+        let Phase::Connected(connected) = &self.phase else { return false };
+        connected.leaving_for.is_none() && self.pending.has_room(&self.limits)
     }
 
     /// Writes a request and notes that its answer is awaited.
@@ -180,7 +190,7 @@ impl<R> Session<R> {
         reply: Option<R>,
         out: &mut Outbox<R>,
     ) {
-        let xid = self.pending.push(now, op, watch, reply);
+        let xid = self.pending.push(now, op, body.len(), watch, reply);
         put_request(out, xid, op, body);
         if let Phase::Connected(connected) = &mut self.phase {
             connected.last_sent = now;
@@ -194,6 +204,9 @@ impl<R> Session<R> {
                 break;
             };
             self.send(now, op, &body, watch, reply, out);
+        }
+        if self.pending.is_empty() {
+            self.leave_if_asked(now, out);
         }
         let is_idle = self.outgoing.is_empty() && self.pending.is_empty();
         if self.leaving == Some(Leaving::Detach) && is_idle && self.ending().is_none() {

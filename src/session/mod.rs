@@ -14,6 +14,7 @@
 //! | `outgoing`, `pending` | requests that wait for their turn, and those that wait for an answer |
 //! | `auth` | identities, sent again on every connection |
 //! | `watches`, `replay` | who watches what, and how a new connection is told |
+//! | `roaming` | leaving a server that works for a better one, with nothing lost |
 //! | `timers` | pings, read timeouts, and when a silent session counts as lost |
 //!
 //! Invariants of absence: no clock, no socket, no `.await`, no unordered iteration, no randomness
@@ -30,12 +31,13 @@ pub mod output;
 mod pending;
 mod phase;
 mod replay;
+mod roaming;
 mod timers;
 pub mod watches;
 
-pub use input::{Config, Input, Registration, Request, Want, WatchEffect};
+pub use input::{Config, Input, Limits, Probed, Registration, Request, Want, WatchEffect};
 pub use machine::Session;
-pub use output::{Answer, Ending, Established, Failure, Notice, Outbox, Output};
+pub use output::{Answer, Cause, Ending, Established, Failure, Notice, Outbox, Output};
 pub use watches::WatcherId;
 
 #[cfg(test)]

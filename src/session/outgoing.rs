@@ -30,6 +30,10 @@ impl<R> Outgoing<R> {
         self.queue.is_empty()
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn push(&mut self, request: Request<'_, R>) {
         let Request { op, body, watch, reply } = request;
         self.queue.push_back(Waiting { op, body: body.into(), watch, reply: Some(reply) });

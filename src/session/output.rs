@@ -17,6 +17,8 @@ pub enum Output<R> {
     Connect(HostPort),
     /// Write the next so many of the outbox's bytes.
     Send(usize),
+    /// See what is at this host, beside the connection; answer with `Probed`.
+    Probe(HostPort),
     /// Drop the connection, or the attempt to make one. No `Broken` is expected for it.
     Disconnect,
     /// A server has confirmed the session.
@@ -54,10 +56,21 @@ pub struct Answer {
 /// Why a request was never answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Failure {
-    /// What came in between; `None` is the loss of the connection alone.
-    pub ending: Option<Ending>,
+    /// What came in between.
+    pub cause: Cause,
     /// Whether the request had been written: then nobody knows whether it took effect.
     pub sent: bool,
+}
+
+/// What came between a request and its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// The connection was lost; the session may live on.
+    ConnectionLoss,
+    /// Too many requests wait already.
+    Overload,
+    /// The session is over.
+    Ended(Ending),
 }
 
 /// How a session ended.

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::input::WatchEffect;
+use super::input::{Limits, WatchEffect};
 use crate::moment::Moment;
 use crate::proto::{OpCode, Xid};
 
@@ -10,6 +10,8 @@ use crate::proto::{OpCode, Xid};
 #[derive(Debug)]
 pub(super) struct Pending<R> {
     queue: VecDeque<Sent<R>>,
+    /// How many bytes the records of those in the queue have.
+    bytes: usize,
     next_xid: i32,
 }
 
@@ -18,6 +20,8 @@ pub(super) struct Pending<R> {
 pub(super) struct Sent<R> {
     pub(super) xid: Xid,
     pub(super) op: OpCode,
+    /// How many bytes its record has.
+    pub(super) len: usize,
     pub(super) sent_at: Moment,
     pub(super) watch: WatchEffect,
     /// `None` is a request of the session's own, whose answer nobody waits for.
@@ -26,11 +30,13 @@ pub(super) struct Sent<R> {
 
 impl<R> Pending<R> {
     pub(super) fn new() -> Self {
-        Self { queue: VecDeque::new(), next_xid: 1 }
+        Self { queue: VecDeque::new(), bytes: 0, next_xid: 1 }
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.queue.len()
+    /// Whether another request may be under way.
+    pub(super) fn has_room(&self, limits: &Limits) -> bool {
+        self.queue.is_empty()
+            || (self.queue.len() < limits.in_flight_max && self.bytes < limits.in_flight_bytes_max)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -43,22 +49,26 @@ impl<R> Pending<R> {
         &mut self,
         now: Moment,
         op: OpCode,
+        len: usize,
         watch: WatchEffect,
         reply: Option<R>,
     ) -> Xid {
         let xid = Xid(self.next_xid);
         self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
-        self.queue.push_back(Sent { xid, op, sent_at: now, watch, reply });
+        self.bytes += len;
+        self.queue.push_back(Sent { xid, op, len, sent_at: now, watch, reply });
         xid
     }
 
     /// The request that `xid` answers: the oldest, or none and the connection is out of order.
     pub(super) fn answered(&mut self, xid: Xid) -> Option<Sent<R>> {
-        if self.queue.front()?.xid == xid { self.queue.pop_front() } else { None }
+        if self.queue.front()?.xid == xid { self.pop() } else { None }
     }
 
     pub(super) fn pop(&mut self) -> Option<Sent<R>> {
-        self.queue.pop_front()
+        let sent = self.queue.pop_front()?;
+        self.bytes -= sent.len;
+        Some(sent)
     }
 
     #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Where the connection of a session stands: each phase holds just what is valid in it.
 
+use std::time::Duration;
+
 use super::output::Ending;
 use crate::connect_string::HostPort;
 use crate::moment::Moment;
@@ -47,4 +49,28 @@ pub(super) struct Connected {
     pub(super) last_received: Moment,
     /// When the ping was sent that is not answered yet.
     pub(super) ping_sent_at: Option<Moment>,
+    /// Whether the server was cut off from its quorum.
+    pub(super) read_only: bool,
+    /// The search for a better server.
+    pub(super) search: Search,
+    /// Where to go as soon as every request is answered.
+    pub(super) leaving_for: Option<Destination>,
+}
+
+/// The search for a server that accepts writes, or for one that is nearer.
+#[derive(Debug)]
+pub(super) struct Search {
+    /// When the next server is probed; `NEVER` while one is, or when none would be better.
+    pub(super) next_at: Moment,
+    /// How long to wait after that.
+    pub(super) pause: Duration,
+}
+
+/// Where a connection that works is left for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Destination {
+    /// A server that was probed.
+    Host(HostPort),
+    /// Whichever the provider names next.
+    Next,
 }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::input::Resume;
 use super::*;
 use crate::connect_string::HostPort;
+use crate::hosts::{NearestFirst, ShuffledRing};
 use crate::moment::Moment;
 use crate::proto::requests::{ReadRequest, SetWatchesRequest};
 use crate::proto::{
@@ -27,15 +28,18 @@ struct Pair {
     log: Vec<String>,
 }
 
+fn ring(ports: std::ops::Range<u16>) -> Box<ShuffledRing> {
+    Box::new(ShuffledRing::new(ports.map(|port| HostPort::new("zk", port)).collect(), 1))
+}
+
 fn config() -> Config {
     Config {
-        hosts: vec![HostPort::new("zk", 1)],
+        hosts: ring(1..2),
         session_timeout: T,
         connect_timeout: Duration::from_secs(5),
         read_only: false,
         resume: None,
-        seed: 1,
-        in_flight_max: 3,
+        limits: Limits { in_flight_max: 3, in_flight_bytes_max: 1 << 20, waiting_max: 100 },
     }
 }
 
@@ -71,15 +75,16 @@ impl Pair {
                     }
                 }
                 Output::Connect(host) => self.log.push(format!("connect {host}")),
+                Output::Probe(host) => self.log.push(format!("probe {host}")),
                 Output::Disconnect => self.log.push("disconnect".into()),
                 Output::Established(_) => {}
                 Output::State(state) => self.log.push(format!("state {state:?}")),
                 Output::Reply(who, Ok(answer)) => {
                     self.log.push(format!("{who} {:?}", answer.code));
                 }
-                Output::Reply(who, Err(Failure { ending, sent })) => {
+                Output::Reply(who, Err(Failure { cause, sent })) => {
                     let word = if sent { "sent" } else { "unsent" };
-                    self.log.push(format!("{who} failed {word} {ending:?}"));
+                    self.log.push(format!("{who} failed {word} {cause:?}"));
                 }
                 Output::Notify(watcher, notice) => {
                     let notice = match notice {
@@ -203,6 +208,34 @@ fn no_more_requests_are_under_way_than_allowed() {
 }
 
 #[test]
+fn no_more_bytes_are_under_way_than_allowed_but_one_request_always_is() {
+    let limits = Limits { in_flight_max: 9, in_flight_bytes_max: 10, waiting_max: 9 };
+    let mut pair = Pair::new(Config { limits, ..config() });
+    pair.shake_hands(7);
+    for watcher in 1..4 {
+        pair.watch(watcher, "/more-than-ten-bytes", Want::Data, "r");
+    }
+    assert_eq!(pair.requests().len(), 1);
+    pair.answer(1, 1, ErrorCode::Ok);
+    assert_eq!(pair.requests().len(), 1);
+}
+
+#[test]
+fn more_requests_than_may_wait_are_refused() {
+    let limits = Limits { in_flight_max: 1, in_flight_bytes_max: 1 << 20, waiting_max: 2 };
+    let mut pair = Pair::new(Config { limits, ..config() });
+    pair.shake_hands(7);
+    pair.log();
+    for who in ["a", "b", "c", "d"] {
+        pair.ask(OpCode::GetData, who);
+    }
+    assert_eq!(pair.log(), ["d failed unsent Overload"]);
+    pair.answer(1, 1, ErrorCode::Ok);
+    pair.ask(OpCode::GetData, "e");
+    assert_eq!(pair.log(), ["a Ok"]);
+}
+
+#[test]
 fn a_lost_connection_fails_what_was_sent_and_what_was_not() {
     let mut pair = Pair::connected();
     for who in ["a", "b", "c", "d"] {
@@ -213,10 +246,10 @@ fn a_lost_connection_fails_what_was_sent_and_what_was_not() {
         pair.log(),
         [
             "state Suspect",
-            "a failed sent None",
-            "b failed sent None",
-            "c failed sent None",
-            "d failed unsent None",
+            "a failed sent ConnectionLoss",
+            "b failed sent ConnectionLoss",
+            "c failed sent ConnectionLoss",
+            "d failed unsent ConnectionLoss",
             "connect zk:1",
         ]
     );
@@ -238,7 +271,10 @@ fn an_answer_out_of_order_breaks_the_connection() {
     let mut pair = Pair::connected();
     pair.ask(OpCode::GetData, "a");
     pair.answer(2, 1, ErrorCode::Ok);
-    assert_eq!(pair.log(), ["disconnect", "state Suspect", "a failed sent None", "connect zk:1"]);
+    assert_eq!(
+        pair.log(),
+        ["disconnect", "state Suspect", "a failed sent ConnectionLoss", "connect zk:1"]
+    );
 }
 
 #[test]
@@ -299,7 +335,7 @@ fn a_first_connection_is_given_up_at_the_connect_timeout() {
     pair.step(Input::Broken);
     pair.wait(Duration::from_secs(5));
     let log = pair.log();
-    assert_eq!(log.last().unwrap(), "a failed unsent Some(ConnectTimeout)");
+    assert_eq!(log.last().unwrap(), "a failed unsent Ended(ConnectTimeout)");
     assert!(log.contains(&"state Closed".to_owned()));
 }
 
@@ -329,10 +365,15 @@ fn an_expired_session_ends_everything() {
     pair.greet(0, 0);
     assert_eq!(
         pair.log(),
-        ["disconnect", "state Expired", "a failed unsent Some(Expired)", "watcher 1 Over(Expired)"]
+        [
+            "disconnect",
+            "state Expired",
+            "a failed unsent Ended(Expired)",
+            "watcher 1 Over(Expired)"
+        ]
     );
     pair.ask(OpCode::GetData, "b");
-    assert_eq!(pair.log(), ["b failed unsent Some(Expired)"]);
+    assert_eq!(pair.log(), ["b failed unsent Ended(Expired)"]);
 }
 
 #[test]
@@ -479,8 +520,8 @@ fn a_refused_identity_ends_the_session() {
         [
             "disconnect",
             "state AuthFailed",
-            "a failed sent Some(AuthFailed)",
-            "auth failed sent Some(AuthFailed)"
+            "a failed sent Ended(AuthFailed)",
+            "auth failed sent Ended(AuthFailed)"
         ]
     );
 }
@@ -492,7 +533,7 @@ fn closing_waits_for_what_came_before_and_refuses_what_comes_after() {
     pair.ask(OpCode::CloseSession, "close");
     pair.ask(OpCode::SetData, "b");
     assert_eq!(pair.requests(), [(1, OpCode::SetData), (2, OpCode::CloseSession)]);
-    assert_eq!(pair.log(), ["b failed unsent Some(Closed)"]);
+    assert_eq!(pair.log(), ["b failed unsent Ended(Closed)"]);
     pair.answer(1, 1, ErrorCode::Ok);
     pair.answer(2, 2, ErrorCode::Ok);
     assert_eq!(pair.log(), ["a Ok", "close Ok", "disconnect", "state Closed"]);
@@ -506,7 +547,7 @@ fn closing_without_a_connection_leaves_the_session_to_expire() {
     pair.ask(OpCode::CloseSession, "close");
     assert_eq!(
         pair.log(),
-        ["disconnect", "state Closed", "close failed unsent Some(LeftToExpire)"]
+        ["disconnect", "state Closed", "close failed unsent Ended(LeftToExpire)"]
     );
 }
 
@@ -533,6 +574,83 @@ fn a_garbled_handshake_tries_the_next_server() {
     assert_eq!(pair.log(), ["connect zk:1"]);
 }
 
+#[test]
+fn a_server_that_is_left_answers_everything_first() {
+    let mut pair = Pair::new(Config { hosts: ring(1..2), ..config() });
+    pair.shake_hands(7);
+    pair.ask(OpCode::SetData, "a");
+    pair.log();
+    pair.requests();
+    pair.step(Input::UpdateHosts(vec![HostPort::new("new", 1)]));
+    pair.ask(OpCode::SetData, "b");
+    assert!(pair.requests().is_empty());
+    assert!(pair.log().is_empty());
+    pair.answer(1, 1, ErrorCode::Ok);
+    assert_eq!(pair.log(), ["a Ok", "disconnect", "state Suspect", "connect new:1"]);
+    pair.shake_hands(7);
+    assert_eq!(pair.requests(), [(2, OpCode::SetData)]);
+    assert_eq!(pair.log(), ["state Connected"]);
+}
+
+#[test]
+fn a_read_only_session_goes_to_a_writable_server_once_there_is_one() {
+    let mut pair = Pair::new(Config { hosts: ring(1..3), read_only: true, ..config() });
+    let first = pair.log().remove(0);
+    let (here, there) = if first == "connect zk:1" { (1, 2) } else { (2, 1) };
+    let [here, there] = [here, there].map(|port| HostPort::new("zk", port));
+    pair.step(Input::Connected);
+    pair.receive(|out| {
+        out.put(&ConnectResponse {
+            protocol_version: 0,
+            timeout_ms: 9000,
+            session_id: SessionId(7),
+            password: Some(&[5; 16]),
+            read_only: Some(true),
+        });
+    });
+    assert_eq!(pair.log(), ["state ConnectedReadOnly"]);
+    pair.wait(Duration::from_millis(100));
+    assert_eq!(pair.log(), [format!("probe {there}")]);
+    pair.step(Input::Probed(there.clone(), Probed::ReadOnly));
+    pair.wait(Duration::from_millis(200));
+    assert_eq!(pair.log(), [format!("probe {here}")]);
+    pair.step(Input::Probed(here, Probed::ReadOnly));
+    pair.wait(Duration::from_millis(400));
+    assert_eq!(pair.log(), [format!("probe {there}")]);
+    pair.step(Input::Probed(there.clone(), Probed::Writable));
+    assert_eq!(
+        pair.log(),
+        ["disconnect".to_owned(), "state Suspect".into(), format!("connect {there}")]
+    );
+    pair.shake_hands(7);
+    assert_eq!(pair.log(), ["state Connected"]);
+    pair.wait(T / 3);
+    assert!(pair.log().is_empty());
+}
+
+#[test]
+fn a_client_returns_to_its_own_zone_when_a_server_there_is_back() {
+    let (near, far) = (HostPort::new("near", 1), HostPort::new("far", 1));
+    let hosts = NearestFirst::new(vec![near.clone(), far], vec![near.clone()], 1);
+    let mut pair = Pair::new(Config { hosts: Box::new(hosts), ..config() });
+    assert_eq!(pair.log(), ["connect near:1"]);
+    pair.step(Input::Broken);
+    assert_eq!(pair.log(), ["connect far:1"]);
+    pair.shake_hands(7);
+    pair.log();
+    pair.wait(Duration::from_millis(100));
+    assert_eq!(pair.log(), ["probe near:1"]);
+    pair.step(Input::Probed(near.clone(), Probed::Unreachable));
+    pair.wait(Duration::from_millis(200));
+    assert_eq!(pair.log(), ["probe near:1"]);
+    pair.step(Input::Probed(near, Probed::Reachable));
+    assert_eq!(pair.log(), ["disconnect", "state Suspect", "connect near:1"]);
+    pair.shake_hands(7);
+    pair.log();
+    pair.wait(T / 3 - Duration::from_millis(1));
+    assert!(pair.log().is_empty());
+}
+
 proptest::proptest! {
     /// Whatever a server sends, at whatever time, the session neither panics nor answers a
     /// request twice, and it answers every one by its end.
@@ -556,6 +674,10 @@ proptest::proptest! {
                     pair.watch(asked, "/a", Want::Data, "who");
                 }
                 Hostile::Unwatch(id) => pair.step(Input::Unwatch(WatcherId(id), None)),
+                Hostile::Move => pair.step(Input::UpdateHosts(vec![HostPort::new("b", 2)])),
+                Hostile::Probed => {
+                    pair.step(Input::Probed(HostPort::new("c", 3), Probed::Writable));
+                }
                 Hostile::Close => {
                     asked += 1;
                     pair.ask(OpCode::CloseSession, "who");
@@ -581,6 +703,8 @@ enum Hostile {
     Wait(u64),
     Ask,
     Unwatch(u64),
+    Move,
+    Probed,
     Close,
 }
 
@@ -598,6 +722,8 @@ fn hostile() -> impl proptest::strategy::Strategy<Value = Hostile> {
         2 => (0..4000u64).prop_map(Hostile::Wait),
         8 => Just(Hostile::Ask),
         2 => (0..9u64).prop_map(Hostile::Unwatch),
+        1 => Just(Hostile::Move),
+        1 => Just(Hostile::Probed),
         1 => Just(Hostile::Close),
     ]
 }

@@ -13,8 +13,6 @@ const ATTEMPT_MIN: Duration = Duration::from_millis(20);
 pub(super) struct Timers {
     /// The session timeout: what was asked for, until a server has granted another.
     timeout: Duration,
-    /// How many hosts share the time of one attempt.
-    hosts: u32,
     /// When to stop trying for the first confirmation; `NEVER` once there was one.
     give_up_at: Moment,
     /// When the newest packet was sent that a server has answered; `NEVER` before the first
@@ -23,18 +21,8 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub(super) fn new(
-        now: Moment,
-        timeout: Duration,
-        connect_timeout: Duration,
-        hosts: usize,
-    ) -> Self {
-        Self {
-            timeout,
-            hosts: u32::try_from(hosts).unwrap_or(u32::MAX).max(1),
-            give_up_at: now + connect_timeout,
-            answered_at: Moment::NEVER,
-        }
+    pub(super) fn new(now: Moment, timeout: Duration, connect_timeout: Duration) -> Self {
+        Self { timeout, give_up_at: now + connect_timeout, answered_at: Moment::NEVER }
     }
 
     /// A server has granted `timeout` in answer to a handshake that was sent at `sent_at`.
@@ -63,9 +51,11 @@ impl Timers {
         self.answered_at + self.timeout
     }
 
-    /// How long one attempt to connect may take, handshake included.
-    pub(super) fn attempt(&self) -> Duration {
-        (self.timeout / self.hosts).max(ATTEMPT_MIN)
+    /// How long one attempt to connect may take, handshake included, so that all of so many hosts
+    /// can be tried before the session is lost.
+    pub(super) fn attempt(&self, hosts: usize) -> Duration {
+        let hosts = u32::try_from(hosts).unwrap_or(u32::MAX).max(1);
+        (self.timeout / hosts).max(ATTEMPT_MIN)
     }
 
     /// How long a connection may be silent before it counts as dead: ⅔ of the timeout, which
