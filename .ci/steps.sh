@@ -46,11 +46,16 @@ apt_install() {
 
 # The README is what a newcomer follows, so its command is the one that counts.
 readme_test_command() {
-    grep -m1 -oE '^cargo test.*' README.md
+    local command
+    command=$(sed -nE 's/^\$ (cargo test[^#]*).*$/\1/p' README.md | head -n 1 | xargs)
+    [ -n "$command" ] || { echo "README.md names no test command" >&2; return 1; }
+    echo "$command"
 }
 
 readme_tests() {
-    eval "$(readme_test_command)"
+    local command
+    command=$(readme_test_command)
+    $command
 }
 
 docs() {

@@ -249,13 +249,14 @@ async fn close_is_final_though_its_reply_is_lost() {
 #[test]
 fn a_client_that_outlives_its_runtime_fails_what_is_asked_of_it() {
     let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    let (first, second) = (runtime(), runtime());
-    let (client, queued) = first.block_on(async {
-        let ground = Ground::start().await;
+    // The server has a runtime of its own, so that it is not the connection that goes.
+    let (servers, first, second) = (runtime(), runtime(), runtime());
+    let ground = servers.block_on(Ground::start());
+    let (client, queued, _wire) = first.block_on(async {
         let (client, wire) = ground.connect_wired().await;
         wire.stall();
         let queued = client.get_data("/a");
-        (client, queued)
+        (client, queued, wire)
     });
     drop(first);
     second.block_on(async {
