@@ -79,6 +79,7 @@ mod client;
 mod connect_string;
 mod create_mode;
 mod error;
+mod follow;
 mod hosts;
 mod io;
 mod moment;
@@ -88,6 +89,7 @@ pub mod path;
 mod reply;
 mod retry;
 mod state;
+mod supervisor;
 mod watcher;
 
 pub use acl::{Acl, InvalidAcl};
@@ -95,7 +97,8 @@ pub use client::{Client, EventStream, StateStream};
 pub use connect_string::{ConnectString, HostPort, InvalidConnectString};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
-pub use hosts::{Attempt, Follower, HostProvider, NearestFirst, ShuffledRing};
+pub use follow::Follower;
+pub use hosts::{Attempt, HostProvider, NearestFirst, ShuffledRing};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
 pub use ops::{
@@ -107,4 +110,7 @@ pub use proto::{ErrorCode, EventType, Perms, SessionId, Stat, Version, WatcherTy
 pub use reply::Reply;
 pub use retry::RetryPolicy;
 pub use state::{State, StateChange};
+pub use supervisor::{
+    SupervisedEphemeral, SupervisedWatcher, Supervisor, SupervisorEvent, SupervisorEvents,
+};
 pub use watcher::{ClientEvent, OneshotWatcher, PersistentWatcher, WatchUpdate, WatchedEvent};

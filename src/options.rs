@@ -126,6 +126,12 @@ impl ConnectOptions {
         self
     }
 
+    /// The same, for a session of its own.
+    pub(crate) fn without_resume(mut self) -> Self {
+        self.resume = None;
+        self
+    }
+
     /// An identity that every connection is given; see [`Client::add_auth`].
     pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Vec<u8>>) -> Self {
         self.auth.push((scheme.into(), auth.into()));

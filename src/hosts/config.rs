@@ -7,7 +7,7 @@ use crate::connect_string::{HostPort, parse_host};
 ///
 /// A client address that stands for all interfaces is taken to be the host that the members know
 /// each other by. Lines of other kinds, and members without a client address, are passed over.
-pub(super) fn client_addresses(config: &str) -> Vec<HostPort> {
+pub(crate) fn client_addresses(config: &str) -> Vec<HostPort> {
     config.lines().filter_map(|line| client_address(line.trim())).collect()
 }
 

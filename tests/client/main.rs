@@ -3,16 +3,18 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `ground`, `wire`, `raw` | the fixture: a server, a link in the test's hands, a bare session |
+//! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links and names in hand, a bare session |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
+//! | `hosts`, `supervised` | which server is gone to, and one handle across sessions |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod ground;
 mod raw;
+mod routes;
 mod wire;
 
 mod acl;
@@ -22,6 +24,7 @@ mod connect;
 mod create;
 mod errors;
 mod expiry;
+mod hosts;
 mod multi;
 mod nodes;
 mod oneshot;
@@ -32,4 +35,5 @@ mod persistent;
 mod rare;
 mod reconnect;
 mod restored;
+mod supervised;
 mod unwatch;

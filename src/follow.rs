@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::config::client_addresses;
 use crate::client::Client;
 use crate::connect_string::{ConnectString, HostPort};
 use crate::error::Error;
+use crate::hosts::client_addresses;
 use crate::io::probe;
 
 /// How long to wait after the configuration could not be read.
