@@ -3,7 +3,7 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links and names in hand, a bare session |
+//! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links in hand, a bare session |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
