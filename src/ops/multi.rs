@@ -187,6 +187,11 @@ fn results(call: &Call, answer: &Answer) -> Result<Vec<OpResult>, Error> {
         let path = call.op_paths.get(index).map(String::as_str);
         return Err(call.rejected(code).with_path(path).with_op_index(index));
     }
+    if results.len() != call.op_paths.len() {
+        let (answers, ops) = (results.len(), call.op_paths.len());
+        let what = format!("{ops} operations were answered with {answers} results");
+        return Err(call.name(Error::unexpected(call.op, what.into())));
+    }
     results.into_iter().map(|result| done(call, result)).collect()
 }
 

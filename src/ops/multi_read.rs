@@ -92,6 +92,11 @@ impl Client {
 
 fn results(call: &Call, answer: &Answer) -> Result<Vec<Result<ReadResult, Error>>, Error> {
     let MultiResponse { results } = call.read(answer)?;
+    if results.len() != call.op_paths.len() {
+        let (answers, ops) = (results.len(), call.op_paths.len());
+        let what = format!("{ops} reads were answered with {answers} results");
+        return Err(call.name(Error::unexpected(NAME, what.into())));
+    }
     let read = results.into_iter().enumerate().map(|(index, result)| match result {
         MultiResult::GetData(reply) => {
             let data = data::owned(reply.data, answer);

@@ -46,6 +46,7 @@ impl<R> Session<R> {
         if self.leaving == Some(Leaving::Close) {
             return self.end(Ending::LeftToExpire, out);
         }
+        self.destination = None;
         let Attempt { host, pause } = self.hosts.next();
         self.phase = Phase::Waiting(Waiting { host, until: now + pause });
     }

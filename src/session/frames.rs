@@ -68,7 +68,6 @@ impl<R> Session<R> {
                     ping_sent_at: None,
                     read_only,
                     search: self.begin_search(now, read_only),
-                    leaving_for: None,
                 });
                 out.push(Output::Established(Established { session_id, password, timeout }));
                 self.restore(now, read_only, out);

@@ -8,7 +8,7 @@ use super::input::{Config, Input, Limits, Request, WatchEffect};
 use super::outgoing::{Outgoing, Waiting as Queued};
 use super::output::{Answer, Cause, Ending, Failure, Outbox, Output};
 use super::pending::Pending;
-use super::phase::{Phase, Waiting};
+use super::phase::{Destination, Phase, Waiting};
 use super::timers::Timers;
 use super::watches::{Removal, WatcherId, Watches};
 use crate::connect_string::HostPort;
@@ -26,6 +26,8 @@ pub struct Session<R> {
     pub(super) hosts: Box<dyn HostProvider>,
     /// The server that was tried last, or is connected.
     pub(super) host: HostPort,
+    /// Where to go instead, as soon as that server has answered every request.
+    pub(super) destination: Option<Destination>,
     pub(super) timers: Timers,
     pub(super) identity: Identity,
     pub(super) read_only_allowed: bool,
@@ -64,6 +66,7 @@ impl<R> Session<R> {
             phase: Phase::Waiting(Waiting { host: host.clone(), until: now + pause }),
             hosts,
             host,
+            destination: None,
             timers,
             identity: Identity { session_id, password },
             read_only_allowed: config.read_only,
@@ -176,8 +179,9 @@ impl<R> Session<R> {
 
     /// Nothing more is sent to a server that is about to be left.
     pub(super) fn may_send(&self) -> bool {
-        let Phase::Connected(connected) = &self.phase else { return false };
-        connected.leaving_for.is_none() && self.pending.has_room(&self.limits)
+        matches!(self.phase, Phase::Connected(_))
+            && self.destination.is_none()
+            && self.pending.has_room(&self.limits)
     }
 
     /// Writes a request and notes that its answer is awaited.

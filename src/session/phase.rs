@@ -53,8 +53,6 @@ pub(super) struct Connected {
     pub(super) read_only: bool,
     /// The search for a better server.
     pub(super) search: Search,
-    /// Where to go as soon as every request is answered.
-    pub(super) leaving_for: Option<Destination>,
 }
 
 /// The search for a server that accepts writes, or for one that is nearer.

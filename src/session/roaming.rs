@@ -48,7 +48,7 @@ impl<R> Session<R> {
                 Probed::ReadOnly | Probed::Unreachable => false,
             };
         if is_better {
-            connected.leaving_for = Some(Destination::Host(host));
+            self.destination = Some(Destination::Host(host));
             return;
         }
         let search = &mut connected.search;
@@ -61,22 +61,24 @@ impl<R> Session<R> {
         if hosts.is_empty() {
             return;
         }
-        let current = matches!(self.phase, Phase::Connected(_)).then_some(&self.host);
+        // Also a server that is being connected to: by the time that it has confirmed the session,
+        // it may not be in the list any more.
+        let current = (!matches!(self.phase, Phase::Waiting(_))).then_some(&self.host);
         let moves = self.hosts.update(hosts, current);
         match &mut self.phase {
-            Phase::Connected(connected) if moves => {
-                connected.leaving_for = Some(Destination::Next);
-            }
             // The server that would be tried next may be gone from the list.
             Phase::Waiting(waiting) => waiting.host = self.hosts.next().host,
+            _ if moves => self.destination = Some(Destination::Next),
             _ => {}
         }
     }
 
     /// Leaves the server if that was asked for; every request to it has been answered.
     pub(super) fn leave_if_asked(&mut self, now: Moment, out: &mut Outbox<R>) {
-        let Phase::Connected(connected) = &mut self.phase else { return };
-        let Some(destination) = connected.leaving_for.take() else { return };
+        if !matches!(self.phase, Phase::Connected(_)) {
+            return;
+        }
+        let Some(destination) = self.destination.take() else { return };
         let Attempt { host, pause } = match destination {
             Destination::Host(host) => Attempt { host, pause: Duration::ZERO },
             Destination::Next => self.hosts.next(),

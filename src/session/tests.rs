@@ -593,6 +593,18 @@ fn a_server_that_is_left_answers_everything_first() {
 }
 
 #[test]
+fn a_server_that_leaves_the_list_while_it_is_connected_to_is_left_again() {
+    let mut pair = Pair::new(config());
+    pair.step(Input::Connected);
+    pair.step(Input::UpdateHosts(vec![HostPort::new("new", 1)]));
+    pair.log();
+    pair.greet(7, 9000);
+    assert_eq!(pair.log(), ["state Connected", "disconnect", "state Suspect", "connect new:1"]);
+    pair.shake_hands(7);
+    assert_eq!(pair.log(), ["state Connected"]);
+}
+
+#[test]
 fn a_read_only_session_goes_to_a_writable_server_once_there_is_one() {
     let mut pair = Pair::new(Config { hosts: ring(1..3), read_only: true, ..config() });
     let first = pair.log().remove(0);

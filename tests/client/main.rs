@@ -8,6 +8,8 @@
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
+//! | `script`, `hostile` | a server that does what the test says, and what none should do |
+//! | `regressions` | what has gone wrong in other clients |
 //! | `hosts`, `supervised` | which server is gone to, and one handle across sessions |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -15,6 +17,7 @@
 mod ground;
 mod raw;
 mod routes;
+mod script;
 mod wire;
 
 mod acl;
@@ -24,6 +27,7 @@ mod connect;
 mod create;
 mod errors;
 mod expiry;
+mod hostile;
 mod hosts;
 mod multi;
 mod nodes;
@@ -34,6 +38,7 @@ mod paused;
 mod persistent;
 mod rare;
 mod reconnect;
+mod regressions;
 mod restored;
 mod supervised;
 mod unwatch;

@@ -33,7 +33,7 @@ async fn connect(server: &TestingServer, session_timeout: Duration) -> (Client, 
 }
 
 #[allow(clippy::disallowed_methods, reason = "the clock is paused: this is the test's own time")]
-fn now() -> Instant {
+pub(crate) fn now() -> Instant {
     Instant::now()
 }
 
