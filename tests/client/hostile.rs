@@ -1,5 +1,5 @@
-//! Servers that answer wrongly, too much, or not at all: operations fail with the right outcome, the
-//! client goes on, and nothing is taken for what it is not.
+//! Servers that answer wrongly, too much, or not at all: operations fail with the right outcome,
+//! the client goes on, and nothing is taken for what it is not.
 
 use std::error::Error as _;
 use std::time::Duration;
