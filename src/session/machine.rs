@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::auth::Auth;
+use super::fallback::Create2;
 use super::handshake::Identity;
 use super::input::{Config, Input, Request, WatchEffect};
 use super::outgoing::{Outgoing, Waiting as Queued};
@@ -34,6 +35,7 @@ pub struct Session<R> {
     pub(super) in_flight_max: usize,
     pub(super) auth: Auth<R>,
     pub(super) watches: Watches,
+    pub(super) create2: Create2,
     /// How the session is to end, once it has been asked to.
     pub(super) leaving: Option<Leaving>,
     /// Reused: who hears of the event at hand.
@@ -72,6 +74,7 @@ impl<R> Session<R> {
             in_flight_max: config.in_flight_max.max(1),
             auth: Auth::new(),
             watches: Watches::default(),
+            create2: Create2::Untried,
             leaving: None,
             told: Vec::new(),
         }
@@ -180,7 +183,9 @@ impl<R> Session<R> {
         reply: Option<R>,
         out: &mut Outbox<R>,
     ) {
-        let xid = self.pending.push(now, op, watch, reply);
+        let (op, is_kept) = self.create2.applied(op);
+        let kept = is_kept.then(|| body.into());
+        let xid = self.pending.push(now, op, watch, reply, kept);
         put_request(out, xid, op, body);
         if let Phase::Connected(connected) = &mut self.phase {
             connected.last_sent = now;

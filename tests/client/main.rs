@@ -8,6 +8,7 @@
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
+//! | `old` | servers that do not know an operation |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -24,6 +25,7 @@ mod errors;
 mod expiry;
 mod multi;
 mod nodes;
+mod old;
 mod oneshot;
 mod order;
 mod outcome;
