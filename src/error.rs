@@ -56,6 +56,8 @@ pub enum ErrorKind {
     TooLarge,
     /// The connection was lost before the answer came. The session may live on.
     ConnectionLoss,
+    /// The caller's time for the answer is over; see [`Reply::timeout`](crate::Reply::timeout).
+    Timeout,
     /// No server confirmed the session within the connect timeout.
     ConnectTimeout,
     /// The session is over.
@@ -154,6 +156,21 @@ impl Error {
             self.source = Some(source);
         }
         self
+    }
+
+    /// Of an operation that is made of several requests: whatever stopped it, nobody knows.
+    pub(crate) fn but_unknown(mut self) -> Self {
+        self.outcome = Outcome::Unknown;
+        self
+    }
+
+    /// Nothing was sent.
+    pub(crate) fn refused(op: &'static str, kind: ErrorKind) -> Self {
+        Self::new(kind, op, Outcome::NotSent)
+    }
+
+    pub(crate) fn timeout(op: &'static str) -> Self {
+        Self::new(ErrorKind::Timeout, op, Outcome::Unknown)
     }
 
     pub(crate) fn rejected(op: &'static str, code: ErrorCode) -> Self {
@@ -258,6 +275,7 @@ impl fmt::Display for ErrorKind {
             Self::InvalidTtl => "invalid time to live",
             Self::TooLarge => "request too large",
             Self::ConnectionLoss => "connection lost",
+            Self::Timeout => "no answer in time",
             Self::ConnectTimeout => "no server confirmed the session in time",
             Self::SessionExpired => "session expired",
             Self::AuthFailed => "authentication failed",

@@ -79,6 +79,7 @@ mod client;
 mod connect_string;
 mod create_mode;
 mod error;
+mod framework;
 mod hosts;
 mod io;
 mod moment;
@@ -95,6 +96,7 @@ pub use client::{Client, EventStream, StateStream};
 pub use connect_string::{ConnectString, HostPort, InvalidConnectString};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
+pub use framework::{Parents, Stored, Watched};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
 pub use ops::{

