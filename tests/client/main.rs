@@ -7,6 +7,7 @@
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
+//! | `follow`, `deadline` | values that are followed; answers that come too late |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
 //! | `old` | servers that do not know an operation |
 //! | `paths`, `proven` | whole paths and subtrees; writes whose outcome is looked up |
@@ -23,8 +24,10 @@ mod chroot;
 mod close;
 mod connect;
 mod create;
+mod deadline;
 mod errors;
 mod expiry;
+mod follow;
 mod multi;
 mod nodes;
 mod old;

@@ -261,7 +261,7 @@ async fn a_counter_that_all_update_counts_each_of_them() {
     }
     let (data, stat) = soon(client.get_data("/n")).await.unwrap();
     assert_eq!((&data[..], stat.version), (&b"60"[..], Version(60)));
-    let error = soon(client.update("/none", |data| data.clone())).await.unwrap_err();
+    let error = soon(client.update("/none", bytes::Bytes::clone)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoNode);
 }
 
