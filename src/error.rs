@@ -74,6 +74,8 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The server does not know the operation, or has it switched off.
     Unimplemented,
+    /// The data of a node is not what it is read as, or a value cannot be written as data.
+    InvalidData,
     /// The server could not decode the request.
     Marshalling,
     /// The server's answer could not be decoded.
@@ -162,6 +164,22 @@ impl Error {
     pub(crate) fn but_unknown(mut self) -> Self {
         self.outcome = Outcome::Unknown;
         self
+    }
+
+    /// Of an operation that is made of several requests: what the caller has asked for.
+    pub(crate) fn renamed(self, op: &'static str, path: &str) -> Self {
+        Self { op, op_index: None, ..self }.with_path(Some(path))
+    }
+
+    pub(crate) fn bad_arguments(op: &'static str, what: String) -> Self {
+        Self::refused(op, ErrorKind::BadArguments).caused_by(io::Error::other(what))
+    }
+
+    pub(crate) fn invalid_data(
+        op: &'static str,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self::refused(op, ErrorKind::InvalidData).caused_by(source)
     }
 
     /// Nothing was sent.
@@ -284,6 +302,7 @@ impl fmt::Display for ErrorKind {
             Self::NoWatcher => "no such watch",
             Self::QuotaExceeded => "quota exceeded",
             Self::Unimplemented => "not implemented by the server",
+            Self::InvalidData => "the data is not what it is taken for",
             Self::Marshalling => "the server could not decode the request",
             Self::Protocol => "the server's answer could not be decoded",
             Self::Other(code) => return fmt::Display::fmt(code, f),

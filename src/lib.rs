@@ -96,7 +96,7 @@ pub use client::{Client, EventStream, StateStream};
 pub use connect_string::{ConnectString, HostPort, InvalidConnectString};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
-pub use framework::{Parents, Stored, Watched};
+pub use framework::{InvalidTree, Parents, Quota, Stored, Tree, TreeNode, Usage, Walk, Watched};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
 pub use ops::{

@@ -13,10 +13,16 @@ mod guid;
 mod parents;
 mod protected;
 mod proven;
+mod quota;
+mod tree;
 mod update;
+mod walk;
 mod watch_data;
 mod witness;
 
 pub use create_or_set::Stored;
 pub use parents::Parents;
+pub use quota::{Quota, Usage};
+pub use tree::{InvalidTree, Tree};
+pub use walk::{TreeNode, Walk};
 pub use watch_data::Watched;

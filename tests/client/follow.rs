@@ -141,7 +141,8 @@ async fn a_hammering_writer_and_a_flapping_link_never_leave_an_old_value() {
                     if i % 10 == 5 {
                         let gone = other.delete("/a", Version::ANY);
                         let back = other.create("/a", "", PERSISTENT);
-                        (gone.await.unwrap(), back.await.unwrap());
+                        gone.await.unwrap();
+                        back.await.unwrap();
                     }
                     drop(asked);
                 }

@@ -3,7 +3,8 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `ground`, `wire`, `raw`, `sweep` | a server, a link in the test's hands, a bare session, drops |
+//! | `ground`, `wire`, `raw` | the fixture: a server, a link in the test's hands, a bare session |
+//! | `sweep` | futures dropped at each of their awaits |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
