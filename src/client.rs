@@ -39,6 +39,8 @@ pub struct Client {
     pub(crate) handle: Arc<Handle>,
     pub(crate) chroot: Chroot,
     pub(crate) default_acl: Arc<[Acl]>,
+    /// How long each request of this handle is waited for.
+    pub(crate) deadline: Option<Duration>,
 }
 
 /// What all handles of a session hold; closes the session when the last one lets go.
@@ -84,7 +86,7 @@ impl Client {
 
     pub(crate) fn new(shared: Arc<Shared>, chroot: Chroot) -> Self {
         let default_acl = Arc::from([Acl::open()]);
-        Self { handle: Arc::new(Handle { shared }), chroot, default_acl }
+        Self { handle: Arc::new(Handle { shared }), chroot, default_acl, deadline: None }
     }
 
     /// The number of the session.
@@ -155,6 +157,21 @@ impl Client {
     #[must_use]
     pub fn with_default_acl(&self, acl: Vec<Acl>) -> Self {
         Self { default_acl: acl.into(), ..self.clone() }
+    }
+
+    /// A view of the same session that waits for each of its requests no longer than `timeout`
+    /// from the call; [`Reply::timeout`](crate::Reply::timeout) says what giving up means. What
+    /// is made of several requests gives each of them that long; wherever it must not stop half
+    /// way, as where it cleans up, it waits as long as it takes.
+    #[must_use]
+    pub fn with_deadline(&self, timeout: Duration) -> Self {
+        Self { deadline: Some(timeout), ..self.clone() }
+    }
+
+    /// A view of the same session that waits as long as it takes.
+    #[must_use]
+    pub fn without_deadline(&self) -> Self {
+        Self { deadline: None, ..self.clone() }
     }
 
     /// A number drawn from this session's seed, for names that must not meet. Only as

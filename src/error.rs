@@ -58,6 +58,8 @@ pub enum ErrorKind {
     Overloaded,
     /// The connection was lost before the answer came. The session may live on.
     ConnectionLoss,
+    /// The caller's time for the answer is over; see [`Reply::timeout`](crate::Reply::timeout).
+    Timeout,
     /// No server confirmed the session within the connect timeout.
     ConnectTimeout,
     /// The session is over.
@@ -74,6 +76,8 @@ pub enum ErrorKind {
     QuotaExceeded,
     /// The server does not know the operation, or has it switched off.
     Unimplemented,
+    /// The data of a node is not what it is read as, or a value cannot be written as data.
+    InvalidData,
     /// The server could not decode the request.
     Marshalling,
     /// The server's answer could not be decoded.
@@ -156,6 +160,37 @@ impl Error {
             self.source = Some(source);
         }
         self
+    }
+
+    /// Of an operation that is made of several requests: whatever stopped it, nobody knows.
+    pub(crate) fn but_unknown(mut self) -> Self {
+        self.outcome = Outcome::Unknown;
+        self
+    }
+
+    /// Of an operation that is made of several requests: what the caller has asked for.
+    pub(crate) fn renamed(self, op: &'static str, path: &str) -> Self {
+        Self { op, op_index: None, ..self }.with_path(Some(path))
+    }
+
+    pub(crate) fn bad_arguments(op: &'static str, what: String) -> Self {
+        Self::refused(op, ErrorKind::BadArguments).caused_by(io::Error::other(what))
+    }
+
+    pub(crate) fn invalid_data(
+        op: &'static str,
+        source: impl StdError + Send + Sync + 'static,
+    ) -> Self {
+        Self::refused(op, ErrorKind::InvalidData).caused_by(source)
+    }
+
+    /// Nothing was sent.
+    pub(crate) fn refused(op: &'static str, kind: ErrorKind) -> Self {
+        Self::new(kind, op, Outcome::NotSent)
+    }
+
+    pub(crate) fn timeout(op: &'static str) -> Self {
+        Self::new(ErrorKind::Timeout, op, Outcome::Unknown)
     }
 
     pub(crate) fn rejected(op: &'static str, code: ErrorCode) -> Self {
@@ -265,6 +300,7 @@ impl fmt::Display for ErrorKind {
             Self::TooLarge => "request too large",
             Self::Overloaded => "too many requests wait already",
             Self::ConnectionLoss => "connection lost",
+            Self::Timeout => "no answer in time",
             Self::ConnectTimeout => "no server confirmed the session in time",
             Self::SessionExpired => "session expired",
             Self::AuthFailed => "authentication failed",
@@ -273,6 +309,7 @@ impl fmt::Display for ErrorKind {
             Self::NoWatcher => "no such watch",
             Self::QuotaExceeded => "quota exceeded",
             Self::Unimplemented => "not implemented by the server",
+            Self::InvalidData => "the data is not what it is taken for",
             Self::Marshalling => "the server could not decode the request",
             Self::Protocol => "the server's answer could not be decoded",
             Self::Other(code) => return fmt::Display::fmt(code, f),

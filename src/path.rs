@@ -78,7 +78,27 @@ impl Path {
 
     /// The last component; empty for the root.
     pub fn name(&self) -> &str {
-        self.0.rsplit('/').next().unwrap_or_default()
+        name(&self.0)
+    }
+
+    /// The names on the way from the root; none for the root itself.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/').filter(|component| !component.is_empty())
+    }
+
+    /// The path that is `below` this one, a name or several with `/` between them.
+    ///
+    /// ```
+    /// let app = znode::Path::parse("/app")?;
+    /// assert_eq!(app.join("config/rate")?.as_str(), "/app/config/rate");
+    /// assert!(app.join("..").is_err());
+    /// # Ok::<(), znode::InvalidPath>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`InvalidPath`], which names the whole path and what is wrong with it.
+    pub fn join(&self, below: &str) -> Result<Self, InvalidPath> {
+        Self::parse(&join(&self.0, below))
     }
 }
 
@@ -100,8 +120,76 @@ impl AsRef<str> for Path {
     }
 }
 
+/// `below` put below `parent`: a name, or several with `/` between them. Neither is checked.
+///
+/// ```
+/// use znode::path;
+///
+/// assert_eq!(path::join("/app", "config"), "/app/config");
+/// assert_eq!(path::join("/", "app"), "/app");
+/// assert_eq!(path::join("/app", "/"), "/app");
+/// ```
+pub fn join(parent: &str, below: &str) -> String {
+    let (parent, below) = (parent.trim_end_matches('/'), below.trim_start_matches('/'));
+    match (parent, below) {
+        ("", "") => "/".to_owned(),
+        (parent, "") => parent.to_owned(),
+        (parent, below) => format!("{parent}/{below}"),
+    }
+}
+
+/// The path above `path` and its last component; `None` for the root. `path` is taken to be
+/// valid.
+///
+/// ```
+/// assert_eq!(znode::path::split("/app/config"), Some(("/app", "config")));
+/// assert_eq!(znode::path::split("/app"), Some(("/", "app")));
+/// assert_eq!(znode::path::split("/"), None);
+/// ```
+pub fn split(path: &str) -> Option<(&str, &str)> {
+    Some((parent(path)?, name(path)))
+}
+
+/// The last component of `path`; empty for the root.
+pub fn name(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or_default()
+}
+
+/// The number that a server has appended to the name of a sequential node, if it ends with one.
+///
+/// It is the count of the children that its parent has had, printed with ten digits; from 2³¹ on
+/// it is negative, and the minus counts among the ten. Text order is not its order.
+///
+/// ```
+/// use znode::path;
+///
+/// assert_eq!(path::sequence("/locks/lock-0000000042"), Some(42));
+/// assert_eq!(path::sequence("lock--000000001"), Some(-1));
+/// assert_eq!(path::sequence("lock"), None);
+/// ```
+pub fn sequence(path: &str) -> Option<i32> {
+    const LEN: usize = 10;
+
+    let name = name(path);
+    let suffix = |len: usize| name.len().checked_sub(len).and_then(|at| name.get(at..));
+    // The least number of all takes eleven characters, and no other looks like its last ten.
+    if let Some(least) = suffix(LEN + 1).filter(|least| *least == "-2147483648") {
+        return least.parse().ok();
+    }
+    let number = suffix(LEN)?;
+    let digits = number.strip_prefix('-').unwrap_or(number);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    number.parse().ok()
+}
+
 /// The path above `path`, or `None` for the root; `path` is taken to be valid.
-pub(crate) fn parent(path: &str) -> Option<&str> {
+///
+/// ```
+/// assert_eq!(znode::path::parent("/app/config"), Some("/app"));
+/// ```
+pub fn parent(path: &str) -> Option<&str> {
     match path.rfind('/')? {
         0 if path.len() == 1 => None,
         0 => Some("/"),
@@ -201,6 +289,25 @@ mod tests {
         assert!(validate_sequential("/a/.").is_ok());
         assert!(validate_sequential("/a//").is_err());
         assert!(validate_sequential("a/").is_err());
+    }
+
+    #[test]
+    fn components_are_the_names_from_the_root() {
+        let components = |path| Path::parse(path).unwrap().components().count();
+        assert_eq!((components("/"), components("/a"), components("/a/b")), (0, 1, 2));
+    }
+
+    #[test]
+    fn what_a_server_appends_is_read_back() {
+        for number in [0, 1, 42, -1, -42, i32::MAX, i32::MIN] {
+            for name in ["/", "/a/lock-", "/a/b", "/ä漢"] {
+                assert_eq!(sequence(&format!("{name}{number:010}")), Some(number), "{number}");
+            }
+        }
+        for name in ["", "/", "/lock-", "/123456789", "/+000000001", "/漢漢漢漢", "/9999999999"]
+        {
+            assert_eq!(sequence(name), None, "{name}");
+        }
     }
 
     #[test]

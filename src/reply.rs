@@ -4,11 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::chroot::Chroot;
 use crate::error::Error;
+use crate::io::deadline::Deadline;
 use crate::proto::{Decode, Decoder, ErrorCode};
 use crate::session::{Answer, Cause, Ending, Failure};
 use crate::watcher::Armed;
@@ -22,10 +24,14 @@ use crate::watcher::Armed;
 /// Dropping it does not withdraw the request, which takes effect all the same. A watch that the
 /// request leaves is removed again.
 #[must_use = "the operation is under way, but its failure would go unnoticed"]
-pub struct Reply<T>(State<T>);
+pub struct Reply<T> {
+    state: State<T>,
+    /// Until when the caller waits; for ever, unless it says otherwise.
+    deadline: Option<Deadline>,
+}
 
 enum State<T> {
-    /// Nothing was sent.
+    /// Nothing was sent, or the result was handed out.
     Refused(Option<Error>),
     Waiting(Waiting<T>),
 }
@@ -98,15 +104,42 @@ impl Call {
 
 impl<T> Reply<T> {
     pub(crate) fn refused(error: Error) -> Self {
-        Self(State::Refused(Some(error)))
+        Self { state: State::Refused(Some(error)), deadline: None }
     }
 
     pub(crate) fn waiting(
         answer: oneshot::Receiver<Result<Answer, Failure>>,
         call: Call,
         decode: DecodeFn<T>,
+        timeout: Option<Duration>,
     ) -> Self {
-        Self(State::Waiting(Waiting { answer, call, decode }))
+        let state = State::Waiting(Waiting { answer, call, decode });
+        Self { state, deadline: timeout.and_then(Deadline::after) }
+    }
+
+    /// Waits no longer than `timeout` from now, instead of what the handle says; see
+    /// [`Client::with_deadline`](crate::Client::with_deadline).
+    ///
+    /// Giving up does not withdraw the request: it is in line, or on the wire, and takes effect.
+    /// So the error is `Timeout` and its outcome `Unknown`, also if the request was not written
+    /// yet: were it taken out of the line, what was asked after it would take effect without it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let (data, _) = client.get_data("/a").timeout(Duration::from_millis(500)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    /// When it is polled outside a tokio runtime.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        if matches!(self.state, State::Waiting(_)) {
+            self.deadline = Deadline::after(timeout);
+        }
+        self
     }
 }
 
@@ -119,25 +152,41 @@ impl<T> Future for Reply<T> {
     /// # Panics
     /// If it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match &mut self.0 {
+        let Self { state, deadline } = &mut *self;
+        let result = match state {
             State::Refused(error) => {
-                Poll::Ready(Err(error.take().expect("a reply is polled until it is ready")))
+                Err(error.take().expect("a reply is polled until it is ready"))
             }
-            State::Waiting(Waiting { answer, call, decode }) => {
-                // A runtime that shuts down drops the send task, and the answer with it.
-                let gone = Failure { cause: Cause::Ended(Ending::Closed), sent: true };
-                match ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(gone)) {
-                    Ok(answer) => Poll::Ready(decode(call, &answer)),
-                    Err(failure) => Poll::Ready(Err(call.name(Error::failed(call.op, failure)))),
+            State::Waiting(waiting) => match (waiting.poll_result(cx), deadline) {
+                (Poll::Ready(result), _) => result,
+                (Poll::Pending, None) => return Poll::Pending,
+                (Poll::Pending, Some(deadline)) => {
+                    ready!(deadline.poll_passed(cx));
+                    Err(waiting.call.name(Error::timeout(waiting.call.op)))
                 }
-            }
-        }
+            },
+        };
+        // What the request has brought with it goes, as the watcher of a read that is given up.
+        *state = State::Refused(None);
+        Poll::Ready(result)
+    }
+}
+
+impl<T> Waiting<T> {
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Error>> {
+        let Self { answer, call, decode } = self;
+        // A runtime that shuts down drops the send task, and the answer with it.
+        let gone = Failure { cause: Cause::Ended(Ending::Closed), sent: true };
+        Poll::Ready(match ready!(Pin::new(answer).poll(cx)).unwrap_or(Err(gone)) {
+            Ok(answer) => decode(call, &answer),
+            Err(failure) => Err(call.name(Error::failed(call.op, failure))),
+        })
     }
 }
 
 impl<T> fmt::Debug for Reply<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.state {
             State::Refused(error) => f.debug_tuple("Refused").field(error).finish(),
             State::Waiting(waiting) => f
                 .debug_struct("Waiting")

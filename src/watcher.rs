@@ -41,6 +41,9 @@ pub enum WatchUpdate {
     Gap,
     /// This subscriber was too slow; so many updates were dropped. Read again.
     Lagged(u64),
+    /// The session has moved to a server before 3.6, which knows no persistent watches: this one
+    /// is gone, and nothing follows.
+    Unsupported,
     /// The watch was removed by [`remove_watches`](crate::Client::remove_watches); nothing
     /// follows.
     Removed,

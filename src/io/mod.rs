@@ -7,6 +7,7 @@
 //! what a step puts out in the order in which it stands there.
 
 mod clock;
+pub(crate) mod deadline;
 mod framing;
 mod link;
 pub(crate) mod probe;

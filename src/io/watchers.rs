@@ -79,8 +79,9 @@ impl WatcherSlot {
                         Ok(WatchedEvent { kind, path: chroot.strip_event(&path), zxid: None })
                     }
                     Notice::Over(ending) => Err(ending),
-                    // One-shot watches are restored with catch-up, so there is no gap.
-                    Notice::Gap => {
+                    // One-shot watches are restored with catch-up, so there is no gap, and every
+                    // server knows them.
+                    Notice::Gap | Notice::Unsupported => {
                         return Some(Self { chroot, kind: SlotKind::Oneshot(watcher) });
                     }
                 };
@@ -97,6 +98,11 @@ impl WatcherSlot {
                     Notice::Gap => queue.push(WatchUpdate::Gap),
                     Notice::Removed { .. } => {
                         queue.push(WatchUpdate::Removed);
+                        queue.end();
+                        return None;
+                    }
+                    Notice::Unsupported => {
+                        queue.push(WatchUpdate::Unsupported);
                         queue.end();
                         return None;
                     }

@@ -106,7 +106,8 @@ impl Client {
         })
     }
 
-    fn unrooted(&self) -> Self {
+    /// A view of the whole tree.
+    pub(crate) fn unrooted(&self) -> Self {
         Self { chroot: Chroot::new(Path::root()), ..self.clone() }
     }
 }

@@ -16,7 +16,8 @@ use crate::session::WatchEffect;
 pub struct Created {
     /// Its path, with the digits of a sequential node.
     pub path: String,
-    /// Its metadata; the `czxid` identifies this incarnation for ever.
+    /// Its metadata; the `czxid` identifies this incarnation for ever. A server before 3.5 does
+    /// not tell it, and it is made up from the request and the answer: then its two times are 0.
     pub stat: Stat,
 }
 
@@ -25,6 +26,10 @@ impl Client {
     ///
     /// The parent must exist. For a sequential mode `path` is the beginning of the name and may
     /// end in `/`.
+    ///
+    /// A server before 3.5 refuses the request that answers with metadata, and closes the
+    /// connection. Then `create` goes first on the next one, in its older form, and so do all
+    /// later ones of this session; what was in flight behind it fails with `ConnectionLoss`.
     ///
     /// # Errors
     /// `NoNode` if the parent does not exist, `NodeExists`, `NoAuth`, `NoChildrenForEphemerals`,

@@ -97,7 +97,7 @@ impl Client {
         decode: DecodeFn<T>,
     ) -> Reply<T> {
         match self.shared().submissions.request(op, watch, slot, BODY_LEN_MAX, encode) {
-            Ok(answer) => Reply::waiting(answer, call, decode),
+            Ok(answer) => Reply::waiting(answer, call, decode, self.deadline),
             Err(NotTaken::Ended(ending)) => {
                 Reply::refused(call.name(Error::ended(call.op, ending)))
             }

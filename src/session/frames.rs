@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::fallback::with_stat;
 use super::handshake::{Identity, Verdict};
 use super::input::WatchEffect;
 use super::machine::{Session, put_request};
@@ -145,6 +146,9 @@ impl<R> Session<R> {
         };
         self.timers.answered(sent.sent_at);
         self.last_zxid = self.last_zxid.max(header.zxid);
+        let Some(sent) = self.learn(now, sent, header.error, out) else {
+            return;
+        };
         match sent.watch {
             WatchEffect::None => {}
             WatchEffect::Register(registration) => {
@@ -162,7 +166,10 @@ impl<R> Session<R> {
         }
         if let Some(reply) = sent.reply {
             let body = frame.slice(ReplyHeader::LEN..);
-            let answer = Answer { zxid: header.zxid, code: header.error, body };
+            let mut answer = Answer { zxid: header.zxid, code: header.error, body };
+            if let (OpCode::Create, Some(request)) = (sent.op, &sent.body) {
+                answer = with_stat(request, answer, self.identity.session_id);
+            }
             out.push(Output::Reply(reply, Ok(answer)));
         }
         if sent.op == OpCode::CloseSession {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::auth::Auth;
+use super::fallback::Create2;
 use super::handshake::Identity;
 use super::input::{Config, Input, Limits, Request, WatchEffect};
 use super::outgoing::{Outgoing, Waiting as Queued};
@@ -39,6 +40,7 @@ pub struct Session<R> {
     pub(super) limits: Limits,
     pub(super) auth: Auth<R>,
     pub(super) watches: Watches,
+    pub(super) create2: Create2,
     /// How the session is to end, once it has been asked to.
     pub(super) leaving: Option<Leaving>,
     /// Reused: who hears of the event at hand.
@@ -76,6 +78,7 @@ impl<R> Session<R> {
             limits: config.limits,
             auth: Auth::new(),
             watches: Watches::default(),
+            create2: Create2::Untried,
             leaving: None,
             told: Vec::new(),
         }
@@ -194,7 +197,9 @@ impl<R> Session<R> {
         reply: Option<R>,
         out: &mut Outbox<R>,
     ) {
-        let xid = self.pending.push(now, op, body.len(), watch, reply);
+        let (op, is_kept) = self.create2.applied(op);
+        let kept = is_kept.then(|| body.into());
+        let xid = self.pending.push(now, op, body.len(), watch, reply, kept);
         put_request(out, xid, op, body);
         if let Phase::Connected(connected) = &mut self.phase {
             connected.last_sent = now;

@@ -13,6 +13,7 @@
 //! | `handshake` | the first frame of each side, and what a resumed session must look like |
 //! | `outgoing`, `pending` | requests that wait for their turn, and those that wait for an answer |
 //! | `auth` | identities, sent again on every connection |
+//! | `fallback` | what a server turns out not to know, and what is asked instead |
 //! | `watches`, `replay` | who watches what, and how a new connection is told |
 //! | `roaming` | leaving a server that works for a better one, with nothing lost |
 //! | `timers` | pings, read timeouts, and when a silent session counts as lost |
@@ -22,6 +23,7 @@
 
 mod auth;
 mod connection;
+mod fallback;
 mod frames;
 mod handshake;
 pub mod input;

@@ -43,6 +43,17 @@ impl<R> Outgoing<R> {
         self.queue.push_back(Waiting { op, body, watch: WatchEffect::None, reply });
     }
 
+    /// Puts a request in front of all others.
+    pub(super) fn push_first(
+        &mut self,
+        op: OpCode,
+        body: Box<[u8]>,
+        watch: WatchEffect,
+        reply: Option<R>,
+    ) {
+        self.queue.push_front(Waiting { op, body, watch, reply });
+    }
+
     pub(super) fn pop(&mut self) -> Option<Waiting<R>> {
         self.queue.pop_front()
     }

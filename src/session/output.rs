@@ -126,6 +126,8 @@ pub enum Notice {
         /// Where it stood, chroot included.
         path: Arc<str>,
     },
+    /// The server knows no persistent watches; hears nothing further.
+    Unsupported,
     /// The session is over; hears nothing further.
     Over(Ending),
 }

@@ -26,6 +26,8 @@ pub(super) struct Sent<R> {
     pub(super) watch: WatchEffect,
     /// `None` is a request of the session's own, whose answer nobody waits for.
     pub(super) reply: Option<R>,
+    /// The record, where the answer may ask for it; see `fallback`.
+    pub(super) body: Option<Box<[u8]>>,
 }
 
 impl<R> Pending<R> {
@@ -52,11 +54,12 @@ impl<R> Pending<R> {
         len: usize,
         watch: WatchEffect,
         reply: Option<R>,
+        body: Option<Box<[u8]>>,
     ) -> Xid {
         let xid = Xid(self.next_xid);
         self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
         self.bytes += len;
-        self.queue.push_back(Sent { xid, op, len, sent_at: now, watch, reply });
+        self.queue.push_back(Sent { xid, op, len, sent_at: now, watch, reply, body });
         xid
     }
 

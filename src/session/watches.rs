@@ -279,6 +279,19 @@ impl Watches {
             .map(|(watcher, _)| *watcher)
     }
 
+    /// Forgets everyone who watches persistently; returns who that was.
+    pub(super) fn take_persistent(&mut self) -> Vec<WatcherId> {
+        let gone: Vec<_> = self.persistent().collect();
+        for watcher in &gone {
+            let Some((path, _)) = self.watchers.remove(watcher) else { continue };
+            if let Some(at) = self.paths.get_mut(&path) {
+                at.watchers.retain(|(_, stands)| stands != watcher);
+            }
+            self.forget_if_empty(&path);
+        }
+        gone
+    }
+
     /// The paths at which a kind of watch stands.
     pub(super) fn paths(&self, kind: WatchKind) -> impl Iterator<Item = &str> {
         self.paths

@@ -4,13 +4,17 @@
 //! | rooms | what they hold |
 //! |---|---|
 //! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links in hand, a bare session |
+//! | `sweep` | futures dropped at each of their awaits |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
+//! | `follow`, `deadline` | values that are followed; answers that come too late |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
 //! | `script`, `hostile` | a server that does what the test says, and what none should do |
 //! | `regressions` | what has gone wrong in other clients |
 //! | `hosts`, `supervised` | which server is gone to, and one handle across sessions |
+//! | `old` | servers that do not know an operation |
+//! | `paths`, `proven` | whole paths and subtrees; writes whose outcome is looked up |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -18,6 +22,7 @@ mod ground;
 mod raw;
 mod routes;
 mod script;
+mod sweep;
 mod wire;
 
 mod acl;
@@ -25,17 +30,22 @@ mod chroot;
 mod close;
 mod connect;
 mod create;
+mod deadline;
 mod errors;
 mod expiry;
+mod follow;
 mod hostile;
 mod hosts;
 mod multi;
 mod nodes;
+mod old;
 mod oneshot;
 mod order;
 mod outcome;
+mod paths;
 mod paused;
 mod persistent;
+mod proven;
 mod rare;
 mod reconnect;
 mod regressions;

@@ -16,6 +16,9 @@ use crate::ground::soon;
 /// How many bytes wait between the client and us before its writes do.
 const BUFFER_LEN: usize = 64 * 1024;
 
+/// An operation that no server knows: it answers `Unimplemented` and closes the connection.
+const UNKNOWN_OP: i32 = 999;
+
 /// Clones control the same connections.
 #[derive(Clone)]
 pub(crate) struct Wire {
@@ -36,6 +39,8 @@ struct Ledger {
     cuts: u64,
     /// Cut when a request of this operation arrives here, or when its reply does.
     trap: Option<(OpCode, Trap)>,
+    /// Operations that the server is not to know.
+    unlearned: Vec<OpCode>,
     /// The request whose reply is not to arrive.
     doomed: Option<Xid>,
     /// How often the client tried to connect.
@@ -115,6 +120,11 @@ impl Wire {
     /// Cuts when the next request of this operation is on its way to the server.
     pub(crate) fn cut_before_arrival(&self, op: OpCode) {
         self.order(|ledger| ledger.trap = Some((op, Trap::Request)));
+    }
+
+    /// Makes the server older: it answers the operation as one that no server knows.
+    pub(crate) fn unlearn(&self, op: OpCode) {
+        self.order(|ledger| ledger.unlearned.push(op));
     }
 
     /// How often the client tried to connect.
@@ -234,13 +244,16 @@ impl Wire {
         self.order(|ledger| ledger.handshakes.extend(handshake(&hello)));
         write_frame(&mut to, &hello).await?;
         loop {
-            let frame = read_frame(&mut from).await?;
+            let mut frame = read_frame(&mut from).await?;
             self.flowing(|ledger| !ledger.stalled).await;
             let header = Decoder::new(&frame).read::<RequestHeader>();
             let header = header.expect("a client sends whole headers");
             if self.is_trapped(&header) {
                 self.cut();
                 pending::<()>().await;
+            }
+            if self.ledger.borrow().unlearned.iter().any(|op| op.code() == header.op) {
+                frame[4..8].copy_from_slice(&UNKNOWN_OP.to_be_bytes());
             }
             write_frame(&mut to, &frame).await?;
             self.order(|ledger| {

@@ -1,0 +1,40 @@
+//! Names that do not meet: a version 4 UUID, drawn from the client's own seed.
+
+use crate::client::Client;
+
+/// What Curator puts in front of a protected node's name.
+const PROTECTED: &str = "_c_";
+
+/// The name of a new protected node up to its marker, as Curator writes it: `_c_<uuid>-`.
+pub(super) fn protected(client: &Client) -> String {
+    format!("{PROTECTED}{}-", uuid(client.random(), client.random()))
+}
+
+/// A UUID of version 4 in lower case with dashes, from 122 of 128 random bits.
+fn uuid(high: u64, low: u64) -> String {
+    let high = high & !0xf000 | 0x4000;
+    let low = low & !(0b11 << 62) | 0b10 << 62;
+    let node = low & 0xffff_ffff_ffff;
+    format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{node:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xffff,
+        low >> 48,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_says_its_version_and_variant_and_keeps_all_other_bits() {
+        assert_eq!(uuid(0, 0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(uuid(u64::MAX, u64::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(
+            uuid(0x0123_4567_89ab_cdef, 0x0123_4567_89ab_cdef),
+            "01234567-89ab-4def-8123-456789abcdef"
+        );
+    }
+}
