@@ -25,6 +25,8 @@ pub(crate) struct Driver<'a> {
     address: &'a str,
     root: &'a str,
     slots: [Option<Link>; SLOTS],
+    /// The session that each connection has, or had last.
+    held: [SessionId; SLOTS],
     /// Every session that was opened, and its password; ended ones stay.
     sessions: Vec<SessionId>,
     passwords: Vec<Vec<u8>>,
@@ -39,6 +41,7 @@ pub(crate) fn play(address: &str, root: &str, actions: &[Action]) -> Transcript 
         address,
         root,
         slots: [const { None }; SLOTS],
+        held: [SessionId::NONE; SLOTS],
         sessions: Vec::new(),
         passwords: Vec::new(),
         base: 0,
@@ -47,6 +50,7 @@ pub(crate) fn play(address: &str, root: &str, actions: &[Action]) -> Transcript 
     };
     driver.base = driver.prologue();
     driver.seen = driver.base;
+    driver.lines.clear();
     let mut transcript = Vec::with_capacity(actions.len() + 1);
     for action in actions {
         driver.perform(action);
@@ -102,6 +106,10 @@ impl Driver<'_> {
                     _ => {}
                 }
                 self.fence();
+                if ends_session(&action.what) {
+                    // Its ephemeral nodes go in no order.
+                    self.lines.sort();
+                }
             }
         }
     }
@@ -115,13 +123,8 @@ impl Driver<'_> {
 
     fn fatal(&mut self, slot: usize, requests: &[Request]) {
         let bytes = self.encode(requests);
-        let ends_session = requests.last().is_some_and(|last| last.op == -11);
         self.send(slot, &bytes);
-        let before = self.lines.len();
         self.finish(slot, waiting(requests));
-        if ends_session {
-            self.lines[before..].sort_by_key(|line| (!line.contains(" event "), line.clone()));
-        }
     }
 
     /// Listens to the end of a connection.
@@ -229,6 +232,9 @@ impl Driver<'_> {
             link.receive_all();
             return;
         }
+        self.held[slot] = Decoder::new(&frame)
+            .read::<ConnectResponse<'_>>()
+            .map_or(SessionId::NONE, |answer| answer.session_id);
         self.slots[slot] = Some(link);
     }
 
@@ -243,7 +249,11 @@ impl Driver<'_> {
             (_, None) => SessionId::NONE,
         };
         let mut password = at.map_or_else(|| vec![0; 16], |at| self.passwords[at].clone());
+        let connected =
+            (0..SLOTS).any(|slot| self.slots[slot].is_some() && self.held[slot] == session_id);
         match hello.password {
+            // Apache would cut off whoever has the session.
+            _ if connected => {}
             Password::Right => {}
             Password::Wrong => password[3] ^= 1,
             Password::Short => password.truncate(3),
@@ -311,6 +321,10 @@ fn waiting(requests: &[Request]) -> VecDeque<(i32, i32)> {
         op => (request.xid, op),
     };
     requests.iter().map(answered).collect()
+}
+
+fn ends_session(what: &What) -> bool {
+    matches!(what, What::Fatal(requests) if requests.last().is_some_and(|last| last.op == -11))
 }
 
 fn fence() -> Vec<u8> {

@@ -50,7 +50,15 @@ impl Generator {
     /// Mostly one request, sometimes several behind each other.
     fn batch(&mut self) -> Vec<Request> {
         let len = if self.rng.chance(70) { 1 } else { 2 + self.rng.below(7) };
-        (0..len).map(|_| self.operation()).collect()
+        let mut requests = Vec::with_capacity(len);
+        for _ in 0..len {
+            requests.push(self.operation());
+            // Apache checks what comes right behind it against the old list.
+            if requests.last().is_some_and(|last| last.op == OpCode::SetAcl.code()) {
+                break;
+            }
+        }
+        requests
     }
 
     fn request(&mut self, op: OpCode, body: &impl Encode) -> Request {
@@ -70,8 +78,18 @@ impl Generator {
             request.damage = match self.rng.below(5) {
                 0 | 1 => Damage::Truncate(self.rng.below(request.body.len().max(1))),
                 2 => Damage::Append(0),
-                _ => Damage::Flip(self.rng.below(200), u8::try_from(self.rng.below(8)).unwrap()),
+                _ => {
+                    // The root stays what it is.
+                    let after = 4 + ROOT.len() + 1;
+                    Damage::Flip(
+                        after + self.rng.below(200),
+                        u8::try_from(self.rng.below(8)).unwrap(),
+                    )
+                }
             };
+            if request.op == OpCode::CreateTtl.code() {
+                request.damage = Damage::Truncate(self.rng.below(request.body.len()));
+            }
         }
         request
     }
@@ -87,11 +105,14 @@ impl Generator {
                 self.request(OpCode::Create2, &body)
             }
             2 => {
-                let body = self.create();
+                let body = self.create_container();
                 self.request(OpCode::CreateContainer, &body)
             }
             3 => {
-                let body = self.create_ttl();
+                let mut body = self.create_ttl();
+                if !matches!(body.flags, 5 | 6) {
+                    body.ttl_ms = body.ttl_ms.max(0);
+                }
                 self.request(OpCode::CreateTtl, &body)
             }
             4 => {
@@ -222,10 +243,18 @@ impl Generator {
         CreateRequest { path: self.path().into(), data: self.leaked(), acl: self.acl(), flags }
     }
 
+    /// Never with an ephemeral mode: for as long as it waits for the disk, Apache takes such a node
+    /// for an ephemeral one.
+    fn create_container(&mut self) -> CreateRequest<'static> {
+        let create = self.create();
+        let flags = if matches!(create.flags, 1 | 3) { create.flags - 1 } else { create.flags };
+        CreateRequest { flags, ..create }
+    }
+
     fn create_ttl(&mut self) -> CreateTtlRequest<'static> {
         let ttls = [3_600_000, 86_400_000, (1 << 40) - 1, 1 << 40, 0, -1, i64::MIN];
         CreateTtlRequest {
-            path: self.path().into(),
+            path: self.inner().into(),
             data: self.leaked(),
             acl: self.acl(),
             flags: *self.rng.pick(&[5, 5, 5, 6, 6, 0, 1, 3, 4, 7]),
@@ -239,7 +268,7 @@ impl Generator {
             match self.rng.weighted(&[10, 3, 2, 2, 8, 8, 6, 1]) {
                 0 => records.push(OpCode::Create, &self.create()),
                 1 => records.push(OpCode::Create2, &self.create()),
-                2 => records.push(OpCode::CreateContainer, &self.create()),
+                2 => records.push(OpCode::CreateContainer, &self.create_container()),
                 3 => records.push(OpCode::CreateTtl, &self.create_ttl()),
                 4 => {
                     let (path, version) = (self.path().into(), self.version());
@@ -304,16 +333,13 @@ impl Generator {
         request(OpCode::Auth.code(), -4, &body)
     }
 
-    /// What ends a connection.
+    /// What ends a connection. Apache answers it ahead of what waits, so nothing may.
     fn fatal(&mut self) -> Vec<Request> {
-        let mut requests = if self.rng.chance(30) { self.batch() } else { Vec::new() };
         let unknown = [0, -1, 10, 13, 23, 99, 108, 1000, -12, i32::MIN];
         self.xid += 1;
-        let last = match self.rng.below(3) {
+        vec![match self.rng.below(3) {
             0 | 1 => request(*self.rng.pick(&unknown), self.xid, &Nothing),
             _ => {
-                // Answered ahead of what waits, so nothing may.
-                requests.clear();
                 let scheme = *self.rng.pick(&["world", "super", "auth", "nobody", ""]);
                 let auth = Some(&b"x"[..]);
                 let body = AuthRequest { kind: 0, scheme: scheme.into(), auth };
@@ -323,9 +349,7 @@ impl Generator {
                 }
                 last
             }
-        };
-        requests.push(last);
-        requests
+        }]
     }
 
     /// What is no request.
@@ -367,6 +391,8 @@ impl Generator {
     fn stranger(&mut self) -> Vec<u8> {
         let mut short = vec![0, 0, 0, 28];
         short.extend([0; 28]);
+        // A session that there is not: one that was opened would expire some time.
+        short[27] = 5;
         let mut cut = vec![0, 0, 0, 12];
         cut.extend([0; 12]);
         let choices = [

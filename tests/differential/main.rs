@@ -14,11 +14,18 @@
 //! and this is the whole list:
 //!
 //! - `deleteContainer` (20) and `createSession` (-10) from a client: Apache takes them, we refuse.
+//! - `createTTL` (21) with a mode that has no time to live and a time below zero: it ends Apache's
+//!   process; we answer -8.
 //! - The version after `i32::MAX` writes, which skips -1 as later Apaches do: out of reach.
 //! - The order of children, ephemerals and identities, and of the deletions that the end of a
 //!   session makes: Apache promises none.
 //! - A resume with a wrong password, while the session's client is connected: Apache cuts that
 //!   client off, we do not.
+//! - An unknown operation behind others in one write: Apache may close before it answers those.
+//! - `createContainer` with an ephemeral mode: what comes right behind it, in Apache, may meet an
+//!   ephemeral node.
+//! - What comes right behind a `setACL`: Apache still checks it against the old list.
+//! - Characters beyond the basic plane, where a path is echoed: Java's encoding is no UTF-8.
 //! - Times, and what `/` and ZooKeeper's own nodes remember from before the stream.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 

@@ -50,7 +50,7 @@ pub(crate) enum Damage {
     None,
     /// Keep this many bytes, if there are more.
     Truncate(usize),
-    /// Flip one bit of one byte, counted round and round.
+    /// Flip one bit of one byte, if there are so many.
     Flip(usize, u8),
     /// A byte too many.
     Append(u8),
@@ -100,8 +100,7 @@ impl Request {
             Damage::None => {}
             Damage::Truncate(len) => body.truncate(len),
             Damage::Flip(at, bit) => {
-                let len = body.len().max(1);
-                if let Some(byte) = body.get_mut(at % len) {
+                if let Some(byte) = body.get_mut(at) {
                     *byte ^= 1 << (bit % 8);
                 }
             }

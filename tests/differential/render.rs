@@ -85,7 +85,9 @@ impl Scale<'_> {
         let (zxid, error) = (self.zxid(header.zxid), header.error.code());
         Some(format!(
             "event {} state {} {:?} zxid {zxid} error {error}",
-            event.kind, event.state, event.path
+            event.kind,
+            event.state,
+            as_java_spells(&event.path)
         ))
     }
 
@@ -93,7 +95,10 @@ impl Scale<'_> {
         let op = OpCode::try_from(op).ok()?;
         Some(match op {
             OpCode::Create => from.read::<PathReply<'_>>().ok()?.path.into_owned(),
-            OpCode::Sync => format!("{:?}", from.read::<SyncReply<'_>>().ok()?.path),
+            OpCode::Sync => {
+                let path = from.read::<SyncReply<'_>>().ok()?.path;
+                format!("{:?}", path.as_deref().map(as_java_spells))
+            }
             OpCode::GetAllChildrenNumber => from.read::<CountReply>().ok()?.count.to_string(),
             OpCode::Create2 | OpCode::CreateContainer | OpCode::CreateTtl => {
                 let reply: Create2Reply<'_> = from.read().ok()?;
@@ -147,4 +152,11 @@ fn sorted(reply: NamesReply<'_>) -> String {
     let mut names = reply.names;
     names.sort();
     format!("{names:?}")
+}
+
+/// Java encodes a character beyond the basic plane as two surrogates of three bytes each, none of
+/// which is UTF-8.
+fn as_java_spells(path: &str) -> String {
+    let beyond = |c: char| if c > '\u{ffff}' { vec!['\u{fffd}'; 6] } else { vec![c] };
+    path.chars().flat_map(beyond).collect()
 }

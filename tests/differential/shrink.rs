@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::drive::{Transcript, play};
-use crate::plan::{Action, ROOT};
+use crate::plan::{Action, ROOT, What};
 
 /// How often a stream that shows a difference may be played again to shorten it.
 const TRIES_MAX: usize = 300;
@@ -75,12 +75,32 @@ impl Pair {
             }
             chunk /= 2;
         }
+        while let Some((shorter, difference)) = self.without_one_request(&shortest) {
+            (shortest, found) = (shorter, Some(difference));
+        }
         let lost = Difference {
             at: difference.at,
             theirs: difference.theirs.clone(),
             ours: difference.ours.clone(),
         };
         Shrunk { actions: shortest, difference: found.unwrap_or(lost) }
+    }
+
+    /// The same stream with one request less in some batch, if it still shows a difference.
+    fn without_one_request(&mut self, actions: &[Action]) -> Option<(Vec<Action>, Difference)> {
+        for (at, action) in actions.iter().enumerate() {
+            let What::Batch(requests) = &action.what else { continue };
+            for leave_out in 0..if requests.len() > 1 { requests.len() } else { 0 } {
+                let mut shorter = actions.to_vec();
+                let mut requests = requests.clone();
+                requests.remove(leave_out);
+                shorter[at].what = What::Batch(requests);
+                if let Some(difference) = self.compare(&shorter) {
+                    return Some((shorter, difference));
+                }
+            }
+        }
+        None
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use znode::Moment;
-use znode::proto::multi::MultiRequest;
 use znode::proto::requests::{
     AuthRequest, CreateRequest, CreateTtlRequest, DeleteRequest, ReconfigRequest, SetAclRequest,
     SetDataRequest,
@@ -13,7 +12,7 @@ use znode::proto::{
 };
 
 use super::gate::{Waiting, Work};
-use super::prepare::has_null_acl;
+use super::prepare::{Fault, read_multi};
 use super::txn::{Change, Txn};
 use crate::auth::Identity;
 use crate::node::Node;
@@ -168,12 +167,10 @@ impl Node {
             OpCode::Delete => preparer.delete(&from.read::<DeleteRequest<'_>>()?),
             OpCode::SetData => preparer.set_data(&from.read::<SetDataRequest<'_>>()?),
             OpCode::SetAcl => preparer.set_acl(&from.read::<SetAclRequest<'_>>()?),
-            OpCode::Multi => match from.read::<MultiRequest<'_>>() {
-                // Here alone Apache stumbles before it takes one.
-                Ok(request) if has_null_acl(&request) => return Err(Unprepared::Unreadable),
+            OpCode::Multi => match read_multi(&mut from) {
                 Ok(request) => preparer.multi(&request),
-                // Unlike any other write, an unreadable multi takes a zxid.
-                Err(_) => Err(ErrorCode::MarshallingError),
+                Err(Fault::NullAcl) => return Err(Unprepared::Unreadable),
+                Err(Fault::Nonsense) => Err(ErrorCode::MarshallingError),
             },
             OpCode::Reconfig => {
                 from.read::<ReconfigRequest<'_>>()?;
