@@ -280,7 +280,8 @@ impl Driver<'_> {
         let session = scale.session(answer.session_id);
         let zeros = password.iter().all(|byte| *byte == 0);
         self.lines.push(format!(
-            "{slot} greeted {} {session} timeout {} password {} zeros {zeros} right {right:?} {:?} + {}",
+            "{slot} greeted {} {session} timeout {} password {} zeros {zeros} right {right:?} \
+             {:?} + {}",
             answer.protocol_version,
             answer.timeout_ms,
             password.len(),

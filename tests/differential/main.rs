@@ -4,14 +4,15 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `rng`, `plan`, `generate` | a seed, and the actions that follow from it |
+//! | `rng`, `plan` | a seed; actions that depend on nothing but it |
+//! | `generate`, `requests`, `draw` | drawing them: actions, requests, paths and lists |
 //! | `link`, `drive` | playing them on one server and writing down what it answers |
 //! | `render` | answers as text that two servers should agree on |
 //! | `shrink` | the shortest stream on which they still do not |
 //!
 //! `ZNODE_SEED` is the first seed (1 by default), `ZNODE_DIFF_SEEDS` how many follow each other,
-//! `ZNODE_DIFF_OPS` how many actions each makes. What differs on purpose is never sent or is masked,
-//! and this is the whole list:
+//! `ZNODE_DIFF_OPS` how many actions each makes. What differs on purpose is never sent, or is
+//! masked, and this is the whole list:
 //!
 //! - `deleteContainer` (20) and `createSession` (-10) from a client: Apache takes them, we refuse.
 //! - `createTTL` (21) with a mode that has no time to live and a time below zero: it ends Apache's
@@ -29,11 +30,13 @@
 //! - Times, and what `/` and ZooKeeper's own nodes remember from before the stream.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
+mod draw;
 mod drive;
 mod generate;
 mod link;
 mod plan;
 mod render;
+mod requests;
 mod rng;
 mod shrink;
 
