@@ -37,17 +37,7 @@ pub(crate) struct Driver<'a> {
 
 /// Plays the actions on the server at `address`, below a node `root` of their own.
 pub(crate) fn play(address: &str, root: &str, actions: &[Action]) -> Transcript {
-    let mut driver = Driver {
-        address,
-        root,
-        slots: [const { None }; SLOTS],
-        held: [SessionId::NONE; SLOTS],
-        sessions: Vec::new(),
-        passwords: Vec::new(),
-        base: 0,
-        seen: 0,
-        lines: Vec::new(),
-    };
+    let mut driver = Driver::new(address, root);
     driver.base = driver.prologue();
     driver.seen = driver.base;
     driver.lines.clear();
@@ -61,7 +51,34 @@ pub(crate) fn play(address: &str, root: &str, actions: &[Action]) -> Transcript 
     transcript
 }
 
-impl Driver<'_> {
+impl<'a> Driver<'a> {
+    fn new(address: &'a str, root: &'a str) -> Self {
+        Self {
+            address,
+            root,
+            slots: [const { None }; SLOTS],
+            held: [SessionId::NONE; SLOTS],
+            sessions: Vec::new(),
+            passwords: Vec::new(),
+            base: 0,
+            seen: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    /// A session with an ephemeral node and watches of several kinds.
+    pub(crate) fn with_watches(address: &'a str, root: &'a str) -> Self {
+        let mut driver = Self::new(address, root);
+        driver.prologue();
+        driver.batch(0, &crate::generate::some_watches());
+        driver
+    }
+
+    /// Ends what was begun.
+    pub(crate) fn end(mut self) {
+        self.epilogue();
+    }
+
     /// Creates the root; its zxid is where the stream begins.
     fn prologue(&mut self) -> i64 {
         self.hello(0, &Hello::new());

@@ -19,6 +19,22 @@ pub(crate) fn create_root() -> Request {
     request(OpCode::Create.code(), 1, &body)
 }
 
+/// Requests that leave an ephemeral node, and a watch of each kind.
+pub(crate) fn some_watches() -> Vec<Request> {
+    let node = format!("{ROOT}/ephemeral");
+    let acl = Some(open());
+    let create = CreateRequest { path: node.as_str().into(), data: None, acl, flags: 1 };
+    let read = |path: &str| ReadRequest { path: path.to_owned().into(), watch: true };
+    let add = |path: &str, mode| AddWatchRequest { path: path.to_owned().into(), mode };
+    vec![
+        request(OpCode::Create.code(), 2, &create),
+        request(OpCode::GetData.code(), 3, &read(&node)),
+        request(OpCode::GetChildren.code(), 4, &read(ROOT)),
+        request(OpCode::AddWatch.code(), 5, &add(ROOT, 0)),
+        request(OpCode::AddWatch.code(), 6, &add("/no-such-node", 1)),
+    ]
+}
+
 /// What draws, and how far it has got.
 pub(crate) struct Generator {
     pub(crate) rng: Rng,

@@ -42,8 +42,7 @@ impl Pair {
     /// Plays a stream on both servers.
     pub(crate) fn compare(&mut self, actions: &[Action]) -> Option<Difference> {
         self.runs += 1;
-        let width = ROOT.len() - 2;
-        let root = format!("/d{:0width$x}", self.runs & 0xfff_ffff_ffff);
+        let root = root(self.runs);
         let (theirs, ours) = thread::scope(|scope| {
             let theirs = scope.spawn(|| play(&self.theirs, &root, actions));
             let ours = play(&self.ours, &root, actions);
@@ -102,6 +101,12 @@ impl Pair {
         }
         None
     }
+}
+
+/// The node below which a run plays.
+pub(crate) fn root(run: u64) -> String {
+    let width = ROOT.len() - 2;
+    format!("/d{:0width$x}", run & 0xfff_ffff_ffff)
 }
 
 fn difference(theirs: Transcript, ours: Transcript) -> Option<Difference> {

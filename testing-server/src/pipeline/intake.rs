@@ -48,10 +48,12 @@ impl From<ErrorCode> for Unprepared {
 impl Node {
     /// Takes in one frame.
     pub(crate) fn intake(&mut self, now: Moment, conn: ConnId, bytes: &[u8], out: &mut Outbox) {
-        self.received += 1;
-        let Some(connection) = self.connections.get(conn) else {
+        self.stats.received += 1;
+        self.stats.bytes_received += bytes.len() as u64;
+        let Some(connection) = self.connections.get_mut(conn) else {
             return;
         };
+        connection.stats.received += 1;
         match connection.phase {
             Phase::Handshake => self.handshake(now, conn, bytes, out),
             Phase::Open(slot) => self.request(now, conn, slot, bytes, out),
@@ -93,7 +95,7 @@ impl Node {
             // could send deleteContainer would delete what it may not (Apache lets it).
             _ => {
                 self.stop_reading(conn);
-                self.in_turn(Waiting { to: Some(to), work: Work::Unimplemented }, out);
+                self.in_turn(to, OpCode::Error, Work::Unimplemented, out);
             }
         }
     }
@@ -109,8 +111,9 @@ impl Node {
         let proved = self
             .schemes
             .find(&request.scheme)
-            .and_then(|scheme| scheme.authenticate(connection.peer, request.auth));
+            .and_then(|scheme| scheme.authenticate(connection.peer.ip(), request.auth));
         let Some(proved) = proved else {
+            self.stats.auth_failed += 1;
             out.reply(to, Zxid::ZERO, ErrorCode::AuthFailed);
             return self.close(to.conn, out);
         };
@@ -143,11 +146,11 @@ impl Node {
             Err(Unprepared::Unreadable) => {
                 self.take_back_zxid();
                 let work = Work::Refuse(ErrorCode::MarshallingError);
-                return self.in_turn(Waiting { to: Some(to), work }, out);
+                return self.in_turn(to, op, work, out);
             }
         };
         let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
-        self.append(Some(to), txn, out);
+        self.append(Some(to), op, txn, out);
     }
 
     fn prepare(
@@ -188,14 +191,16 @@ impl Node {
         };
         let identities = Arc::clone(&connection.identities);
         if self.gate.is_open() {
-            return self.read(to, op, body, &identities, out);
+            self.read(to, op, body, &identities, out);
+            return self.answered(to, op, self.now);
         }
-        let work = Work::Read { op, body: body.into(), identities };
-        self.wait(Waiting { to: Some(to), work });
+        let work = Work::Read { body: body.into(), identities };
+        self.wait(Waiting { to: Some(to), op, since: self.now, work });
     }
 
     /// Does what needs no disk: at once if nothing is before it, else in its turn.
-    fn in_turn(&mut self, waiting: Waiting, out: &mut Outbox) {
+    fn in_turn(&mut self, to: ReplyTo, op: OpCode, work: Work, out: &mut Outbox) {
+        let waiting = Waiting { to: Some(to), op, since: self.now, work };
         if self.gate.is_open() {
             self.perform(waiting, out);
         } else {
