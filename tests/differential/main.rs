@@ -59,6 +59,7 @@ async fn ours() -> TestingServer {
         .tick(Duration::from_millis(100))
         .session_timeout_limits(Duration::from_millis(200), Duration::from_secs(60))
         .super_digest(SUPER_DIGEST)
+        .enforce_quota(true)
         .own_thread();
     TestingServer::start_with(spec).await.unwrap()
 }
@@ -72,6 +73,15 @@ static STAGE: Mutex<()> = Mutex::const_new(());
 
 #[tokio::test]
 async fn two_servers_answer_the_same_stream_alike() {
+    compare_streams(false).await;
+}
+
+#[tokio::test]
+async fn two_servers_count_quotas_alike() {
+    compare_streams(true).await;
+}
+
+async fn compare_streams(quotas: bool) {
     let _stage = STAGE.lock().await;
     let server = ours().await;
     let other = ours().await;
@@ -80,7 +90,7 @@ async fn two_servers_answer_the_same_stream_alike() {
     let len = usize::try_from(setting("ZNODE_DIFF_OPS", 500)).unwrap();
     let mut pair = Pair::new(theirs, server.connect_string());
     for seed in first..first + seeds {
-        let actions = generate::stream(seed, len);
+        let actions = generate::stream(seed, len, quotas);
         if let Some(difference) = pair.compare(&actions) {
             let shrunk = pair.shrink(&actions, &difference);
             panic!("ZNODE_SEED={seed} ZNODE_DIFF_OPS={len}:\n{shrunk}");

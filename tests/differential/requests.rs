@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use znode::proto::requests::*;
-use znode::proto::{Encode, JutePut, MultiHeader, OpCode, Zxid};
+use znode::proto::{Encode, JutePut, MultiHeader, OpCode, Version, Zxid};
 
-use crate::generate::{Generator, Nothing};
+use crate::generate::{Generator, Nothing, open};
 use crate::plan::{ROOT, Request};
 
 impl Generator {
@@ -59,6 +59,35 @@ impl Generator {
                 };
                 self.request(OpCode::Reconfig, &body)
             }
+        }
+    }
+
+    /// Makes, changes, reads or deletes a quota of the root or of a node below it. Usage is never
+    /// written, for what cannot be read there ends Apache's process.
+    pub(crate) fn quota(&mut self) -> Request {
+        let at = self.rng.pick(&["", "/a", "/a/b"]);
+        let at = format!("/zookeeper/quota{ROOT}{at}");
+        let (limits, usage) = (format!("{at}/zookeeper_limits"), format!("{at}/zookeeper_stats"));
+        let texts: [&[u8]; 4] = [
+            b"count=3,bytes=10",
+            b"count=-1,bytes=-1=;countHardLimit=4",
+            b"count=2,bytes=-1=;byteHardLimit=60;countHardLimit=-1",
+            b"count=9,bytes=9=;byteHardLimit=200;countHardLimit=9",
+        ];
+        let data = Some(*self.rng.pick(&texts));
+        let path = self.rng.pick(&[at, limits.clone(), usage.clone()]).clone().into();
+        let version = Version(-1);
+        match self.rng.weighted(&[6, 2, 1, 3]) {
+            0 => {
+                let create = CreateRequest { path, data, acl: Some(open()), flags: 0 };
+                self.request(OpCode::Create, &create)
+            }
+            1 => {
+                let write = SetDataRequest { path: limits.into(), data, version };
+                self.request(OpCode::SetData, &write)
+            }
+            2 => self.request(OpCode::Delete, &DeleteRequest { path, version }),
+            _ => self.request(OpCode::GetData, &ReadRequest { path: usage.into(), watch: true }),
         }
     }
 
