@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_null_id_is_a_marshalling_error_and_a_null_scheme_an_invalid_acl() {
+    fn edge_29_a_null_id_is_a_marshalling_error_and_a_null_scheme_an_invalid_acl() {
         let schemes = Schemes::new(&Settings::fixed());
         let mut null = entry(Perms::ALL, "world", "anyone");
         null.id.id = None;

@@ -355,7 +355,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_skip_the_number_that_means_any() {
+    fn edge_36_versions_skip_the_number_that_means_any() {
         assert_eq!(next_version(0), 1);
         assert_eq!(next_version(-2), 0);
         assert_eq!(next_version(i32::MAX), i32::MIN);

@@ -1,5 +1,6 @@
 //! The whole server, driven by frames as a client would send them, without a socket.
 
+mod edges;
 mod golden;
 mod limits;
 mod malformed;
