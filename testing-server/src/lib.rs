@@ -25,9 +25,10 @@
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
 //! | `tree` | the nodes, their children and owners, access control lists, watches |
 //! | `session`, `auth`, `admin` | expiry and passwords, schemes, four-letter words |
+//! | `proxy` | [`FaultProxy`], which stands before any server and does what networks do |
 //! | `io` | sockets, pipes, timers: everything that waits |
 //!
-//! Everything but `io` is pure: it reads no clock, draws no random number and awaits nothing, so
+//! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits nothing, so
 //! the same inputs make the same server.
 
 mod server;
@@ -48,8 +49,11 @@ mod admin;
 
 mod io;
 
+mod proxy;
+
 pub use auth::{Identity, Scheme};
 pub use io::memory::MemoryConnector;
+pub use proxy::FaultProxy;
 pub use server::TestingServer;
 pub use spec::InstanceSpec;
 pub use views::{NodeView, SessionView, WatchView};
