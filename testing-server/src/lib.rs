@@ -28,8 +28,8 @@
 //! | `proxy` | [`FaultProxy`], which stands before any server and does what networks do |
 //! | `io` | sockets, pipes, timers: everything that waits |
 //!
-//! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits nothing, so
-//! the same inputs make the same server.
+//! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits
+//! nothing, so the same inputs make the same server.
 
 mod server;
 mod spec;
