@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn a_null_that_is_compared_with_an_entry_of_the_same_permissions_is_a_marshalling_error() {
+        let world = |perms| entry(perms, "world", "anyone");
+        let mut null = world(Perms::ALL);
+        null.id.scheme = None;
+        let list = |perms| [world(perms), entry(Perms::READ, "digest", "a"), null.clone()];
+        assert_eq!(fixed(&[], &list(Perms::ALL)), Err(ErrorCode::MarshallingError));
+        assert_eq!(fixed(&[], &list(Perms::WRITE)), Err(ErrorCode::InvalidAcl));
+    }
+
+    #[test]
     fn duplicates_go_and_the_order_stays() {
         let (a, b) = (entry(Perms::READ, "ip", "1.1.1.1"), entry(Perms::READ, "ip", "2.2.2.2"));
         let list = fixed(&[], &[a.clone(), b, a]).unwrap();

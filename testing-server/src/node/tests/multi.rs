@@ -195,3 +195,33 @@ fn events_of_a_multi_come_in_its_order_with_its_zxid() {
     assert_eq!(errors(&failed), [0, -101]);
     assert!(world.events(watcher).is_empty());
 }
+
+#[test]
+fn the_first_fault_of_a_multi_counts_even_if_it_ends_too_early() {
+    let mut world = World::new();
+    let c = world.connect();
+    let no_acl = || MultiOp::Create(OpCode::Create, CreateRequest { acl: None, ..create("/a", 0) });
+    for (first, second, taken) in [(no_acl(), op("/b", 9), 0), (op("/b", 9), no_acl(), 1)] {
+        let mut body = Vec::new();
+        MultiRequest { ops: vec![first, second] }.encode(&mut body);
+        body.truncate(body.len() - 9);
+        let before = world.node.last_processed;
+        let answer = world.call(c, OpCode::Multi, &Raw(&body));
+        assert_eq!(answer.header.error, ErrorCode::MarshallingError);
+        assert_eq!(answer.header.zxid, Zxid(before.0 + taken));
+    }
+}
+
+#[test]
+fn create_ttl_in_a_multi_is_what_its_flags_say_and_its_faults_are_its_own() {
+    let mut world = World::new();
+    let c = world.connect();
+    let ttl = |flags| MultiOp::CreateTtl(create_ttl("/a", flags, 1000));
+    assert_eq!(errors(&multi(&mut world, c, vec![ttl(9)])), [ErrorCode::BadArguments.code()]);
+    let no_acl = CreateTtlRequest { acl: None, ..create_ttl("/a", 5, 1000) };
+    let refused = multi(&mut world, c, vec![MultiOp::CreateTtl(no_acl)]);
+    assert_eq!(errors(&refused), [ErrorCode::InvalidAcl.code()]);
+    let made = multi(&mut world, c, vec![ttl(4)]);
+    assert!(matches!(made.read::<MultiResponse<'_>>().results[..], [MultiResult::Create2(_)]));
+    assert!(world.node.node_view("/a").unwrap().is_container);
+}
