@@ -67,7 +67,10 @@
 //! # Features
 //!
 //! None are needed. The client links fewer than thirty crates, forbids unsafe code, and supports
-//! Rust 1.88 and later, on tokio.
+//! Rust 1.88 and later, on tokio. What is off by default:
+//!
+//! - `gzip`: `Client::with_compression`, compatible with Curator's;
+//! - `serde`: `Client::typed`, values of one's own types as JSON.
 
 pub mod proto;
 #[doc(hidden)]
@@ -76,6 +79,7 @@ pub mod session;
 mod acl;
 mod chroot;
 mod client;
+mod codec;
 mod connect_string;
 mod create_mode;
 mod error;
@@ -97,6 +101,8 @@ pub use connect_string::{ConnectString, HostPort, InvalidConnectString};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
 pub use framework::{InvalidTree, Parents, Quota, Stored, Tree, TreeNode, Usage, Walk, Watched};
+#[cfg(feature = "serde")]
+pub use framework::{Typed, TypedWatched};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
 pub use ops::{

@@ -11,7 +11,9 @@
 //! | `follow`, `deadline` | values that are followed; answers that come too late |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
 //! | `old` | servers that do not know an operation |
-//! | `paths`, `proven` | whole paths and subtrees; writes whose outcome is looked up |
+//! | `paths`, `tree` | whole paths and subtrees, quotas |
+//! | `proven` | writes whose outcome is looked up |
+//! | `features` | compressed data, values of one's own types |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -28,6 +30,7 @@ mod create;
 mod deadline;
 mod errors;
 mod expiry;
+mod features;
 mod follow;
 mod multi;
 mod nodes;
@@ -42,4 +45,5 @@ mod proven;
 mod rare;
 mod reconnect;
 mod restored;
+mod tree;
 mod unwatch;
