@@ -45,6 +45,11 @@ mod gzip {
         assert_eq!(soon(values.recv()).await.unwrap().unwrap().unwrap().0, "x");
         soon(client.update("/a", |data| [data, &b"y"[..]].concat())).await.unwrap();
         assert_eq!(soon(values.recv()).await.unwrap().unwrap().unwrap().0, "xy");
+        soon(plain.set_data("/a", "plain", Version::ANY)).await.unwrap();
+        let error = soon(values.recv()).await.unwrap().unwrap_err();
+        assert_eq!((error.kind(), error.path()), (ErrorKind::InvalidData, Some("/a")));
+        soon(client.set_data("/a", "xy", Version::ANY)).await.unwrap();
+        assert_eq!(soon(values.recv()).await.unwrap().unwrap().unwrap().0, "xy");
         let reads = [ReadOp::get_data("/a")];
         let read = soon(client.multi_read(reads)).await.unwrap().remove(0).unwrap();
         assert!(matches!(read, ReadResult::Data(data, _) if data == "xy"));
