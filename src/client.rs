@@ -12,6 +12,7 @@ use futures::Stream;
 
 use crate::acl::Acl;
 use crate::chroot::Chroot;
+use crate::codec::Codec;
 use crate::error::Error;
 use crate::io::shared::Shared;
 use crate::options::{ConnectOptions, SessionTicket};
@@ -41,6 +42,8 @@ pub struct Client {
     pub(crate) default_acl: Arc<[Acl]>,
     /// How long each request of this handle is waited for.
     pub(crate) deadline: Option<Duration>,
+    /// What becomes of the data of this handle.
+    pub(crate) codec: Codec,
 }
 
 /// What all handles of a session hold; closes the session when the last one lets go.
@@ -86,7 +89,8 @@ impl Client {
 
     pub(crate) fn new(shared: Arc<Shared>, chroot: Chroot) -> Self {
         let default_acl = Arc::from([Acl::open()]);
-        Self { handle: Arc::new(Handle { shared }), chroot, default_acl, deadline: None }
+        let (deadline, codec) = (None, Codec::Plain);
+        Self { handle: Arc::new(Handle { shared }), chroot, default_acl, deadline, codec }
     }
 
     /// The number of the session.
@@ -224,6 +228,11 @@ impl Client {
                 Some(ending) => Err(Error::ended("detach", ending)),
             }
         }
+    }
+
+    /// A view of the same session that writes and reads data as it is.
+    pub(crate) fn plain(&self) -> Self {
+        Self { codec: Codec::Plain, ..self.clone() }
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -30,8 +30,15 @@
 //!
 //! Each operation is answered exactly once. An [`Error`] names the operation and the path, and its
 //! [`outcome`](Error::outcome) is one of three: the request was [never sent](Outcome::NotSent), it
-//! was [refused](Outcome::Rejected), or it was written and [nobody knows](Outcome::Unknown). The
-//! client itself sends no request twice.
+//! was [refused](Outcome::Rejected), or it was written and [nobody knows](Outcome::Unknown). No
+//! operation sends its request twice, but for a create that a server from before 3.5 has refused
+//! because it knows only the older form.
+//!
+//! Some methods are made of several requests, as [`delete_all`](Client::delete_all) and
+//! [`update`](Client::update). They are lazy, ask again what does no harm if it is done twice, and
+//! each says what that is. [`create_protected`](Client::create_protected),
+//! [`create_proven`](Client::create_proven) and [`multi_proven`](Client::multi_proven) find out
+//! what became of a write whose reply is lost, and say so only where it is proven.
 //!
 //! # Order
 //!
@@ -67,7 +74,10 @@
 //! # Features
 //!
 //! None are needed. The client links fewer than thirty crates, forbids unsafe code, and supports
-//! Rust 1.88 and later, on tokio.
+//! Rust 1.88 and later, on tokio. What is off by default:
+//!
+//! - `gzip`: `Client::with_compression`, compatible with Curator's;
+//! - `serde`: `Client::typed`, values of one's own types as JSON.
 
 pub mod proto;
 #[doc(hidden)]
@@ -76,6 +86,7 @@ pub mod session;
 mod acl;
 mod chroot;
 mod client;
+mod codec;
 mod connect_string;
 mod create_mode;
 mod error;
@@ -100,6 +111,8 @@ pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
 pub use follow::Follower;
 pub use framework::{InvalidTree, Parents, Quota, Stored, Tree, TreeNode, Usage, Walk, Watched};
+#[cfg(feature = "serde")]
+pub use framework::{Typed, TypedWatched};
 pub use hosts::{Attempt, HostProvider, NearestFirst, ShuffledRing};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;

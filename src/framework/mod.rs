@@ -15,6 +15,8 @@ mod protected;
 mod proven;
 mod quota;
 mod tree;
+#[cfg(feature = "serde")]
+mod typed;
 mod update;
 mod walk;
 mod watch_data;
@@ -24,5 +26,7 @@ pub use create_or_set::Stored;
 pub use parents::Parents;
 pub use quota::{Quota, Usage};
 pub use tree::{InvalidTree, Tree};
+#[cfg(feature = "serde")]
+pub use typed::{Typed, TypedWatched};
 pub use walk::{TreeNode, Walk};
 pub use watch_data::Watched;

@@ -123,8 +123,10 @@ impl Client {
             }
         }
         let missing = &lineage[deepest.map_or(0, |index| index + 1)..];
+        // Nobody reads the data of a node that nobody has written.
+        let plain = self.plain();
         let made: Vec<_> =
-            missing.iter().map(|path| self.create(path, "", parents.mode())).collect();
+            missing.iter().map(|path| plain.create(path, "", parents.mode())).collect();
         for made in join_all(made).await {
             match made {
                 Ok(_) => {}

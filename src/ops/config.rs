@@ -106,8 +106,8 @@ impl Client {
         })
     }
 
-    /// A view of the whole tree.
+    /// A view of the whole tree, with data as it is.
     pub(crate) fn unrooted(&self) -> Self {
-        Self { chroot: Chroot::new(Path::root()), ..self.clone() }
+        Self { chroot: Chroot::new(Path::root()), ..self.plain() }
     }
 }

@@ -57,7 +57,8 @@ impl Client {
             Err(error) => return Reply::refused(error),
         };
         let (op, full) = (op_code(mode), self.chroot.full(path));
-        let (data, acl, flags) = (Some(data.as_ref()), Some(records(acl)), mode.flags());
+        let data = self.codec.encode(data.as_ref());
+        let (data, acl, flags) = (Some(&data[..]), Some(records(acl)), mode.flags());
         let encode = |out: &mut Vec<u8>| match ttl_ms {
             Some(ttl_ms) => out.put(&CreateTtlRequest { path: full, data, acl, flags, ttl_ms }),
             None => out.put(&CreateRequest { path: full, data, acl, flags }),

@@ -59,12 +59,12 @@ impl Client {
         data: impl AsRef<[u8]>,
         version: impl Into<Version>,
     ) -> Reply<Stat> {
-        let version = version.into();
+        let (version, data) = (version.into(), self.codec.encode(data.as_ref()));
         self.on_path(
             OpCode::SetData,
             "set_data",
             path,
-            |path, out| out.put(&SetDataRequest { path, data: Some(data.as_ref()), version }),
+            |path, out| out.put(&SetDataRequest { path, data: Some(&data), version }),
             |call, answer| call.read::<StatReply>(answer).map(|reply| reply.stat),
         )
     }
@@ -74,7 +74,7 @@ pub(super) const GET: &str = "get_data";
 
 pub(super) fn decode(call: &Call, answer: &Answer) -> Result<(Bytes, Stat), Error> {
     let DataReply { data, stat } = call.read(answer)?;
-    Ok((owned(data, answer), stat))
+    Ok((call.decoded(owned(data, answer))?, stat))
 }
 
 /// The data of an answer, as its caller may keep it.

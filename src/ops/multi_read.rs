@@ -100,7 +100,11 @@ fn results(call: &Call, answer: &Answer) -> Result<Vec<Result<ReadResult, Error>
     let read = results.into_iter().enumerate().map(|(index, result)| match result {
         MultiResult::GetData(reply) => {
             let data = data::owned(reply.data, answer);
-            Ok(Ok(ReadResult::Data(data, reply.stat)))
+            let data = call.decoded(data).map_err(|error| {
+                let path = call.op_paths.get(index).map(String::as_str);
+                error.with_path(path).with_op_index(index)
+            });
+            Ok(data.map(|data| ReadResult::Data(data, reply.stat)))
         }
         MultiResult::GetChildren(reply) => {
             let names = reply.names.into_iter().map(std::borrow::Cow::into_owned);

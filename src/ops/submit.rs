@@ -96,6 +96,7 @@ impl Client {
         encode: impl FnOnce(&mut Vec<u8>),
         decode: DecodeFn<T>,
     ) -> Reply<T> {
+        let call = Call { codec: self.codec, ..call };
         match self.shared().submissions.request(op, watch, slot, BODY_LEN_MAX, encode) {
             Ok(answer) => Reply::waiting(answer, call, decode, self.deadline),
             Err(NotTaken::Ended(ending)) => {

@@ -685,6 +685,14 @@ proptest::proptest! {
                     asked += 1;
                     pair.watch(asked, "/a", Want::Data, "who");
                 }
+                Hostile::Create => {
+                    asked += 1;
+                    pair.ask(OpCode::Create2, "who");
+                }
+                Hostile::AddWatch => {
+                    asked += 1;
+                    pair.watch(asked, "/p", Want::Persistent, "who");
+                }
                 Hostile::Unwatch(id) => pair.step(Input::Unwatch(WatcherId(id), None)),
                 Hostile::Move => pair.step(Input::UpdateHosts(vec![HostPort::new("b", 2)])),
                 Hostile::Probed => {
@@ -714,6 +722,8 @@ enum Hostile {
     Broken,
     Wait(u64),
     Ask,
+    Create,
+    AddWatch,
     Unwatch(u64),
     Move,
     Probed,
@@ -726,13 +736,15 @@ fn hostile() -> impl proptest::strategy::Strategy<Value = Hostile> {
     prop_oneof![
         4 => Just(Hostile::Connected),
         4 => prop_oneof![Just(7), Just(0), Just(8)].prop_map(Hostile::Greet),
-        6 => (-4..6i32, prop_oneof![Just(0), Just(-101), Just(-115)])
+        6 => (-4..6i32, prop_oneof![Just(0), Just(-6), Just(-101), Just(-115)])
             .prop_map(|(xid, error)| Hostile::Answer(xid, error)),
         2 => Just(Hostile::Notify),
         1 => prop::collection::vec(any::<u8>(), 0..40).prop_map(Hostile::Garbage),
         2 => Just(Hostile::Broken),
         2 => (0..4000u64).prop_map(Hostile::Wait),
-        8 => Just(Hostile::Ask),
+        6 => Just(Hostile::Ask),
+        4 => Just(Hostile::Create),
+        2 => Just(Hostile::AddWatch),
         2 => (0..9u64).prop_map(Hostile::Unwatch),
         1 => Just(Hostile::Move),
         1 => Just(Hostile::Probed),

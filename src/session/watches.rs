@@ -333,7 +333,7 @@ mod tests {
         let mut watches = Watches::default();
         stand(&mut watches, &at("/a", Want::Data, 1));
         assert_eq!(told(&mut watches, EventType::NodeDataChanged, "/a"), [1]);
-        assert_eq!(told(&mut watches, EventType::NodeDataChanged, "/a"), []);
+        assert!(told(&mut watches, EventType::NodeDataChanged, "/a").is_empty());
         assert!(watches.paths.is_empty());
     }
 

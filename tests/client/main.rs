@@ -14,7 +14,9 @@
 //! | `regressions` | what has gone wrong in other clients |
 //! | `hosts`, `supervised` | which server is gone to, and one handle across sessions |
 //! | `old` | servers that do not know an operation |
-//! | `paths`, `proven` | whole paths and subtrees; writes whose outcome is looked up |
+//! | `paths`, `tree` | whole paths and subtrees, quotas |
+//! | `proven` | writes whose outcome is looked up |
+//! | `features` | compressed data, values of one's own types |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -33,6 +35,7 @@ mod create;
 mod deadline;
 mod errors;
 mod expiry;
+mod features;
 mod follow;
 mod hostile;
 mod hosts;
@@ -51,4 +54,5 @@ mod reconnect;
 mod regressions;
 mod restored;
 mod supervised;
+mod tree;
 mod unwatch;
