@@ -253,8 +253,10 @@ fn a_client_that_outlives_its_runtime_fails_what_is_asked_of_it() {
     let (client, queued) = first.block_on(async {
         let ground = Ground::start().await;
         let (client, wire) = ground.connect_wired().await;
-        wire.stall();
+        wire.hold_replies();
         let queued = client.get_data("/a");
+        // A task that had no time to take the request would rightly say that it was not sent.
+        wire.until(OpCode::GetData, 1).await;
         (client, queued)
     });
     drop(first);
