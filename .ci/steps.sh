@@ -44,6 +44,12 @@ apt_install() {
     apt-get update -q && apt-get install -q -y --no-install-recommends "$@"
 }
 
+# Everything with all features, and the client without any.
+lints() {
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    cargo clippy -p znode --lib --locked -- -D warnings
+}
+
 # The README is what a newcomer follows, so its command is the one that counts.
 readme_test_command() {
     local command
@@ -59,7 +65,7 @@ readme_tests() {
 }
 
 docs() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 }
 
 # What one package needs must not come to it through another's features, and nothing but what a
@@ -91,6 +97,11 @@ apache_start() {
 
 apache_suites() {
     ZNODE_TEST_CONNECT=$APACHE cargo test --locked -p znode-tests --test client --test recipes
+}
+
+# Starts servers of its own, each with what a test needs.
+apache_secure() {
+    ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure
 }
 
 apache_lock() {

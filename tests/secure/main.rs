@@ -1,0 +1,13 @@
+//! Who may listen and who may ask: TLS, told from outside. Against our server behind a relay that
+//! ends TLS, or, with `ZNODE_TEST_APACHE=1`, against Apache ZooKeeper, started for each test.
+//!
+//! | rooms | what they hold |
+//! |---|---|
+//! | `pki`, `apache`, `ground` | certificates, a server of Apache's, a server with a secure port |
+//! | `tls` | whom a client trusts, and who it says it is |
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
+
+mod apache;
+mod ground;
+mod pki;
+mod tls;
