@@ -77,6 +77,7 @@
 //! Rust 1.88 and later, on tokio. What is off by default:
 //!
 //! - `gzip`: `Client::with_compression`, compatible with Curator's;
+//! - `sasl`: [`DigestMd5`](sasl), as ZooKeeper's servers know it; other mechanisms need no feature;
 //! - `serde`: `Client::typed`, values of one's own types as JSON;
 //! - `tls`: `tls://` servers, by rustls;
 //! - `tls-system-roots`: trust in whom the operating system trusts.
@@ -102,6 +103,7 @@ mod options;
 pub mod path;
 mod reply;
 mod retry;
+pub mod sasl;
 mod secret;
 mod state;
 mod supervisor;
@@ -130,6 +132,8 @@ pub use path::{InvalidPath, Path};
 pub use proto::{ErrorCode, EventType, Perms, SessionId, Stat, Version, WatcherType, Zxid};
 pub use reply::Reply;
 pub use retry::RetryPolicy;
+#[cfg(feature = "sasl")]
+pub use sasl::DigestMd5;
 pub use secret::Secret;
 pub use state::{State, StateChange};
 pub use supervisor::{

@@ -15,8 +15,9 @@ use crate::io::shared::Shared;
 use crate::io::tls::{TlsConnector, TlsOptions};
 use crate::io::transport::{Connector, TcpConnector};
 use crate::proto::{SessionId, Zxid};
+use crate::sasl::SaslMechanism;
 use crate::session::input::Resume;
-use crate::session::{Config, Established, Limits};
+use crate::session::{Config, Established, Limits, Sasl};
 use crate::tls_error::TlsError;
 
 /// The session timeout that is asked for unless told otherwise.
@@ -59,6 +60,7 @@ pub struct ConnectOptions {
     auth: Vec<(String, Vec<u8>)>,
     limits: Limits,
     hosts: Hosts,
+    sasl: Option<Arc<dyn SaslMechanism>>,
 }
 
 /// Who chooses among the servers.
@@ -92,6 +94,7 @@ impl ConnectOptions {
             auth: Vec::new(),
             limits: LIMITS,
             hosts: Hosts::Shuffled,
+            sasl: None,
         }
     }
 
@@ -160,6 +163,15 @@ impl ConnectOptions {
     /// An identity that every connection is given; see [`Client::add_auth`].
     pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Vec<u8>>) -> Self {
         self.auth.push((scheme.into(), auth.into()));
+        self
+    }
+
+    /// How the client proves who it is on each connection, before anything else is sent.
+    ///
+    /// A server that refuses, has no login configured, or cannot prove itself ends the session
+    /// with `AuthFailed`. [`ClientEvent::SaslAuthenticated`](crate::ClientEvent) tells of success.
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.sasl = Some(Arc::new(mechanism));
         self
     }
 
@@ -264,6 +276,7 @@ impl ConnectOptions {
             read_only: self.read_only,
             resume: self.resume.as_ref().map(SessionTicket::resume),
             limits: self.limits,
+            sasl: self.sasl.clone().map(|mechanism| Sasl::new(mechanism, seed.rotate_left(32))),
         };
         let task = SendTask::new(config, Arc::clone(&shared));
         tokio::spawn(task.run());

@@ -192,6 +192,10 @@ impl SendTask {
                 }
                 Output::Disconnect => self.link = Link::Down,
                 Output::Established(established) => self.shared.set_established(established),
+                Output::SaslAuthenticated => self.shared.tell_sasl_authenticated(),
+                Output::SaslFailed(error) => {
+                    self.shared.set_last_error(std::io::Error::other(error));
+                }
                 Output::State(state) => {
                     tracing::info!(%state, "session state");
                     let ending = if state.is_terminal() { ending } else { None };

@@ -172,6 +172,13 @@ impl Shared {
         }
     }
 
+    /// Tells the default watchers that a server knows whose the session is.
+    pub(super) fn tell_sasl_authenticated(&self) {
+        for (_, listener) in &self.facts().events {
+            let _ = listener.send(ClientEvent::SaslAuthenticated);
+        }
+    }
+
     /// Tells the default watcher. A view of the client hears of what is below its chroot.
     pub(super) fn tell_default(&self, kind: EventType, path: &str, zxid: Option<Zxid>) {
         for (chroot, listener) in &self.facts().events {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::sasl::Sasl;
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
 use crate::hosts::HostProvider;
@@ -25,6 +26,8 @@ pub struct Config {
     pub resume: Option<Resume>,
     /// How much may wait.
     pub limits: Limits,
+    /// How the session proves who it is.
+    pub sasl: Option<Sasl>,
 }
 
 /// How much may wait at once, for an answer or for its turn.

@@ -10,6 +10,7 @@ use super::outgoing::{Outgoing, Waiting as Queued};
 use super::output::{Answer, Cause, Ending, Failure, Outbox, Output};
 use super::pending::Pending;
 use super::phase::{Destination, Phase, Waiting};
+use super::sasl::Sasl;
 use super::timers::Timers;
 use super::watches::{Removal, WatcherId, Watches};
 use crate::connect_string::HostPort;
@@ -39,6 +40,7 @@ pub struct Session<R> {
     pub(super) pending: Pending<R>,
     pub(super) limits: Limits,
     pub(super) auth: Auth<R>,
+    pub(super) sasl: Option<Sasl>,
     pub(super) watches: Watches,
     pub(super) create2: Create2,
     /// How the session is to end, once it has been asked to.
@@ -77,6 +79,7 @@ impl<R> Session<R> {
             pending: Pending::new(),
             limits: config.limits,
             auth: Auth::new(),
+            sasl: config.sasl,
             watches: Watches::default(),
             create2: Create2::Untried,
             leaving: None,
@@ -108,6 +111,7 @@ impl<R> Session<R> {
             Phase::Waiting(waiting) => waiting.until.min(session),
             Phase::Connecting(connecting) => connecting.deadline.min(session),
             Phase::Handshaking(handshaking) => handshaking.deadline.min(session),
+            Phase::Authenticating(authenticating) => authenticating.deadline.min(session),
             Phase::Connected(connected) => {
                 let read = connected.last_received + self.timers.read();
                 self.ping_due(connected).min(read).min(session).min(connected.search.next_at)
@@ -175,7 +179,7 @@ impl<R> Session<R> {
     fn submit_close(&mut self, request: Request<'_, R>, out: &mut Outbox<R>) {
         self.leaving = Some(Leaving::Close);
         self.outgoing.push(request);
-        if !matches!(self.phase, Phase::Connected(_) | Phase::Handshaking(_)) {
+        if matches!(self.phase, Phase::Waiting(_) | Phase::Connecting(_)) {
             self.end(Ending::LeftToExpire, out);
         }
     }

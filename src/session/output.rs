@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
 use crate::proto::{ErrorCode, EventType, SessionId, Zxid};
+use crate::sasl::SaslError;
 use crate::state::State;
 
 /// One thing to be done.
@@ -23,6 +24,10 @@ pub enum Output<R> {
     Disconnect,
     /// A server has confirmed the session.
     Established(Established),
+    /// The server knows by SASL whose the session is.
+    SaslAuthenticated,
+    /// SASL has failed; the session ends with it.
+    SaslFailed(SaslError),
     /// The session has entered a state.
     State(State),
     /// A request is answered; happens exactly once for each.

@@ -4,10 +4,12 @@
 //! | rooms | what they hold |
 //! |---|---|
 //! | `pki`, `apache`, `ground` | certificates, a server of Apache's, a server with a secure port |
+//! | `sasl` | who a client proves to be by a password that it does not send |
 //! | `tls` | whom a client trusts, and who it says it is |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod apache;
 mod ground;
 mod pki;
+mod sasl;
 mod tls;
