@@ -16,6 +16,7 @@ use crate::io::tls::{TlsConnector, TlsOptions};
 use crate::io::transport::{Connector, TcpConnector};
 use crate::proto::{SessionId, Zxid};
 use crate::sasl::SaslMechanism;
+use crate::secret::Secret;
 use crate::session::input::Resume;
 use crate::session::{Config, Established, Limits, Sasl};
 use crate::tls_error::TlsError;
@@ -57,7 +58,7 @@ pub struct ConnectOptions {
     read_only: bool,
     seed: Option<u64>,
     resume: Option<SessionTicket>,
-    auth: Vec<(String, Vec<u8>)>,
+    auth: Vec<(String, Secret)>,
     limits: Limits,
     hosts: Hosts,
     sasl: Option<Arc<dyn SaslMechanism>>,
@@ -161,7 +162,7 @@ impl ConnectOptions {
     }
 
     /// An identity that every connection is given; see [`Client::add_auth`].
-    pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Vec<u8>>) -> Self {
+    pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Secret>) -> Self {
         self.auth.push((scheme.into(), auth.into()));
         self
     }
@@ -325,10 +326,10 @@ impl Client {
 /// What a session is resumed by: its number, its password, and what it has seen.
 ///
 /// Whoever has it can act as the session, so it is a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionTicket {
     session_id: SessionId,
-    password: Vec<u8>,
+    password: Secret,
     last_zxid: Zxid,
 }
 
@@ -339,7 +340,7 @@ impl SessionTicket {
     }
 
     /// A ticket from its parts, as another process may have stored them.
-    pub fn from_parts(session_id: SessionId, password: impl Into<Vec<u8>>, seen: Zxid) -> Self {
+    pub fn from_parts(session_id: SessionId, password: impl Into<Secret>, seen: Zxid) -> Self {
         Self { session_id, password: password.into(), last_zxid: seen }
     }
 
@@ -350,7 +351,7 @@ impl SessionTicket {
 
     /// The password of the session.
     pub fn password(&self) -> &[u8] {
-        &self.password
+        self.password.expose()
     }
 
     /// The newest transaction that the session has seen; a server that is behind refuses it.
@@ -361,15 +362,5 @@ impl SessionTicket {
     fn resume(&self) -> Resume {
         let Self { session_id, password, last_zxid } = self.clone();
         Resume { session_id, password, last_zxid }
-    }
-}
-
-impl std::fmt::Debug for SessionTicket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionTicket")
-            .field("session_id", &self.session_id)
-            .field("password", &"***")
-            .field("last_zxid", &self.last_zxid)
-            .finish()
     }
 }

@@ -30,6 +30,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+impl AsRef<[u8]> for Secret {
+    fn as_ref(&self) -> &[u8] {
+        self.expose()
+    }
+}
+
 impl<T: Into<Vec<u8>>> From<T> for Secret {
     fn from(bytes: T) -> Self {
         Self::new(bytes)

@@ -13,6 +13,7 @@ use crate::chroot::Chroot;
 use crate::connect_string::{HostPort, Scheme};
 use crate::hosts::Seeded;
 use crate::proto::{EventType, SessionId, Zxid};
+use crate::secret::Secret;
 use crate::session::{Ending, Established, WatcherId};
 use crate::state::{State, StateChange};
 use crate::tls_error::TlsError;
@@ -56,7 +57,7 @@ impl Shared {
             connector,
             scheme,
             facts: Mutex::new(Facts {
-                established: Established { session_id, password: vec![], timeout },
+                established: Established { session_id, password: Secret::default(), timeout },
                 change: StateChange { state: State::Connecting, generation: 0 },
                 ending: None,
                 last_error: None,

@@ -18,6 +18,7 @@ use crate::hosts::{Attempt, HostProvider};
 use crate::moment::Moment;
 use crate::proto::requests::WatchesRequest;
 use crate::proto::{ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
+use crate::secret::Secret;
 
 /// The session of one client, over any number of connections, one at a time.
 ///
@@ -63,7 +64,7 @@ impl<R> Session<R> {
         let timers = Timers::new(now, config.session_timeout, config.connect_timeout);
         let (session_id, password, last_zxid) = match config.resume {
             Some(resume) => (resume.session_id, resume.password, resume.last_zxid),
-            None => (SessionId::NONE, vec![0; 16], Zxid::ZERO),
+            None => (SessionId::NONE, Secret::new([0; 16]), Zxid::ZERO),
         };
         let Attempt { host, pause } = hosts.next();
         Self {

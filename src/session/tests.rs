@@ -394,7 +394,7 @@ fn a_resumed_session_with_another_id_is_an_expired_one() {
 
 #[test]
 fn a_resumed_session_shows_its_password_and_what_it_has_seen() {
-    let resume = Resume { session_id: SessionId(7), password: vec![5; 16], last_zxid: Zxid(40) };
+    let resume = Resume { session_id: SessionId(7), password: [5; 16].into(), last_zxid: Zxid(40) };
     let mut pair = Pair::new(Config { resume: Some(resume), ..config() });
     pair.step(Input::Connected);
     let frame = pair.inbox.remove(0);
