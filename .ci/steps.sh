@@ -44,10 +44,10 @@ apt_install() {
     apt-get update -q && apt-get install -q -y --no-install-recommends "$@"
 }
 
-# Everything with all features, and the client without any.
+# With all features, and without any.
 lints() {
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
-    cargo clippy -p znode --lib --locked -- -D warnings
+    cargo clippy --workspace --all-targets --locked -- -D warnings
 }
 
 # The README is what a newcomer follows, so its command is the one that counts.
@@ -62,6 +62,13 @@ readme_tests() {
     local command
     command=$(readme_test_command)
     $command
+}
+
+# What is there with its feature only.
+feature_tests() {
+    cargo test --locked -q -p znode --lib --all-features -- codec sasl tls
+    cargo test --locked -q -p znode-tests --test client --all-features -- features
+    cargo test --locked -q -p znode-tests --test secure --all-features
 }
 
 docs() {
@@ -101,7 +108,7 @@ apache_suites() {
 
 # Starts servers of its own, each with what a test needs.
 apache_secure() {
-    ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure
+    ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure --all-features
 }
 
 apache_lock() {
