@@ -100,7 +100,7 @@ impl Client {
 
     /// The password by which the session can be resumed.
     pub fn session_password(&self) -> Vec<u8> {
-        self.shared().established().password
+        self.shared().established().password.expose().to_vec()
     }
 
     /// The session timeout that the server granted.

@@ -77,7 +77,10 @@
 //! Rust 1.88 and later, on tokio. What is off by default:
 //!
 //! - `gzip`: `Client::with_compression`, compatible with Curator's;
-//! - `serde`: `Client::typed`, values of one's own types as JSON.
+//! - `sasl`: [`DigestMd5`](sasl), as ZooKeeper's servers know it; other mechanisms need no feature;
+//! - `serde`: `Client::typed`, values of one's own types as JSON;
+//! - `tls`: `tls://` servers, by rustls;
+//! - `tls-system-roots`: trust in whom the operating system trusts.
 
 pub mod proto;
 #[doc(hidden)]
@@ -100,13 +103,16 @@ mod options;
 pub mod path;
 mod reply;
 mod retry;
+pub mod sasl;
+mod secret;
 mod state;
 mod supervisor;
+mod tls_error;
 mod watcher;
 
 pub use acl::{Acl, InvalidAcl};
 pub use client::{Client, EventStream, StateStream};
-pub use connect_string::{ConnectString, HostPort, InvalidConnectString};
+pub use connect_string::{ConnectString, HostPort, InvalidConnectString, Scheme};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
 pub use follow::Follower;
@@ -114,6 +120,8 @@ pub use framework::{InvalidTree, Parents, Quota, Stored, Tree, TreeNode, Usage, 
 #[cfg(feature = "serde")]
 pub use framework::{Typed, TypedWatched};
 pub use hosts::{Attempt, HostProvider, NearestFirst, ShuffledRing};
+#[cfg(feature = "tls")]
+pub use io::tls::{TlsConnector, TlsOptions};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
 pub use ops::{
@@ -124,8 +132,12 @@ pub use path::{InvalidPath, Path};
 pub use proto::{ErrorCode, EventType, Perms, SessionId, Stat, Version, WatcherType, Zxid};
 pub use reply::Reply;
 pub use retry::RetryPolicy;
+#[cfg(feature = "sasl")]
+pub use sasl::DigestMd5;
+pub use secret::Secret;
 pub use state::{State, StateChange};
 pub use supervisor::{
     SupervisedEphemeral, SupervisedWatcher, Supervisor, SupervisorEvent, SupervisorEvents,
 };
+pub use tls_error::{TlsError, TlsFault};
 pub use watcher::{ClientEvent, OneshotWatcher, PersistentWatcher, WatchUpdate, WatchedEvent};

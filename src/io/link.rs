@@ -27,6 +27,8 @@ pub(super) struct Up {
     frames: FrameReader,
     /// What was not written yet.
     unwritten: BytesMut,
+    /// Whether the stream may still hold back what was written, as TLS does.
+    is_unflushed: bool,
 }
 
 /// What a connection has to tell.
@@ -78,7 +80,8 @@ impl Link {
             Self::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
                 Ok(transport) => {
                     let frames = FrameReader::default();
-                    *self = Self::Up(Up { transport, frames, unwritten: BytesMut::new() });
+                    let unwritten = BytesMut::new();
+                    *self = Self::Up(Up { transport, frames, unwritten, is_unflushed: false });
                     Poll::Ready(LinkEvent::Connected)
                 }
                 Err(error) => {
@@ -109,23 +112,23 @@ impl Up {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut wrote = false;
         while !self.unwritten.is_empty() {
             match Pin::new(&mut *self.transport).poll_write(cx, &self.unwritten)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => self.unwritten.advance(written),
                 Poll::Pending => return Ok(()),
             }
-            wrote = true;
+            self.is_unflushed = true;
         }
-        if wrote {
-            if self.unwritten.capacity() > WRITE_LEN_KEPT {
-                self.unwritten = BytesMut::new();
-            }
-            // A stream that buffers, as TLS does, must be told that this was all.
-            if let Poll::Ready(flushed) = Pin::new(&mut *self.transport).poll_flush(cx) {
-                flushed?;
-            }
+        if self.unwritten.capacity() > WRITE_LEN_KEPT {
+            self.unwritten = BytesMut::new();
+        }
+        // A flush that is not done yet goes on at the next poll, whether or not more is written.
+        if self.is_unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut *self.transport).poll_flush(cx)
+        {
+            flushed?;
+            self.is_unflushed = false;
         }
         Ok(())
     }

@@ -14,6 +14,8 @@ pub(crate) mod probe;
 pub(crate) mod send_task;
 pub(crate) mod shared;
 pub(crate) mod submissions;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 pub(crate) mod transport;
 pub(crate) mod watch_queue;
 pub(crate) mod watchers;

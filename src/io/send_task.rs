@@ -179,14 +179,11 @@ impl SendTask {
             match output {
                 Output::Connect(host) => {
                     tracing::debug!(%host, "connecting");
-                    self.link = Link::Connecting(self.shared.connector().connect(&host));
+                    self.link = Link::Connecting(self.shared.connect(&host));
                 }
                 Output::Probe(host) => {
-                    let shared = Arc::clone(&self.shared);
-                    self.probe = Some(Box::pin(async move {
-                        let found = probe(shared.connector(), &host).await;
-                        (host, found)
-                    }));
+                    let connecting = self.shared.connect(&host);
+                    self.probe = Some(Box::pin(async move { (host, probe(connecting).await) }));
                 }
                 Output::Send(len) => {
                     let (frames, rest) = bytes.split_at(len);
@@ -195,6 +192,10 @@ impl SendTask {
                 }
                 Output::Disconnect => self.link = Link::Down,
                 Output::Established(established) => self.shared.set_established(established),
+                Output::SaslAuthenticated => self.shared.tell_sasl_authenticated(),
+                Output::SaslFailed(error) => {
+                    self.shared.set_last_error(std::io::Error::other(error));
+                }
                 Output::State(state) => {
                     tracing::info!(%state, "session state");
                     let ending = if state.is_terminal() { ending } else { None };

@@ -1,5 +1,6 @@
 //! What handles have asked for and the send task has not taken yet.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
@@ -35,10 +36,18 @@ struct Queue {
 }
 
 /// Submissions in the order in which they were made, and the bytes of their records.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Batch {
     pub(super) items: Vec<Submission>,
     pub(super) bytes: Vec<u8>,
+}
+
+/// The records may hold secrets.
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.len();
+        f.debug_struct("Batch").field("items", &self.items).field("bytes", &bytes).finish()
+    }
 }
 
 /// One thing that a handle has asked for.

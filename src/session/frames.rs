@@ -18,10 +18,11 @@ use crate::state::State;
 impl<R> Session<R> {
     pub(super) fn received(&mut self, now: Moment, frame: &Bytes, out: &mut Outbox<R>) {
         match &mut self.phase {
-            Phase::Handshaking(Handshaking { sent_at, .. }) => {
-                let sent_at = *sent_at;
-                self.handshaken(now, sent_at, frame, out);
+            Phase::Handshaking(Handshaking { sent_at, deadline }) => {
+                let (sent_at, deadline) = (*sent_at, *deadline);
+                self.handshaken(now, sent_at, deadline, frame, out);
             }
+            Phase::Authenticating(_) => self.sasl_answered(now, frame, out),
             Phase::Connected(connected) => {
                 connected.last_received = now;
                 let mut from = Decoder::new(frame);
@@ -50,6 +51,7 @@ impl<R> Session<R> {
         &mut self,
         now: Moment,
         sent_at: Moment,
+        deadline: Moment,
         frame: &[u8],
         out: &mut Outbox<R>,
     ) {
@@ -62,18 +64,26 @@ impl<R> Session<R> {
             Verdict::Confirmed { session_id, password, timeout, read_only } => {
                 self.identity = Identity { session_id, password: password.clone() };
                 self.timers.confirmed(timeout, sent_at);
-                self.hosts.confirmed(&self.host);
-                self.phase = Phase::Connected(Connected {
-                    last_sent: now,
-                    last_received: now,
-                    ping_sent_at: None,
-                    read_only,
-                    search: self.begin_search(now, read_only),
-                });
                 out.push(Output::Established(Established { session_id, password, timeout }));
-                self.restore(now, read_only, out);
+                if !self.begin_sasl(now, deadline, read_only, out) {
+                    self.enter_connected(now, read_only, out);
+                }
             }
         }
+    }
+
+    /// The connection is as good as it gets: what waits for one may go.
+    pub(super) fn enter_connected(&mut self, now: Moment, read_only: bool, out: &mut Outbox<R>) {
+        self.timers.connected();
+        self.hosts.confirmed(&self.host);
+        self.phase = Phase::Connected(Connected {
+            last_sent: now,
+            last_received: now,
+            ping_sent_at: None,
+            read_only,
+            search: self.begin_search(now, read_only),
+        });
+        self.restore(now, read_only, out);
     }
 
     /// Tells the new connection who we are and what we watch, before anything that waits is sent.

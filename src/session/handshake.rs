@@ -3,19 +3,20 @@
 use std::time::Duration;
 
 use crate::proto::{ConnectRequest, ConnectResponse, Decoder, SessionId, Zxid};
+use crate::secret::Secret;
 
 /// Who the session is, as far as is known.
 #[derive(Debug)]
 pub(super) struct Identity {
     pub(super) session_id: SessionId,
-    pub(super) password: Vec<u8>,
+    pub(super) password: Secret,
 }
 
 /// What a server answered to a connect request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// The session is confirmed.
-    Confirmed { session_id: SessionId, password: Vec<u8>, timeout: Duration, read_only: bool },
+    Confirmed { session_id: SessionId, password: Secret, timeout: Duration, read_only: bool },
     /// The session is gone.
     Expired,
     /// Not a handshake: try another server.
@@ -37,7 +38,7 @@ impl Identity {
             last_zxid_seen,
             timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
             session_id: self.session_id,
-            password: Some(&self.password),
+            password: Some(self.password.expose()),
             read_only: Some(read_only),
         }
     }
@@ -60,7 +61,7 @@ impl Identity {
         }
         Verdict::Confirmed {
             session_id: response.session_id,
-            password: response.password.unwrap_or_default().to_vec(),
+            password: Secret::new(response.password.unwrap_or_default()),
             timeout: Duration::from_millis(timeout_ms),
             read_only: response.read_only.unwrap_or(false),
         }

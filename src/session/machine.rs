@@ -10,6 +10,7 @@ use super::outgoing::{Outgoing, Waiting as Queued};
 use super::output::{Answer, Cause, Ending, Failure, Outbox, Output};
 use super::pending::Pending;
 use super::phase::{Destination, Phase, Waiting};
+use super::sasl::Sasl;
 use super::timers::Timers;
 use super::watches::{Removal, WatcherId, Watches};
 use crate::connect_string::HostPort;
@@ -17,6 +18,7 @@ use crate::hosts::{Attempt, HostProvider};
 use crate::moment::Moment;
 use crate::proto::requests::WatchesRequest;
 use crate::proto::{ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
+use crate::secret::Secret;
 
 /// The session of one client, over any number of connections, one at a time.
 ///
@@ -39,6 +41,7 @@ pub struct Session<R> {
     pub(super) pending: Pending<R>,
     pub(super) limits: Limits,
     pub(super) auth: Auth<R>,
+    pub(super) sasl: Option<Sasl>,
     pub(super) watches: Watches,
     pub(super) create2: Create2,
     /// How the session is to end, once it has been asked to.
@@ -61,7 +64,7 @@ impl<R> Session<R> {
         let timers = Timers::new(now, config.session_timeout, config.connect_timeout);
         let (session_id, password, last_zxid) = match config.resume {
             Some(resume) => (resume.session_id, resume.password, resume.last_zxid),
-            None => (SessionId::NONE, vec![0; 16], Zxid::ZERO),
+            None => (SessionId::NONE, Secret::new([0; 16]), Zxid::ZERO),
         };
         let Attempt { host, pause } = hosts.next();
         Self {
@@ -77,6 +80,7 @@ impl<R> Session<R> {
             pending: Pending::new(),
             limits: config.limits,
             auth: Auth::new(),
+            sasl: config.sasl,
             watches: Watches::default(),
             create2: Create2::Untried,
             leaving: None,
@@ -108,6 +112,7 @@ impl<R> Session<R> {
             Phase::Waiting(waiting) => waiting.until.min(session),
             Phase::Connecting(connecting) => connecting.deadline.min(session),
             Phase::Handshaking(handshaking) => handshaking.deadline.min(session),
+            Phase::Authenticating(authenticating) => authenticating.deadline.min(session),
             Phase::Connected(connected) => {
                 let read = connected.last_received + self.timers.read();
                 self.ping_due(connected).min(read).min(session).min(connected.search.next_at)
@@ -175,7 +180,7 @@ impl<R> Session<R> {
     fn submit_close(&mut self, request: Request<'_, R>, out: &mut Outbox<R>) {
         self.leaving = Some(Leaving::Close);
         self.outgoing.push(request);
-        if !matches!(self.phase, Phase::Connected(_) | Phase::Handshaking(_)) {
+        if matches!(self.phase, Phase::Waiting(_) | Phase::Connecting(_)) {
             self.end(Ending::LeftToExpire, out);
         }
     }

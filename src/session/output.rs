@@ -1,5 +1,6 @@
 //! What a session wants done: one list, in order, with the bytes to send beside it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use bytes::Bytes;
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
 use crate::proto::{ErrorCode, EventType, SessionId, Zxid};
+use crate::sasl::SaslError;
+use crate::secret::Secret;
 use crate::state::State;
 
 /// One thing to be done.
@@ -23,6 +26,10 @@ pub enum Output<R> {
     Disconnect,
     /// A server has confirmed the session.
     Established(Established),
+    /// The server knows by SASL whose the session is.
+    SaslAuthenticated,
+    /// SASL has failed; the session ends with it.
+    SaslFailed(SaslError),
     /// The session has entered a state.
     State(State),
     /// A request is answered; happens exactly once for each.
@@ -37,7 +44,7 @@ pub struct Established {
     /// Its number.
     pub session_id: SessionId,
     /// Its password.
-    pub password: Vec<u8>,
+    pub password: Secret,
     /// The timeout that the server granted.
     pub timeout: Duration,
 }
@@ -133,7 +140,6 @@ pub enum Notice {
 }
 
 /// The ordered list of things to be done, reused from step to step.
-#[derive(Debug)]
 pub struct Outbox<R> {
     list: Vec<Output<R>>,
     bytes: Vec<u8>,
@@ -142,6 +148,14 @@ pub struct Outbox<R> {
 impl<R> Default for Outbox<R> {
     fn default() -> Self {
         Self { list: Vec::new(), bytes: Vec::new() }
+    }
+}
+
+/// The bytes may hold secrets.
+impl<R: fmt::Debug> fmt::Debug for Outbox<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.len();
+        f.debug_struct("Outbox").field("list", &self.list).field("bytes", &bytes).finish()
     }
 }
 

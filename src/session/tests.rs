@@ -1,5 +1,8 @@
 //! Scenarios of the session machine against a scripted server, with time in the test's hands.
 
+mod sasl;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -40,6 +43,7 @@ fn config() -> Config {
         read_only: false,
         resume: None,
         limits: Limits { in_flight_max: 3, in_flight_bytes_max: 1 << 20, waiting_max: 100 },
+        sasl: None,
     }
 }
 
@@ -78,6 +82,8 @@ impl Pair {
                 Output::Probe(host) => self.log.push(format!("probe {host}")),
                 Output::Disconnect => self.log.push("disconnect".into()),
                 Output::Established(_) => {}
+                Output::SaslAuthenticated => self.log.push("authenticated".into()),
+                Output::SaslFailed(error) => self.log.push(error.to_string()),
                 Output::State(state) => self.log.push(format!("state {state:?}")),
                 Output::Reply(who, Ok(answer)) => {
                     self.log.push(format!("{who} {:?}", answer.code));
@@ -388,7 +394,7 @@ fn a_resumed_session_with_another_id_is_an_expired_one() {
 
 #[test]
 fn a_resumed_session_shows_its_password_and_what_it_has_seen() {
-    let resume = Resume { session_id: SessionId(7), password: vec![5; 16], last_zxid: Zxid(40) };
+    let resume = Resume { session_id: SessionId(7), password: [5; 16].into(), last_zxid: Zxid(40) };
     let mut pair = Pair::new(Config { resume: Some(resume), ..config() });
     pair.step(Input::Connected);
     let frame = pair.inbox.remove(0);
@@ -668,9 +674,10 @@ proptest::proptest! {
     /// request twice, and it answers every one by its end.
     #[test]
     fn a_hostile_server_gets_each_request_answered_once(
-        script in proptest::collection::vec(hostile(), 1..60)
+        script in proptest::collection::vec(hostile(), 1..60),
+        proves_itself in proptest::prelude::any::<bool>()
     ) {
-        let mut pair = Pair::new(config());
+        let mut pair = Pair::new(if proves_itself { sasl::polite() } else { config() });
         let mut asked = 0;
         for act in script {
             match act {

@@ -19,7 +19,8 @@
 #   super user              auth scheme `digest`, credentials `super:secret`
 #
 # Each further argument is one line of zoo.cfg; the last line for a key wins (all but clientPort,
-# which `start` chooses). An example that trades durability for speed:
+# which `start` chooses). In `secureClientPort=free` a port is put in place of `free`; DIR/zoo.cfg
+# tells which. An example that trades durability for speed:
 #
 #   zookeeper.sh start /tmp/zk forceSync=no
 #
@@ -321,6 +322,9 @@ extendedTypesEnabled=true
 DigestAuthenticationProvider.superDigest=$SUPER_DIGEST
 CONFIG
     for line in "$@"; do
+        case "$line" in
+        secureClientPort=free) line="secureClientPort=$(free_port)" ;;
+        esac
         printf '%s\n' "$line"
     done
 }
