@@ -168,6 +168,28 @@ async fn children_that_come_in_while_a_tree_is_deleted_are_deleted_too() {
 }
 
 #[tokio::test]
+async fn a_child_that_came_in_after_the_list_is_found_in_the_next_round() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make_tree(&client, "/t", 2).await;
+    let lists = wire.count(OpCode::GetChildren);
+    wire.hold_replies();
+    let late = async {
+        // The list of the root is answered before those of its children are asked for.
+        wire.until(OpCode::GetChildren, lists + 1).await;
+        soon(other.create("/t/late", "", PERSISTENT)).await.unwrap();
+        soon(other.create("/t/late/below", "", PERSISTENT)).await.unwrap();
+        wire.resume();
+    };
+    let (deleted, ()) = tokio::join!(soon(client.delete_all("/t")), late);
+    deleted.unwrap();
+    assert!(!exists(&client, "/t").await);
+    // One that failed, and those of the second round.
+    assert!(wire.count(OpCode::Multi) >= 2);
+}
+
+#[tokio::test]
 async fn two_can_delete_one_tree() {
     let ground = Ground::start().await;
     let (client, other) = (ground.connect().await, ground.connect().await);
