@@ -71,9 +71,13 @@ async fn below_an_ephemeral_node_nothing_is_made() {
 #[tokio::test]
 async fn a_chroot_that_is_missing_is_not_made() {
     let ground = Ground::start().await;
-    let client = ground.connect().await.with_chroot("/none").unwrap();
+    let (client, wire) = ground.connect_wired().await;
+    let client = client.with_chroot("/none").unwrap();
     let error = soon(client.ensure_path("/a/b", Parents::Persistent)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoNode);
+    let made = client.create_with_parents("/a", "", PERSISTENT, Parents::Persistent);
+    assert_eq!(soon(made).await.unwrap_err().kind(), ErrorKind::NoNode);
+    assert_eq!(wire.count(OpCode::Create2), 2 + 1);
     for invalid in ["", "a", "/a/", "/a//b"] {
         let error = soon(client.ensure_path(invalid, Parents::Persistent)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidPath, "{invalid:?}");
