@@ -234,4 +234,17 @@ async fn a_quota_can_be_given_up_at_every_await() {
         drop(soon(other.delete_quota("/q/a")).await);
     })
     .await;
+    let around = |client: Client| async move {
+        client.set_quota("/q/a", &quota).await?;
+        client.quota("/q/a").await?;
+        client.delete_quota("/q/a").await
+    };
+    sweep(&ground, &[OpCode::GetData, OpCode::Delete], around, async |other, output| {
+        let is_set = soon(other.quota("/q/a")).await.unwrap();
+        if let Some(Ok(())) = output {
+            assert_eq!(is_set, None);
+        }
+        drop(soon(other.delete_quota("/q/a")).await);
+    })
+    .await;
 }
