@@ -70,7 +70,10 @@ impl Client {
         for _ in 0..RACES_MAX {
             match self.create(path, data, mode).await {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
-                    let Some(parent) = path::parent(path) else { return Err(error) };
+                    // The root itself, and below it, only a chroot can be missing.
+                    let Some(parent) = path::parent(path).filter(|parent| *parent != "/") else {
+                        return Err(error);
+                    };
                     self.ensure_path(parent, parents).await?;
                 }
                 created => return created,
@@ -95,10 +98,14 @@ impl Client {
         let mut races = 0;
         loop {
             match self.make_missing(path, parents).await {
-                Err(error) if is_lost(&error) => {
-                    // The next look waits for a connection.
-                }
-                Err(error) if error.kind() == ErrorKind::NoNode && races < RACES_MAX => {
+                // The next look waits for a connection.
+                Err(error) if is_lost(&error) => {}
+                // What stands right below the root lacks nothing but a chroot, which is not ours.
+                Err(error)
+                    if error.kind() == ErrorKind::NoNode
+                        && error.path().and_then(path::parent) != Some("/")
+                        && races < RACES_MAX =>
+                {
                     races += 1;
                     // A server that is behind may have shown what is not there any more.
                     self.until_answered(|| self.sync(path)).await?;

@@ -176,6 +176,33 @@ async fn a_hammering_writer_and_a_flapping_link_never_leave_an_old_value() {
 }
 
 #[tokio::test]
+async fn a_node_that_comes_between_two_looks_is_read() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    let mut values = client.watch_data("/a");
+    wire.hold_replies();
+    let late = async {
+        // The read has found nothing, and nobody has looked for a creation yet.
+        wire.until(OpCode::GetData, 1).await;
+        soon(other.create("/a", "late", PERSISTENT)).await.unwrap();
+        wire.resume();
+    };
+    let (value, ()) = tokio::join!(next_data(&mut values), late);
+    // Nothing is told, or what is there; in the end what is there.
+    let value = match value {
+        Some(value) => value,
+        None => next_data(&mut values).await.unwrap(),
+    };
+    assert_eq!(value.0, b"late");
+    assert!(is_silent(&client, &mut values).await);
+    drop(values);
+    settle(&client).await;
+    reconnect(&client, &wire).await;
+    assert_eq!(wire.count(OpCode::SetWatches), 0);
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_is_spared_what_is_old_already() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;

@@ -4,7 +4,7 @@
 //! | rooms | what they hold |
 //! |---|---|
 //! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links in hand, a bare session |
-//! | `sweep` | futures dropped at each of their awaits |
+//! | `sweep`, `cancel` | futures dropped at each of their awaits |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
@@ -28,6 +28,7 @@ mod sweep;
 mod wire;
 
 mod acl;
+mod cancel;
 mod chroot;
 mod close;
 mod connect;

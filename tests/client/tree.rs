@@ -61,6 +61,21 @@ async fn a_walk_asks_ahead_and_survives_lost_connections() {
 }
 
 #[tokio::test]
+async fn a_walk_over_thousands_of_siblings_and_levels_sees_each_once() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let deep: String = (0..100).map(|_| "/d").collect();
+    soon(client.ensure_path(&deep, Parents::Persistent)).await.unwrap();
+    let names = (0..3000).map(|i| format!("/d/{i:04}"));
+    let asked: Vec<_> = names.map(|path| client.create(&path, "", PERSISTENT)).collect();
+    assert!(soon(join_all(asked)).await.iter().all(Result::is_ok));
+    let seen = walked(&client, "/").await;
+    assert_eq!(seen.len(), 1 + 100 + 3000);
+    assert!(seen.is_sorted(), "siblings and levels are in order");
+    soon(client.delete_all("/d")).await.unwrap();
+}
+
+#[tokio::test]
 async fn what_goes_during_a_walk_is_left_out_but_not_where_it_starts() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
@@ -215,6 +230,19 @@ async fn a_quota_can_be_given_up_at_every_await() {
         let is_set = soon(other.quota("/q/a")).await.unwrap();
         if let Some(Ok(())) = output {
             assert_eq!(is_set.unwrap().0, quota);
+        }
+        drop(soon(other.delete_quota("/q/a")).await);
+    })
+    .await;
+    let around = |client: Client| async move {
+        client.set_quota("/q/a", &quota).await?;
+        client.quota("/q/a").await?;
+        client.delete_quota("/q/a").await
+    };
+    sweep(&ground, &[OpCode::GetData, OpCode::Delete], around, async |other, output| {
+        let is_set = soon(other.quota("/q/a")).await.unwrap();
+        if let Some(Ok(())) = output {
+            assert_eq!(is_set, None);
         }
         drop(soon(other.delete_quota("/q/a")).await);
     })
