@@ -426,3 +426,16 @@ let d = b'\''; let e = "\"{"; let var"##;
     assert!(!has_word("let x = InstantNoodles", "Instant"));
     assert!(!has_word("my_tokio::x", "tokio::"));
 }
+
+/// The README proves its table by tests; each of them must be there.
+#[test]
+fn what_the_guides_point_at_exists() {
+    let root = root();
+    for guide in ["README.md", "ARCHITECTURE.md", "BENCHMARKS.md", "CONTRIBUTING.md"] {
+        let text = fs::read_to_string(root.join(guide)).expect("the guide is there");
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.contains("://")) {
+            assert!(root.join(target).exists(), "{guide} points at {target}");
+        }
+    }
+}
