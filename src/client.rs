@@ -115,6 +115,18 @@ impl Client {
 
     /// The state of the session, then each change of it, none left out; ends after a terminal
     /// state.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut states = client.states();
+    /// while let Some(change) = states.next().await {
+    ///     println!("{}: {}", change.generation, change.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn states(&self) -> StateStream {
         let (now, mut changes) = self.shared().states();
         StateStream(Box::pin(stream! {
@@ -127,6 +139,18 @@ impl Client {
 
     /// What ZooKeeper's default watcher hears, from now on: each change of state, and the events
     /// of reads made through [`default_watch`](Self::default_watch). Ends after a terminal state.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&self) -> EventStream {
         let mut events = self.shared().events(self.chroot.clone());
         EventStream(Box::pin(stream! {
@@ -149,6 +173,14 @@ impl Client {
     /// A view of the same session that lives at `below`, a path within this handle's own chroot.
     /// The node need not exist; it is not created.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let billing = client.with_chroot("/billing")?;
+    /// billing.get_data("/rate").await?; // "/billing/rate" to everybody else
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `InvalidPath`.
     pub fn with_chroot(&self, below: &str) -> Result<Self, Error> {
@@ -158,6 +190,16 @@ impl Client {
     }
 
     /// A view of the same session that creates nodes with `acl` where nothing else is said.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{Acl, CreateMode};
+    ///
+    /// let ours = client.with_default_acl(vec![Acl::creator_all()]);
+    /// ours.create("/secret", "", CreateMode::Persistent).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_default_acl(&self, acl: Vec<Acl>) -> Self {
         Self { default_acl: acl.into(), ..self.clone() }
@@ -189,6 +231,13 @@ impl Client {
     ///
     /// Closing a session that is over already is no error.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ConnectionLoss` if the server could not be told: the session will expire. This handle is
     /// closed all the same.
@@ -210,6 +259,16 @@ impl Client {
     /// Stops this client, every handle of it, and leaves the session alive at the server until
     /// its timeout; [`ConnectOptions::resume`] takes it up again. Operations made before are
     /// completed first.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::ConnectOptions;
+    ///
+    /// let ticket = client.detach().await?;
+    /// let again = ConnectOptions::new().resume(ticket).connect("zk1:2181").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// How the session was over already, or ended meanwhile.

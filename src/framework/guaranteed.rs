@@ -21,6 +21,13 @@ impl Client {
     /// node is not there any more, it counts as deleted; if somebody has made it anew in that
     /// instant, it is deleted again.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.delete_guaranteed("/locks/mine").await?; // also if this future is dropped
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// A server's refusal, as `NoNode`, `NotEmpty` or `NoAuth`, or the end of the session.
     ///
