@@ -15,6 +15,7 @@ use crate::chroot::Chroot;
 use crate::codec::Codec;
 use crate::error::Error;
 use crate::io::shared::Shared;
+use crate::io::stats::ClientStats;
 use crate::options::{ConnectOptions, SessionTicket};
 use crate::path::Path;
 use crate::proto::{FRAME_LEN_MAX, OpCode, RequestHeader, SessionId, Zxid};
@@ -56,7 +57,7 @@ impl Handle {
     /// Puts the close of the session in line. Nobody waits for its answer: the state tells.
     fn close(&self) {
         let (op, none) = (OpCode::CloseSession, WatchEffect::None);
-        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, |_| {}));
+        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, None, |_| {}));
     }
 }
 
@@ -163,6 +164,18 @@ impl Client {
     /// The newest transaction that an answer to this session has shown.
     pub fn last_zxid(&self) -> Zxid {
         self.shared().last_zxid()
+    }
+
+    /// What this session has done so far, and what it is doing: counted always, and cheap to read.
+    ///
+    /// ```no_run
+    /// # fn example(client: znode::Client) {
+    /// let stats = client.stats();
+    /// println!("{} in flight, {} reconnects", stats.in_flight, stats.reconnects);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ClientStats {
+        self.shared().stats.read()
     }
 
     /// The path below which this handle lives.

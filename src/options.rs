@@ -62,6 +62,7 @@ pub struct ConnectOptions {
     limits: Limits,
     hosts: Hosts,
     sasl: Option<Arc<dyn SaslMechanism>>,
+    slow_request: Option<Duration>,
 }
 
 /// Who chooses among the servers.
@@ -96,6 +97,7 @@ impl ConnectOptions {
             limits: LIMITS,
             hosts: Hosts::Shuffled,
             sasl: None,
+            slow_request: None,
         }
     }
 
@@ -173,6 +175,13 @@ impl ConnectOptions {
     /// with `AuthFailed`. [`ClientEvent::SaslAuthenticated`](crate::ClientEvent) tells of success.
     pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
         self.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
+    /// Warns, by `tracing` and with operation and path, of each request that takes so long from
+    /// the call to its answer or failure. Without it no request is told of; at level TRACE all are.
+    pub fn slow_request(mut self, latency: Duration) -> Self {
+        self.slow_request = Some(latency);
         self
     }
 
@@ -268,7 +277,8 @@ impl ConnectOptions {
         let resumed = self.resume.as_ref().map_or(SessionId::NONE, SessionTicket::session_id);
         let is_secure = ensemble.hosts().iter().any(|host| host.scheme() == Scheme::Tls);
         let scheme = if is_secure { Scheme::Tls } else { Scheme::Tcp };
-        let shared = Shared::new(connector, scheme, resumed, self.session_timeout, !seed);
+        let mut shared = Shared::new(connector, scheme, resumed, self.session_timeout, !seed);
+        shared.slow_request = self.slow_request;
         let shared = Arc::new(shared);
         let config = Config {
             hosts: self.hosts.provider(ensemble.hosts().to_vec(), seed),

@@ -54,6 +54,7 @@ mod rare;
 mod reconnect;
 mod regressions;
 mod restored;
+mod stats;
 mod supervised;
 mod tree;
 mod unwatch;
