@@ -109,6 +109,7 @@ pub mod sasl;
 mod secret;
 mod state;
 mod supervisor;
+mod tap;
 mod tls_error;
 mod watcher;
 
@@ -142,5 +143,6 @@ pub use state::{State, StateChange};
 pub use supervisor::{
     SupervisedEphemeral, SupervisedWatcher, Supervisor, SupervisorEvent, SupervisorEvents,
 };
+pub use tap::{Direction, TappedFrame, TappedKind, TextTap, WireTap};
 pub use tls_error::{TlsError, TlsFault};
 pub use watcher::{ClientEvent, OneshotWatcher, PersistentWatcher, WatchUpdate, WatchedEvent};

@@ -19,6 +19,7 @@ use crate::session::{
     Cause, Config, Ending, Failure, Input, Outbox, Output, Probed, Request, Session,
 };
 use crate::state::State;
+use crate::tap::Following;
 
 /// How much memory the outbox keeps between steps.
 const OUTBOX_KEPT: usize = 16 * 1024;
@@ -39,6 +40,7 @@ pub(crate) struct SendTask {
     session: Session<Asked>,
     out: Outbox<Asked>,
     observer: Observer,
+    tap: Option<Following>,
     link: Link,
     watchers: Watchers,
     /// Empty between turns; exchanged with the queue of the handles.
@@ -53,12 +55,13 @@ pub(crate) struct SendTask {
 }
 
 impl SendTask {
-    pub(crate) fn new(config: Config, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(config: Config, shared: Arc<Shared>, tap: Option<Following>) -> Self {
         let clock = Clock::start();
         Self {
             session: Session::new(clock.now(), config),
             out: Outbox::default(),
             observer: Observer::new(Arc::clone(&shared)),
+            tap,
             link: Link::Down,
             watchers: Watchers::default(),
             batch: Batch::default(),
@@ -156,6 +159,9 @@ impl SendTask {
                 match self.link.next_frame() {
                     Ok(Some(frame)) => {
                         self.observer.received(frame.len());
+                        if let Some(tap) = &mut self.tap {
+                            tap.received(now.since(Moment::START), &frame);
+                        }
                         self.session.step(now, Input::Received(frame), &mut self.out);
                     }
                     Ok(None) => break,
@@ -188,6 +194,9 @@ impl SendTask {
                 Output::Connect(host) => {
                     tracing::debug!(%host, "connecting");
                     self.observer.connecting(&host);
+                    if let Some(tap) = &mut self.tap {
+                        tap.connecting(&host);
+                    }
                     self.link = Link::Connecting(self.shared.connect(&host));
                 }
                 Output::Probe(host) => {
@@ -199,6 +208,9 @@ impl SendTask {
                     bytes = rest;
                     self.link.send(frames);
                     self.observer.sent(len);
+                    if let Some(tap) = &mut self.tap {
+                        tap.sent(now.since(Moment::START), frames);
+                    }
                 }
                 Output::Disconnect => self.link = Link::Down,
                 Output::Established(established) => self.shared.set_established(established),

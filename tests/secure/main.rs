@@ -1,5 +1,6 @@
-//! Who may listen and who may ask, and what is told of it: TLS, SASL, logs, from outside. Against our server behind a relay that
-//! ends TLS, or, with `ZNODE_TEST_APACHE=1`, against Apache ZooKeeper, started for each test.
+//! Who may listen and who may ask, and what is told of it: TLS, SASL and logs, from outside.
+//! Against our server, behind a relay that ends TLS, or, with `ZNODE_TEST_APACHE=1`, against Apache
+//! ZooKeeper, started for each test.
 //!
 //! | rooms | what they hold |
 //! |---|---|

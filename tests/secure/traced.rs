@@ -103,7 +103,7 @@ impl HistogramFn for Cell {
 
 impl Board {
     fn cell(&self, key: &Key) -> Arc<Cell> {
-        let labels: Vec<_> = key.labels().map(|label| label.value()).collect();
+        let labels: Vec<_> = key.labels().map(metrics::Label::value).collect();
         Arc::new(Cell(self.clone(), format!("{}{labels:?}", key.name())))
     }
 
