@@ -111,6 +111,17 @@ apache_secure() {
     ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure --all-features
 }
 
+# A server of its own: what earlier tests have left would show, and the reaper would take zxids.
+apache_differential() {
+    local dir address
+    dir=$(mktemp -d)
+    address=$(ZK_JVM_EXTRA="-Dznode.container.checkIntervalMs=100000000" \
+        tests/interop/zookeeper.sh start "$dir" forceSync=no)
+    CLEAN_UP+=("tests/interop/zookeeper.sh stop '$dir' 2>/dev/null; rm -rf '$dir'")
+    env ZNODE_TEST_CONNECT="$address" "$@" cargo test --locked -p znode-tests --test differential
+    tests/interop/zookeeper.sh stop "$dir"
+}
+
 apache_lock() {
     ZNODE_CONNECT=$APACHE/ci cargo run --locked -q --example lock
 }

@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use znode::proto::{SessionId, Zxid};
 use znode::{Client, ConnectOptions};
 
+use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
@@ -88,6 +89,7 @@ impl TestingServer {
             running: Mutex::new(None),
         };
         server.address = server.run()?;
+        server.shared.lock().node.settings.client_port = server.address.port();
         Ok(server)
     }
 
@@ -278,6 +280,9 @@ fn settings(spec: &InstanceSpec) -> Settings {
         extended_types: spec.extended_types,
         super_digest: spec.super_digest.as_deref().map(Into::into),
         origin_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        words: Whitelist::parse(&spec.words),
+        client_port: spec.port,
+        connections_per_address_max: spec.connections_per_address_max,
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

@@ -23,6 +23,8 @@ pub struct InstanceSpec {
     pub(crate) extended_types: bool,
     pub(crate) super_digest: Option<String>,
     pub(crate) started_at: Option<SystemTime>,
+    pub(crate) words: String,
+    pub(crate) connections_per_address_max: Option<usize>,
 }
 
 impl InstanceSpec {
@@ -41,6 +43,8 @@ impl InstanceSpec {
             extended_types: true,
             super_digest: None,
             started_at: None,
+            words: "*".to_owned(),
+            connections_per_address_max: None,
         }
     }
 
@@ -81,6 +85,20 @@ impl InstanceSpec {
     /// hash is the base64 of the SHA-1 of `user:password`.
     pub fn super_digest(mut self, digest: impl Into<String>) -> Self {
         self.super_digest = Some(digest.into());
+        self
+    }
+
+    /// Sets which four-letter words are answered (`4lw.commands.whitelist`): names with commas
+    /// between them, or `*`, which is what a testing server starts with. `srvr` always is.
+    pub fn four_letter_words(mut self, list: impl Into<String>) -> Self {
+        self.words = list.into();
+        self
+    }
+
+    /// Sets how many connections may come from one address (`maxClientCnxns`); more are closed
+    /// without a word. There is no limit to start with.
+    pub fn connections_per_address(mut self, max: usize) -> Self {
+        self.connections_per_address_max = Some(max);
         self
     }
 

@@ -56,13 +56,36 @@ pub(crate) fn fixup_acl<'a>(
     if wanted.is_empty() {
         return Err(ErrorCode::InvalidAcl);
     }
-    let mut fixed = Vec::with_capacity(wanted.len());
-    for (at, entry) in wanted.iter().enumerate() {
-        if !wanted[..at].contains(entry) {
-            fixup_entry(schemes, identities, entry, &mut fixed)?;
+    let mut unique: Vec<&AclRecord<'a>> = Vec::with_capacity(wanted.len());
+    for entry in wanted {
+        if !stands_among(entry, &unique)? {
+            unique.push(entry);
         }
     }
+    let mut fixed = Vec::with_capacity(unique.len());
+    for entry in unique {
+        fixup_entry(schemes, identities, entry, &mut fixed)?;
+    }
     Ok(fixed)
+}
+
+/// Whether an entry repeats one of those before it. Apache stumbles over the first null that it
+/// comes to compare.
+fn stands_among(entry: &AclRecord<'_>, before: &[&AclRecord<'_>]) -> Result<bool, ErrorCode> {
+    for other in before {
+        if entry.perms != other.perms {
+            continue;
+        }
+        let scheme = entry.id.scheme.as_ref().ok_or(ErrorCode::MarshallingError)?;
+        if other.id.scheme.as_ref() != Some(scheme) {
+            continue;
+        }
+        let id = entry.id.id.as_ref().ok_or(ErrorCode::MarshallingError)?;
+        if other.id.id.as_ref() == Some(id) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn fixup_entry<'a>(

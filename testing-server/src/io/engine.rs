@@ -1,6 +1,6 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -80,7 +80,7 @@ impl Shared {
     }
 
     /// Opens a port for a connection.
-    pub(super) fn accept(&self, peer: IpAddr) -> ConnId {
+    pub(super) fn accept(&self, peer: SocketAddr) -> ConnId {
         let mut engine = self.lock();
         engine.read_clock();
         let conn = engine.ports.open();

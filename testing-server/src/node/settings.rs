@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::admin::Whitelist;
+
 /// How many requests may wait for the disk before connections that have one waiting are no longer
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
 pub(crate) const OUTSTANDING_MAX: usize = 1000;
@@ -31,6 +33,12 @@ pub(crate) struct Settings {
     pub(crate) super_digest: Option<Box<str>>,
     /// Milliseconds between 1970 and the moment zero.
     pub(crate) origin_ms: u64,
+    /// The four-letter words that are answered: `4lw.commands.whitelist`.
+    pub(crate) words: Whitelist,
+    /// The port that clients come to, as far as it is known.
+    pub(crate) client_port: u16,
+    /// How many connections may come from one address: `maxClientCnxns`.
+    pub(crate) connections_per_address_max: Option<usize>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
 }
@@ -47,6 +55,9 @@ impl Settings {
             extended_types: true,
             super_digest: Some(crate::auth::digest::digest("super:secret").into()),
             origin_ms: 1_700_000_000_000,
+            words: Whitelist::parse("*"),
+            client_port: 2181,
+            connections_per_address_max: None,
             hash_seed: 11,
         }
     }

@@ -21,7 +21,7 @@ use crate::tree::{NewNode, Tree, is_reserved, parent};
 
 mod multi;
 
-pub(super) use multi::has_null_acl;
+pub(super) use multi::{Fault, read_multi};
 
 /// Everything that the decision about one transaction depends on.
 #[derive(Debug)]
@@ -154,7 +154,15 @@ impl Preparer<'_> {
             NodeState { child_count: above.child_count + 1, cversion: parent_cversion, ..above };
         self.record(above_path, Some(above));
         let owner = owner.encode();
-        let state = NodeState { version: 0, cversion: 0, aversion: 0, child_count: 0, owner, acl };
+        let state = NodeState {
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            child_count: 0,
+            // Until it is applied, even a container of an ephemeral mode passes for ephemeral.
+            owner: if mode.kind == ModeKind::Ephemeral { self.session.0 } else { owner },
+            acl,
+        };
         self.record(path.as_bytes(), Some(state));
         let image = Image::new(path.as_bytes(), data);
         Ok(Change::Create(op, NewNode { image, acl, owner, parent_cversion }))

@@ -112,6 +112,12 @@ impl Tree {
         self.nodes.len()
     }
 
+    /// How many bytes paths and data take, roughly.
+    pub(crate) fn data_size(&self) -> usize {
+        let size = |node: &DataNode| node.image.path().len() + node.image.data_len();
+        self.nodes.iter().map(|(_, node)| size(node)).sum()
+    }
+
     /// How many nodes stand below `id`, at any depth.
     pub(crate) fn descendants(&self, id: NodeId) -> usize {
         let mut waiting = vec![id];

@@ -12,7 +12,7 @@ mod writes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use znode::Moment;
@@ -122,7 +122,7 @@ impl World {
     pub(super) fn accept(&mut self) -> ConnId {
         let conn = ConnId { slot: self.next_slot, generation: 0 };
         self.next_slot += 1;
-        self.step(Input::Accepted { conn, peer: IpAddr::from([127, 0, 0, 1]) });
+        self.step(Input::Accepted { conn, peer: SocketAddr::from(([127, 0, 0, 1], 7)) });
         conn
     }
 

@@ -196,7 +196,7 @@ fn the_answer_for_a_lost_connection_reaches_nobody() {
     world.send(c, OpCode::Exists.code(), &read("/a", true));
     world.step(Input::Closed { conn: c });
     let stranger = ConnId { generation: 1, ..c };
-    world.step(Input::Accepted { conn: stranger, peer: IpAddr::from([127, 0, 0, 1]) });
+    world.step(Input::Accepted { conn: stranger, peer: SocketAddr::from(([127, 0, 0, 1], 7)) });
     world.persist();
     assert_eq!(world.take_frame(stranger), None);
     assert_eq!(world.take_frame(c), None);
