@@ -5,10 +5,17 @@ use std::time::Duration;
 use metrics::{counter, gauge, histogram};
 
 use super::stats::ClientStats;
+use crate::proto::ErrorCode;
+use crate::session::{Answer, Failure};
 
 /// One request is done: its latency, by operation and outcome.
-pub(super) fn request(op: &'static str, outcome: &str, latency: Duration) {
-    let outcome = outcome.to_owned();
+pub(super) fn request(op: &'static str, outcome: &Result<Answer, Failure>, latency: Duration) {
+    let outcome = match outcome {
+        Ok(answer) if answer.code == ErrorCode::Ok => "ok",
+        Ok(_) => "rejected",
+        Err(failure) if failure.sent => "unknown",
+        Err(_) => "not_sent",
+    };
     histogram!("znode_request_seconds", "op" => op, "outcome" => outcome).record(latency);
 }
 

@@ -36,10 +36,13 @@ pub(crate) struct Note {
 impl Note {
     /// Notes a request if somebody will ask for it.
     pub(crate) fn of(shared: &Shared, op: &'static str, path: Option<&str>) -> Option<Box<Self>> {
-        let wanted = cfg!(feature = "metrics")
-            || shared.slow_request.is_some()
+        let told = shared.slow_request.is_some()
             || tracing::enabled!(target: REQUESTS, tracing::Level::TRACE);
-        if wanted { Some(Self::make(op, path)) } else { None }
+        if told || cfg!(feature = "metrics") {
+            Some(Self::make(op, path.filter(|_| told)))
+        } else {
+            None
+        }
     }
 
     // Out of the way of those who want no notes: it would be inlined into every operation.
@@ -122,6 +125,12 @@ impl Observer {
 
     #[cold]
     fn tell(&self, latency: Duration, note: &Note, outcome: &Result<Answer, Failure>) {
+        #[cfg(feature = "metrics")]
+        super::meters::request(note.op, outcome, latency);
+        let is_slow = self.shared.slow_request.is_some_and(|limit| latency >= limit);
+        if !is_slow && !tracing::enabled!(target: REQUESTS, tracing::Level::TRACE) {
+            return;
+        }
         let (op, path) = (note.op, note.path.as_deref().unwrap_or_default());
         let latency_us = micros(latency);
         let (xid, zxid) = match outcome {
@@ -136,11 +145,9 @@ impl Observer {
         };
         let server = self.server.as_ref().map(ToString::to_string).unwrap_or_default();
         tracing::trace!(target: REQUESTS, op, path, xid, zxid, outcome, server, latency_us);
-        if self.shared.slow_request.is_some_and(|limit| latency >= limit) {
+        if is_slow {
             tracing::warn!(target: REQUESTS, op, path, outcome, server, latency_us, "slow request");
         }
-        #[cfg(feature = "metrics")]
-        super::meters::request(op, &outcome, latency);
     }
 
     /// Makes everything that was counted visible.

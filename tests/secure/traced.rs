@@ -146,7 +146,7 @@ async fn figures_of_all_clients_go_to_the_recorder_of_the_program() {
     ];
     assert!((board.value("znode_watches[]") - 2.0).abs() < 0.1);
     assert!((board.value("znode_connects_total[]") - 2.0).abs() < 0.1);
-    let latencies = r#"znode_request_seconds["get_data", "NoNode"]"#;
+    let latencies = r#"znode_request_seconds["get_data", "rejected"]"#;
     assert!((board.value(latencies) - 1.0).abs() < 0.1, "{:?}", board.0);
     drop(watchers);
     soon(one.close()).await.unwrap();
