@@ -62,7 +62,8 @@ impl<R> Session<R> {
             }
             Verdict::Expired => self.end(Ending::Expired, out),
             Verdict::Confirmed { session_id, password, timeout, read_only } => {
-                self.identity = Identity { session_id, password: password.clone() };
+                let is_known = self.identity.is_known || !read_only;
+                self.identity = Identity { session_id, password: password.clone(), is_known };
                 self.timers.confirmed(timeout, sent_at);
                 out.push(Output::Established(Established { session_id, password, timeout }));
                 if !self.begin_sasl(now, deadline, read_only, out) {

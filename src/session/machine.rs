@@ -81,7 +81,7 @@ impl<R> Session<R> {
             host,
             destination: None,
             timers,
-            identity: Identity { session_id, password },
+            identity: Identity { session_id, password, is_known: session_id != SessionId::NONE },
             read_only_allowed: config.read_only,
             last_zxid,
             outgoing: Outgoing::new(),
