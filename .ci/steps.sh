@@ -117,7 +117,7 @@ apache_differential() {
     local dir address
     dir=$(mktemp -d)
     address=$(ZK_JVM_EXTRA="-Dznode.container.checkIntervalMs=100000000" \
-        tests/interop/zookeeper.sh start "$dir" forceSync=no)
+        tests/interop/zookeeper.sh start "$dir" forceSync=no enforceQuota=true)
     CLEAN_UP+=("tests/interop/zookeeper.sh stop '$dir' 2>/dev/null; rm -rf '$dir'")
     env ZNODE_TEST_CONNECT="$address" "$@" cargo test --locked -p znode-tests --test differential
     tests/interop/zookeeper.sh stop "$dir"

@@ -48,6 +48,7 @@ mod admin;
 
 mod io;
 
+pub use auth::{Identity, Scheme};
 pub use io::memory::MemoryConnector;
 pub use server::TestingServer;
 pub use spec::InstanceSpec;

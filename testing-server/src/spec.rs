@@ -1,6 +1,10 @@
 //! What a testing server is told before it starts.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+use crate::auth::Scheme;
+use crate::node::settings::CONNECTIONS_MAX;
 
 /// The specification of one server.
 ///
@@ -23,6 +27,13 @@ pub struct InstanceSpec {
     pub(crate) extended_types: bool,
     pub(crate) super_digest: Option<String>,
     pub(crate) started_at: Option<SystemTime>,
+    pub(crate) container_check_interval: Duration,
+    pub(crate) containers_per_minute_max: u32,
+    pub(crate) container_never_used_max: Option<Duration>,
+    pub(crate) enforce_quota: bool,
+    pub(crate) skip_acl: bool,
+    pub(crate) schemes: Vec<Arc<dyn Scheme>>,
+    pub(crate) connections_max: usize,
     pub(crate) words: String,
     pub(crate) connections_per_address_max: Option<usize>,
 }
@@ -43,6 +54,13 @@ impl InstanceSpec {
             extended_types: true,
             super_digest: None,
             started_at: None,
+            container_check_interval: Duration::from_secs(60),
+            containers_per_minute_max: 10_000,
+            container_never_used_max: None,
+            enforce_quota: false,
+            skip_acl: false,
+            schemes: Vec::new(),
+            connections_max: CONNECTIONS_MAX,
             words: "*".to_owned(),
             connections_per_address_max: None,
         }
@@ -85,6 +103,53 @@ impl InstanceSpec {
     /// hash is the base64 of the SHA-1 of `user:password`.
     pub fn super_digest(mut self, digest: impl Into<String>) -> Self {
         self.super_digest = Some(digest.into());
+        self
+    }
+
+    /// Sets how often the server looks for containers that have lost their last child and for nodes
+    /// whose time to live is over, to delete them (`znode.container.checkIntervalMs`): every minute
+    /// to start with, as Apache does.
+    pub fn container_checks(mut self, interval: Duration) -> Self {
+        self.container_check_interval = interval;
+        self
+    }
+
+    /// Sets how many of them the server deletes in a minute (`znode.container.maxPerMinute`):
+    /// 10000 to start with, evenly spread.
+    pub fn containers_per_minute(mut self, max: u32) -> Self {
+        self.containers_per_minute_max = max;
+        self
+    }
+
+    /// Sets how long a container lives that never had a child
+    /// (`znode.container.maxNeverUsedIntervalMs`): for ever to start with.
+    pub fn unused_containers(mut self, max: Duration) -> Self {
+        self.container_never_used_max = Some(max);
+        self
+    }
+
+    /// Sets whether the hard limits of quotas hold (`enforceQuota`), which Apache leaves off.
+    pub fn enforce_quota(mut self, enforce: bool) -> Self {
+        self.enforce_quota = enforce;
+        self
+    }
+
+    /// Sets whether nobody is asked for a permission (`skipACL`).
+    pub fn skip_acl(mut self, skip: bool) -> Self {
+        self.skip_acl = skip;
+        self
+    }
+
+    /// Registers an authentication scheme beside `digest` and `ip`; one of the same name takes the
+    /// place of those.
+    pub fn scheme(mut self, scheme: impl Scheme + 'static) -> Self {
+        self.schemes.push(Arc::new(scheme));
+        self
+    }
+
+    /// Sets how many connections there may be (`maxCnxns`); more are closed without a word.
+    pub fn connections(mut self, max: usize) -> Self {
+        self.connections_max = max;
         self
     }
 

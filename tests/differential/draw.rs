@@ -27,6 +27,20 @@ impl Generator {
         self.data().map(|data| &DATA[..data.len()])
     }
 
+    /// A path, and the version that is expected of it: of ZooKeeper's own nodes one that they never
+    /// reach, for what was written there would be there in the next stream.
+    pub(crate) fn versioned(&mut self) -> (String, Version) {
+        let (path, version) = (self.path(), self.version());
+        let own = matches!(&*path, "" | "/") || path.starts_with("/zookeeper");
+        (path, if own { Version(i32::MAX) } else { version })
+    }
+
+    /// A path that is not one of ZooKeeper's own.
+    pub(crate) fn of_stream(&mut self) -> String {
+        let path = self.path();
+        if path.starts_with(ROOT) { path } else { self.inner() }
+    }
+
     /// A path whose children may be told: those of the real root are many streams'.
     pub(crate) fn listed(&mut self) -> String {
         loop {

@@ -7,9 +7,10 @@ use znode::proto::{AclRecord, Encode, OpCode, Perms};
 use crate::plan::{Action, Damage, Hello, Password, ROOT, Request, Resume, SLOTS, What};
 use crate::rng::Rng;
 
-/// Draws `len` actions.
-pub(crate) fn stream(seed: u64, len: usize) -> Vec<Action> {
-    let mut generator = Generator { rng: Rng::new(seed), xid: 0 };
+/// Draws `len` actions. With `quotas` the stream sets some; then no request is sent behind another
+/// that has no answer, for Apache compares with the usage that it has got round to counting.
+pub(crate) fn stream(seed: u64, len: usize, quotas: bool) -> Vec<Action> {
+    let mut generator = Generator { rng: Rng::new(seed), xid: 0, quotas };
     (0..len).map(|_| generator.action()).collect()
 }
 
@@ -39,6 +40,7 @@ pub(crate) fn some_watches() -> Vec<Request> {
 pub(crate) struct Generator {
     pub(crate) rng: Rng,
     xid: i32,
+    quotas: bool,
 }
 
 impl Generator {
@@ -63,7 +65,7 @@ impl Generator {
 
     /// Mostly one request, sometimes several behind each other.
     fn batch(&mut self) -> Vec<Request> {
-        let len = if self.rng.chance(70) { 1 } else { 2 + self.rng.below(7) };
+        let len = if self.quotas || self.rng.chance(70) { 1 } else { 2 + self.rng.below(7) };
         let mut requests = Vec::with_capacity(len);
         for _ in 0..len {
             requests.push(self.operation());
@@ -83,6 +85,9 @@ impl Generator {
     }
 
     fn operation(&mut self) -> Request {
+        if self.quotas && self.rng.chance(15) {
+            return self.quota();
+        }
         let mut request = match self.rng.weighted(&[5, 3, 2]) {
             0 => self.write(),
             1 => self.read(),

@@ -59,6 +59,7 @@ async fn ours() -> TestingServer {
         .tick(Duration::from_millis(100))
         .session_timeout_limits(Duration::from_millis(200), Duration::from_secs(60))
         .super_digest(SUPER_DIGEST)
+        .enforce_quota(true)
         .own_thread();
     TestingServer::start_with(spec).await.unwrap()
 }
@@ -79,14 +80,19 @@ async fn two_servers_answer_the_same_stream_alike() {
     let (first, seeds) = (setting("ZNODE_SEED", 1), setting("ZNODE_DIFF_SEEDS", 3));
     let len = usize::try_from(setting("ZNODE_DIFF_OPS", 500)).unwrap();
     let mut pair = Pair::new(theirs, server.connect_string());
-    for seed in first..first + seeds {
-        let actions = generate::stream(seed, len);
+    // In the second half there are quotas.
+    let halves = [false, true]
+        .into_iter()
+        .flat_map(|quotas| (first..first + seeds).map(move |seed| (quotas, seed)));
+    for (quotas, seed) in halves {
+        let actions = generate::stream(seed, len, quotas);
         if let Some(difference) = pair.compare(&actions) {
             let shrunk = pair.shrink(&actions, &difference);
-            panic!("ZNODE_SEED={seed} ZNODE_DIFF_OPS={len}:\n{shrunk}");
+            panic!("ZNODE_SEED={seed} ZNODE_DIFF_OPS={len}, quotas {quotas}:\n{shrunk}");
         }
         println!("seed {seed}: {len} actions alike");
     }
+    println!("answers by error: {:?}", pair.errors);
 }
 
 #[tokio::test]

@@ -41,7 +41,9 @@ impl Scale<'_> {
         let (czxid, mzxid, pzxid) = (self.zxid(*czxid), self.zxid(*mzxid), self.zxid(*pzxid));
         if stat.czxid == Zxid::ZERO {
             // ZooKeeper's own nodes have a history before the stream.
-            return format!("[own node: m{mzxid} p{pzxid} av{}]", aversion.0);
+            let since =
+                |zxid: Zxid| if zxid.0 > self.base { self.zxid(zxid) } else { "-".to_owned() };
+            return format!("[own node: m{} p{}]", since(stat.mzxid), since(stat.pzxid));
         }
         let owner = self.session(stat.ephemeral_owner);
         format!(

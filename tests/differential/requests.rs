@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use znode::proto::requests::*;
-use znode::proto::{Encode, JutePut, MultiHeader, OpCode, Zxid};
+use znode::proto::{Encode, JutePut, MultiHeader, OpCode, Version, Zxid};
 
-use crate::generate::{Generator, Nothing};
+use crate::generate::{Generator, Nothing, open};
 use crate::plan::{ROOT, Request};
 
 impl Generator {
@@ -31,17 +31,18 @@ impl Generator {
                 self.request(OpCode::CreateTtl, &body)
             }
             4 => {
-                let body = DeleteRequest { path: self.path().into(), version: self.version() };
+                let (path, version) = self.versioned();
+                let body = DeleteRequest { path: path.into(), version };
                 self.request(OpCode::Delete, &body)
             }
             5 => {
                 let data = self.data();
-                let (path, version) = (self.path(), self.version());
+                let (path, version) = self.versioned();
                 let body = SetDataRequest { path: path.into(), data: data.as_deref(), version };
                 self.request(OpCode::SetData, &body)
             }
             6 => {
-                let (path, acl) = (self.path(), self.acl());
+                let (path, acl) = (self.of_stream(), self.acl());
                 let body = SetAclRequest { path: path.into(), acl, version: self.version() };
                 self.request(OpCode::SetAcl, &body)
             }
@@ -59,6 +60,35 @@ impl Generator {
                 };
                 self.request(OpCode::Reconfig, &body)
             }
+        }
+    }
+
+    /// Makes, changes, reads or deletes a quota of the root or of a node below it. Usage is never
+    /// written, for what cannot be read there ends Apache's process.
+    pub(crate) fn quota(&mut self) -> Request {
+        let at = self.rng.pick(&["", "/a", "/a/b"]);
+        let at = format!("/zookeeper/quota{ROOT}{at}");
+        let (limits, usage) = (format!("{at}/zookeeper_limits"), format!("{at}/zookeeper_stats"));
+        let texts: [&[u8]; 4] = [
+            b"count=3,bytes=10",
+            b"count=-1,bytes=-1=;countHardLimit=4",
+            b"count=2,bytes=-1=;byteHardLimit=60;countHardLimit=-1",
+            b"count=9,bytes=9=;byteHardLimit=200;countHardLimit=9",
+        ];
+        let data = Some(*self.rng.pick(&texts));
+        let path = self.rng.pick(&[at, limits.clone(), usage.clone()]).clone().into();
+        let version = Version(-1);
+        match self.rng.weighted(&[6, 2, 1, 3]) {
+            0 => {
+                let create = CreateRequest { path, data, acl: Some(open()), flags: 0 };
+                self.request(OpCode::Create, &create)
+            }
+            1 => {
+                let write = SetDataRequest { path: limits.into(), data, version };
+                self.request(OpCode::SetData, &write)
+            }
+            2 => self.request(OpCode::Delete, &DeleteRequest { path, version }),
+            _ => self.request(OpCode::GetData, &ReadRequest { path: usage.into(), watch: true }),
         }
     }
 
@@ -154,7 +184,7 @@ impl Generator {
     fn create(&mut self) -> CreateRequest<'static> {
         let path = self.path();
         // What is created outside the stream's root would be there in the next stream.
-        let modes: &[i32] = if path.starts_with(ROOT) {
+        let modes: &[i32] = if path.starts_with(ROOT) && path.len() > ROOT.len() {
             &[0, 0, 1, 1, 2, 2, 3, 3, 0, 0, 1, 1, 2, 2, 3, 3, 0, 1, 2, 3, 4, 5, 6, 7, -1, 100]
         } else {
             &[0, 1, 4, 7]
@@ -173,8 +203,9 @@ impl Generator {
 
     fn create_ttl(&mut self) -> CreateTtlRequest<'static> {
         let ttls = [3_600_000, 86_400_000, (1 << 40) - 1, 1 << 40, 0, -1, i64::MIN];
+        let path = format!("{}/t", self.inner());
         CreateTtlRequest {
-            path: self.inner().into(),
+            path: path.into(),
             data: self.leaked(),
             acl: self.acl(),
             flags: *self.rng.pick(&[5, 5, 5, 6, 6, 0, 1, 3, 4, 7]),
@@ -191,16 +222,19 @@ impl Generator {
                 2 => records.push(OpCode::CreateContainer, &self.create_container()),
                 3 => records.push(OpCode::CreateTtl, &self.create_ttl()),
                 4 => {
-                    let (path, version) = (self.path().into(), self.version());
+                    let (path, version) = self.versioned();
+                    let path = path.into();
                     records.push(OpCode::Delete, &DeleteRequest { path, version });
                 }
                 5 => {
-                    let (path, version) = (self.path().into(), self.version());
+                    let (path, version) = self.versioned();
+                    let path = path.into();
                     let data = self.leaked();
                     records.push(OpCode::SetData, &SetDataRequest { path, data, version });
                 }
                 6 => {
-                    let (path, version) = (self.path().into(), self.version());
+                    let (path, version) = self.versioned();
+                    let path = path.into();
                     records.push(OpCode::Check, &CheckVersionRequest { path, version });
                 }
                 _ => self.stray(&mut records),

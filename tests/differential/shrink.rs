@@ -1,5 +1,6 @@
 //! Compares two servers on a stream, and looks for the shortest stream on which they differ.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::thread;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,6 +17,8 @@ pub(crate) struct Pair {
     ours: String,
     /// Numbers the roots, so that no run meets the nodes of another.
     runs: u64,
+    /// How often each error was answered.
+    pub(crate) errors: BTreeMap<String, usize>,
 }
 
 /// Where two transcripts part.
@@ -36,7 +39,12 @@ impl Pair {
     #[expect(clippy::disallowed_methods, reason = "names must differ from those of earlier runs")]
     pub(crate) fn new(theirs: String, ours: String) -> Self {
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-        Self { theirs, ours, runs: u64::try_from(since_1970.as_micros()).unwrap() }
+        Self {
+            theirs,
+            ours,
+            runs: u64::try_from(since_1970.as_micros()).unwrap(),
+            errors: BTreeMap::new(),
+        }
     }
 
     /// Plays a stream on both servers.
@@ -48,6 +56,12 @@ impl Pair {
             let ours = play(&self.ours, &root, actions);
             (theirs.join().unwrap(), ours)
         });
+        for line in theirs.iter().flatten() {
+            let error = line.split(" error ").nth(1).and_then(|rest| rest.split(' ').next());
+            if let Some(error) = error {
+                *self.errors.entry(error.to_owned()).or_default() += 1;
+            }
+        }
         difference(theirs, ours)
     }
 

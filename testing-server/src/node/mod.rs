@@ -26,6 +26,7 @@ use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body,
 use crate::pipeline::gate::{Gate, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
+use crate::pipeline::reaper::Reaper;
 use crate::pipeline::txn::{Change, Txn};
 use crate::session::SessionTracker;
 use crate::session::identity::SessionIds;
@@ -34,7 +35,7 @@ use crate::tree::watches::Watches;
 use connection::{Connection, Connections, Phase};
 use input::{ConnId, Input};
 use outbox::{Outbox, ReplyTo};
-use settings::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT, OUTSTANDING_MAX, Settings};
+use settings::{HANDSHAKE_TIMEOUT, OUTSTANDING_MAX, Settings};
 
 /// A server.
 #[derive(Debug)]
@@ -50,6 +51,7 @@ pub(crate) struct Node {
     pub(crate) schemes: Schemes,
     pub(crate) outstanding: Outstanding,
     pub(crate) gate: Gate,
+    pub(crate) reaper: Reaper,
     /// The last transaction that was applied.
     pub(crate) last_processed: Zxid,
     /// The last transaction that was prepared.
@@ -78,9 +80,10 @@ impl Node {
             session_ids: SessionIds::new(settings.server_id, settings.origin_ms),
             tree: Tree::new(seed),
             watches: Watches::new(seed),
-            schemes: Schemes::new(settings.super_digest.clone()),
+            schemes: Schemes::new(&settings),
             outstanding: Outstanding::new(seed),
             gate: Gate::default(),
+            reaper: Reaper::new(settings.container_check_interval),
             last_processed: Zxid::ZERO,
             last_prepared: Zxid::ZERO,
             stats: ServerStats::NONE,
@@ -121,7 +124,7 @@ impl Node {
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn next_deadline(&self) -> Moment {
         let handshake = self.handshakes.front().map_or(Moment::NEVER, |(due, _)| *due);
-        handshake.min(self.sessions.next_deadline())
+        handshake.min(self.sessions.next_deadline()).min(self.reaper_deadline())
     }
 
     /// Whether a connection should not be read for now: too much waits for the disk, and some of it
@@ -163,6 +166,7 @@ impl Node {
             session,
             zxid,
             extended_types: self.settings.extended_types,
+            enforce_quota: self.settings.enforce_quota,
         }
     }
 
@@ -298,6 +302,7 @@ impl Node {
             self.stats.expired += 1;
             self.expire(now, session, out);
         }
+        self.reap(now, out);
     }
 
     fn accept(&mut self, conn: ConnId, peer: SocketAddr, out: &mut Outbox) {
@@ -308,7 +313,7 @@ impl Node {
         self.connections.insert(conn, peer, self.now);
         out.forget_sent_to(conn);
         self.handshakes.push_back((self.now + HANDSHAKE_TIMEOUT, conn));
-        if crowded || self.connections.len() > CONNECTIONS_MAX {
+        if crowded || self.connections.len() > self.settings.connections_max {
             self.stats.rejected += 1;
             self.close(conn, out);
         }

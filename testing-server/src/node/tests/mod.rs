@@ -1,9 +1,13 @@
 //! The whole server, driven by frames as a client would send them, without a socket.
 
+mod edges;
 mod golden;
+mod limits;
 mod malformed;
 mod multi;
+mod quotas;
 mod reads;
+mod reaper;
 mod sessions;
 mod slow_disk;
 mod stats;
@@ -161,6 +165,11 @@ impl World {
         let len = usize::try_from(len).unwrap();
         let frame: Vec<u8> = bytes.drain(..4 + len).collect();
         Some(frame[4..].to_vec())
+    }
+
+    /// Everything that a connection has received, frames or not.
+    pub(super) fn take_bytes(&mut self, conn: ConnId) -> Vec<u8> {
+        self.received.remove(&conn).unwrap_or_default()
     }
 
     /// The oldest answer or event.
