@@ -44,6 +44,12 @@ apt_install() {
     apt-get update -q && apt-get install -q -y --no-install-recommends "$@"
 }
 
+# With all features, and without any.
+lints() {
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+}
+
 # The README is what a newcomer follows, so its command is the one that counts.
 readme_test_command() {
     local command
@@ -58,19 +64,27 @@ readme_tests() {
     $command
 }
 
+# What is there with its feature only.
+feature_tests() {
+    cargo test --locked -q -p znode --lib --all-features -- codec sasl tls
+    cargo test --locked -q -p znode-tests --test client --all-features -- features
+    cargo test --locked -q -p znode-tests --test secure --all-features
+}
+
 docs() {
-    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 }
 
 # What one package needs must not come to it through another's features, and nothing but what a
 # user needs is published.
 packages_alone() {
-    local package
+    local package list
     for package in znode znode-recipes znode-testing; do
+        list=${CARGO_TARGET_DIR:-target}/$package.list
         cargo check --locked -p "$package"
         cargo test --locked -q -p "$package" --lib
-        cargo package --locked --list --allow-dirty -p "$package" >"target/$package.list"
-        if grep -vE '^(src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json)$' "target/$package.list"; then
+        cargo package --locked --list --allow-dirty -p "$package" >"$list"
+        if grep -vE '^(src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json)$' "$list"; then
             echo "the above files would be published with $package and no user needs them"
             return 1
         fi
@@ -91,6 +105,11 @@ apache_start() {
 
 apache_suites() {
     ZNODE_TEST_CONNECT=$APACHE cargo test --locked -p znode-tests --test client --test recipes
+}
+
+# Starts servers of its own, each with what a test needs.
+apache_secure() {
+    ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure --test ensemble --all-features
 }
 
 # A server of its own: what earlier tests have left would show, and the reaper would take zxids.

@@ -12,8 +12,10 @@ use futures::Stream;
 
 use crate::acl::Acl;
 use crate::chroot::Chroot;
+use crate::codec::Codec;
 use crate::error::Error;
 use crate::io::shared::Shared;
+use crate::io::stats::ClientStats;
 use crate::options::{ConnectOptions, SessionTicket};
 use crate::path::Path;
 use crate::proto::{FRAME_LEN_MAX, OpCode, RequestHeader, SessionId, Zxid};
@@ -41,6 +43,8 @@ pub struct Client {
     pub(crate) default_acl: Arc<[Acl]>,
     /// How long each request of this handle is waited for.
     pub(crate) deadline: Option<Duration>,
+    /// What becomes of the data of this handle.
+    pub(crate) codec: Codec,
 }
 
 /// What all handles of a session hold; closes the session when the last one lets go.
@@ -53,7 +57,7 @@ impl Handle {
     /// Puts the close of the session in line. Nobody waits for its answer: the state tells.
     fn close(&self) {
         let (op, none) = (OpCode::CloseSession, WatchEffect::None);
-        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, |_| {}));
+        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, None, |_| {}));
     }
 }
 
@@ -86,7 +90,8 @@ impl Client {
 
     pub(crate) fn new(shared: Arc<Shared>, chroot: Chroot) -> Self {
         let default_acl = Arc::from([Acl::open()]);
-        Self { handle: Arc::new(Handle { shared }), chroot, default_acl, deadline: None }
+        let (deadline, codec) = (None, Codec::Plain);
+        Self { handle: Arc::new(Handle { shared }), chroot, default_acl, deadline, codec }
     }
 
     /// The number of the session.
@@ -96,7 +101,7 @@ impl Client {
 
     /// The password by which the session can be resumed.
     pub fn session_password(&self) -> Vec<u8> {
-        self.shared().established().password
+        self.shared().established().password.expose().to_vec()
     }
 
     /// The session timeout that the server granted.
@@ -111,6 +116,18 @@ impl Client {
 
     /// The state of the session, then each change of it, none left out; ends after a terminal
     /// state.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut states = client.states();
+    /// while let Some(change) = states.next().await {
+    ///     println!("{}: {}", change.generation, change.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn states(&self) -> StateStream {
         let (now, mut changes) = self.shared().states();
         StateStream(Box::pin(stream! {
@@ -123,6 +140,18 @@ impl Client {
 
     /// What ZooKeeper's default watcher hears, from now on: each change of state, and the events
     /// of reads made through [`default_watch`](Self::default_watch). Ends after a terminal state.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&self) -> EventStream {
         let mut events = self.shared().events(self.chroot.clone());
         EventStream(Box::pin(stream! {
@@ -137,6 +166,18 @@ impl Client {
         self.shared().last_zxid()
     }
 
+    /// What this session has done so far, and what it is doing: counted always, and cheap to read.
+    ///
+    /// ```no_run
+    /// # fn example(client: znode::Client) {
+    /// let stats = client.stats();
+    /// println!("{} in flight, {} reconnects", stats.in_flight, stats.reconnects);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ClientStats {
+        self.shared().stats.read()
+    }
+
     /// The path below which this handle lives.
     pub fn chroot(&self) -> &Path {
         self.chroot.path()
@@ -144,6 +185,14 @@ impl Client {
 
     /// A view of the same session that lives at `below`, a path within this handle's own chroot.
     /// The node need not exist; it is not created.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let billing = client.with_chroot("/billing")?;
+    /// billing.get_data("/rate").await?; // "/billing/rate" to everybody else
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidPath`.
@@ -154,6 +203,16 @@ impl Client {
     }
 
     /// A view of the same session that creates nodes with `acl` where nothing else is said.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{Acl, CreateMode};
+    ///
+    /// let ours = client.with_default_acl(vec![Acl::creator_all()]);
+    /// ours.create("/secret", "", CreateMode::Persistent).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_default_acl(&self, acl: Vec<Acl>) -> Self {
         Self { default_acl: acl.into(), ..self.clone() }
@@ -185,6 +244,13 @@ impl Client {
     ///
     /// Closing a session that is over already is no error.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ConnectionLoss` if the server could not be told: the session will expire. This handle is
     /// closed all the same.
@@ -207,6 +273,16 @@ impl Client {
     /// its timeout; [`ConnectOptions::resume`] takes it up again. Operations made before are
     /// completed first.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::ConnectOptions;
+    ///
+    /// let ticket = client.detach().await?;
+    /// let again = ConnectOptions::new().resume(ticket).connect("zk1:2181").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// How the session was over already, or ended meanwhile.
     ///
@@ -224,6 +300,11 @@ impl Client {
                 Some(ending) => Err(Error::ended("detach", ending)),
             }
         }
+    }
+
+    /// A view of the same session that writes and reads data as it is.
+    pub(crate) fn plain(&self) -> Self {
+        Self { codec: Codec::Plain, ..self.clone() }
     }
 
     pub(crate) fn shared(&self) -> &Shared {

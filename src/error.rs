@@ -12,6 +12,7 @@ use crate::create_mode::InvalidTtl;
 use crate::path::InvalidPath;
 use crate::proto::{DecodeError, ErrorCode};
 use crate::session::{Cause, Ending, Failure};
+use crate::tls_error::{TlsError, TlsFault};
 
 /// Why an operation gave no result: what kind of failure, of which operation, on which path.
 ///
@@ -62,6 +63,10 @@ pub enum ErrorKind {
     Timeout,
     /// No server confirmed the session within the connect timeout.
     ConnectTimeout,
+    /// No server confirmed the session within the connect timeout, and the newest reason is TLS; or
+    /// there are `tls://` servers and no way to speak to them, before anything was sent. The source
+    /// is a [`TlsError`].
+    Tls(TlsFault),
     /// The session is over.
     SessionExpired,
     /// A server refused an identity; the session is over for this client.
@@ -131,6 +136,7 @@ impl Error {
                 | ErrorKind::AuthFailed
                 | ErrorKind::Closed
                 | ErrorKind::ConnectTimeout
+                | ErrorKind::Tls(_)
         )
     }
 
@@ -155,11 +161,28 @@ impl Error {
         self
     }
 
+    /// Adds why the newest connection could not be made; that it was TLS is a kind of its own.
     pub(crate) fn with_io_source(mut self, source: Option<Arc<io::Error>>) -> Self {
-        if let Some(source) = source {
-            self.source = Some(source);
+        let Some(source) = source else { return self };
+        match TlsError::of(&source) {
+            Some(tls) if self.kind == ErrorKind::ConnectTimeout => {
+                self.kind = ErrorKind::Tls(tls.fault());
+                self.caused_by(tls)
+            }
+            _ => {
+                self.source = Some(source);
+                self
+            }
         }
-        self
+    }
+
+    pub(crate) fn tls(error: TlsError) -> Self {
+        Self::new(ErrorKind::Tls(error.fault()), "connect", Outcome::NotSent).caused_by(error)
+    }
+
+    /// Of a write whose reply was lost: what kept us from finding out what became of it.
+    pub(crate) fn unproven(self, op: &'static str, path: &str) -> Self {
+        self.renamed(op, path).but_unknown()
     }
 
     /// Of an operation that is made of several requests: whatever stopped it, nobody knows.
@@ -302,6 +325,7 @@ impl fmt::Display for ErrorKind {
             Self::ConnectionLoss => "connection lost",
             Self::Timeout => "no answer in time",
             Self::ConnectTimeout => "no server confirmed the session in time",
+            Self::Tls(fault) => return write!(f, "TLS: {fault}"),
             Self::SessionExpired => "session expired",
             Self::AuthFailed => "authentication failed",
             Self::Closed => "session closed",

@@ -1,7 +1,6 @@
 //! Lists of servers that change by themselves: a name, a file, the ensemble's configuration.
 
 use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -61,6 +60,15 @@ impl Client {
     /// Every attempt to connect resolves its name anew in any case; what this adds is that each
     /// address counts as a server of its own, and that load is spread when some come or go.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let _follower = client.follow_dns("zookeeper-headless:2181", Duration::from_secs(30))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `InvalidConnectString`. A chroot in it is ignored.
     ///
@@ -85,6 +93,15 @@ impl Client {
     /// Follows a file that holds a connect string: reads it every `period`, and replaces the list
     /// of servers when it has changed. A file that is missing or holds no connect string changes
     /// nothing; a chroot in it is ignored.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let _follower = client.follow_file("/etc/zookeeper/hosts", Duration::from_secs(5));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -111,6 +128,14 @@ impl Client {
     ///
     /// A list of which no server can be reached from here never replaces the present one: members
     /// often know each other by addresses that mean nothing outside (CURATOR-384, -392, -638).
+    /// A client that was connected to a `tls://` server takes secure addresses only.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let _follower = client.follow_config();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -120,7 +145,8 @@ impl Client {
             loop {
                 match client.get_config_watched().await {
                     Ok((config, _, changed)) => {
-                        adopt(&client, client_addresses(&String::from_utf8_lossy(&config))).await;
+                        let config = String::from_utf8_lossy(&config);
+                        adopt(&client, client_addresses(&config, client.shared().scheme())).await;
                         if changed.await.is_err() {
                             return;
                         }
@@ -143,7 +169,7 @@ fn follow(work: impl Future<Output = ()> + Send + 'static) -> Follower {
 /// Takes a list over if any of its servers can be reached.
 async fn adopt(client: &Client, hosts: Vec<HostPort>) {
     for host in &hosts {
-        if probe::probe(client.shared().connector(), host).await.is_reachable() {
+        if probe::probe(client.shared().connect(host)).await.is_reachable() {
             return client.replace_hosts(hosts);
         }
     }
@@ -154,16 +180,16 @@ async fn adopt(client: &Client, hosts: Vec<HostPort>) {
 
 /// All addresses of all names, in an order of their own, so that lists can be compared.
 async fn resolve(names: &[HostPort]) -> Vec<HostPort> {
-    let mut addresses: Vec<SocketAddr> = Vec::new();
+    let mut addresses: Vec<HostPort> = Vec::new();
     for name in names {
         match tokio::net::lookup_host((name.host(), name.port())).await {
-            Ok(found) => addresses.extend(found),
+            Ok(found) => addresses.extend(found.map(|address| name.at(address))),
             Err(error) => tracing::warn!(%name, %error, "cannot resolve"),
         }
     }
     addresses.sort_unstable();
     addresses.dedup();
-    addresses.iter().map(|at| HostPort::new(at.ip().to_string(), at.port())).collect()
+    addresses
 }
 
 async fn read(path: PathBuf) -> io::Result<Vec<HostPort>> {

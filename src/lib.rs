@@ -30,8 +30,15 @@
 //!
 //! Each operation is answered exactly once. An [`Error`] names the operation and the path, and its
 //! [`outcome`](Error::outcome) is one of three: the request was [never sent](Outcome::NotSent), it
-//! was [refused](Outcome::Rejected), or it was written and [nobody knows](Outcome::Unknown). The
-//! client itself sends no request twice.
+//! was [refused](Outcome::Rejected), or it was written and [nobody knows](Outcome::Unknown). No
+//! operation sends its request twice, but for a create that a server from before 3.5 has refused
+//! because it knows only the older form.
+//!
+//! Some methods are made of several requests, as [`delete_all`](Client::delete_all) and
+//! [`update`](Client::update). They are lazy, ask again what does no harm if it is done twice, and
+//! each says what that is. [`create_protected`](Client::create_protected),
+//! [`create_proven`](Client::create_proven) and [`multi_proven`](Client::multi_proven) find out
+//! what became of a write whose reply is lost, and say so only where it is proven.
 //!
 //! # Order
 //!
@@ -67,7 +74,15 @@
 //! # Features
 //!
 //! None are needed. The client links fewer than thirty crates, forbids unsafe code, and supports
-//! Rust 1.88 and later, on tokio.
+//! Rust 1.88 and later, on tokio. What is off by default:
+//!
+//! - `gzip`: `Client::with_compression`, compatible with Curator's;
+//! - `metrics`: the figures of [`Client::stats`], and a histogram of latencies, for the `metrics`
+//!   crate;
+//! - `sasl`: [`DigestMd5`](sasl), as ZooKeeper's servers know it; other mechanisms need no feature;
+//! - `serde`: `Client::typed`, values of one's own types as JSON;
+//! - `tls`: `tls://` servers, by rustls;
+//! - `tls-system-roots`: trust in whom the operating system trusts.
 
 pub mod proto;
 #[doc(hidden)]
@@ -76,6 +91,7 @@ pub mod session;
 mod acl;
 mod chroot;
 mod client;
+mod codec;
 mod connect_string;
 mod create_mode;
 mod error;
@@ -89,18 +105,27 @@ mod options;
 pub mod path;
 mod reply;
 mod retry;
+pub mod sasl;
+mod secret;
 mod state;
 mod supervisor;
+mod tap;
+mod tls_error;
 mod watcher;
 
 pub use acl::{Acl, InvalidAcl};
 pub use client::{Client, EventStream, StateStream};
-pub use connect_string::{ConnectString, HostPort, InvalidConnectString};
+pub use connect_string::{ConnectString, HostPort, InvalidConnectString, Scheme};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
 pub use follow::Follower;
 pub use framework::{InvalidTree, Parents, Quota, Stored, Tree, TreeNode, Usage, Walk, Watched};
+#[cfg(feature = "serde")]
+pub use framework::{Typed, TypedWatched};
 pub use hosts::{Attempt, HostProvider, NearestFirst, ShuffledRing};
+pub use io::stats::ClientStats;
+#[cfg(feature = "tls")]
+pub use io::tls::{TlsConnector, TlsOptions};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
 pub use moment::Moment;
 pub use ops::{
@@ -111,8 +136,13 @@ pub use path::{InvalidPath, Path};
 pub use proto::{ErrorCode, EventType, Perms, SessionId, Stat, Version, WatcherType, Zxid};
 pub use reply::Reply;
 pub use retry::RetryPolicy;
+#[cfg(feature = "sasl")]
+pub use sasl::DigestMd5;
+pub use secret::Secret;
 pub use state::{State, StateChange};
 pub use supervisor::{
     SupervisedEphemeral, SupervisedWatcher, Supervisor, SupervisorEvent, SupervisorEvents,
 };
+pub use tap::{Direction, TappedFrame, TappedKind, TextTap, WireTap};
+pub use tls_error::{TlsError, TlsFault};
 pub use watcher::{ClientEvent, OneshotWatcher, PersistentWatcher, WatchUpdate, WatchedEvent};

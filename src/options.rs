@@ -6,15 +6,21 @@ use std::time::Duration;
 
 use crate::chroot::Chroot;
 use crate::client::Client;
-use crate::connect_string::{ConnectString, HostPort};
+use crate::connect_string::{ConnectString, HostPort, Scheme};
 use crate::error::Error;
 use crate::hosts::{HostProvider, NearestFirst, ShuffledRing};
 use crate::io::send_task::SendTask;
 use crate::io::shared::Shared;
+#[cfg(feature = "tls")]
+use crate::io::tls::{TlsConnector, TlsOptions};
 use crate::io::transport::{Connector, TcpConnector};
 use crate::proto::{SessionId, Zxid};
+use crate::sasl::SaslMechanism;
+use crate::secret::Secret;
 use crate::session::input::Resume;
-use crate::session::{Config, Established, Limits};
+use crate::session::{Config, Established, Limits, Sasl};
+use crate::tap::{Following, WireTap};
+use crate::tls_error::TlsError;
 
 /// The session timeout that is asked for unless told otherwise.
 const SESSION_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,13 +54,22 @@ pub struct ConnectOptions {
     session_timeout: Duration,
     connect_timeout: Duration,
     connector: Arc<dyn Connector>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsOptions>,
     read_only: bool,
     seed: Option<u64>,
     resume: Option<SessionTicket>,
-    auth: Vec<(String, Vec<u8>)>,
+    auth: Vec<(String, Secret)>,
     limits: Limits,
     hosts: Hosts,
+    sasl: Option<Arc<dyn SaslMechanism>>,
+    slow_request: Option<Duration>,
+    tap: Option<Tap>,
 }
+
+/// Who is shown the wire.
+#[derive(Clone)]
+struct Tap(Arc<dyn WireTap>);
 
 /// Who chooses among the servers.
 #[derive(Clone)]
@@ -79,12 +94,17 @@ impl ConnectOptions {
             session_timeout: SESSION_TIMEOUT,
             connect_timeout: CONNECT_TIMEOUT,
             connector: Arc::new(TcpConnector),
+            #[cfg(feature = "tls")]
+            tls: None,
             read_only: false,
             seed: None,
             resume: None,
             auth: Vec::new(),
             limits: LIMITS,
             hosts: Hosts::Shuffled,
+            sasl: None,
+            slow_request: None,
+            tap: None,
         }
     }
 
@@ -104,6 +124,24 @@ impl ConnectOptions {
     /// How connections are made, instead of by TCP.
     pub fn connector(mut self, connector: impl Connector) -> Self {
         self.connector = Arc::new(connector);
+        self
+    }
+
+    /// How `tls://` hosts of the connect string are spoken to; `tcp://` hosts are not concerned.
+    /// The connector, if another than TCP was set, goes on to make the streams below.
+    ///
+    /// ```no_run
+    /// # async fn example(roots: Vec<u8>) -> Result<(), znode::Error> {
+    /// use znode::{ConnectOptions, TlsOptions};
+    ///
+    /// let tls = TlsOptions::new().root_certificates(roots);
+    /// let client = ConnectOptions::new().tls(tls).connect("tls://zk1:2281/billing").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, options: TlsOptions) -> Self {
+        self.tls = Some(options);
         self
     }
 
@@ -133,8 +171,31 @@ impl ConnectOptions {
     }
 
     /// An identity that every connection is given; see [`Client::add_auth`].
-    pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Vec<u8>>) -> Self {
+    pub fn auth(mut self, scheme: impl Into<String>, auth: impl Into<Secret>) -> Self {
         self.auth.push((scheme.into(), auth.into()));
+        self
+    }
+
+    /// How the client proves who it is on each connection, before anything else is sent.
+    ///
+    /// A server that refuses, has no login configured, or cannot prove itself ends the session
+    /// with `AuthFailed`. [`ClientEvent::SaslAuthenticated`](crate::ClientEvent) tells of success.
+    pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
+        self.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
+    /// Warns, by `tracing` and with operation and path, of each request that takes so long from
+    /// the call to its answer or failure. Without it no request is told of; at level TRACE all are.
+    pub fn slow_request(mut self, latency: Duration) -> Self {
+        self.slow_request = Some(latency);
+        self
+    }
+
+    /// Shows every frame, decoded and without its secrets, to a [`WireTap`]; for debugging, as it
+    /// takes time.
+    pub fn wire_tap(mut self, tap: impl WireTap) -> Self {
+        self.tap = Some(Tap(Arc::new(tap)));
         self
     }
 
@@ -186,7 +247,8 @@ impl ConnectOptions {
     ///
     /// # Errors
     /// - `InvalidConnectString`, before anything is tried;
-    /// - `ConnectTimeout` with the newest reason as its source;
+    /// - `Tls(NotConfigured)` or another fault of its options, before anything is tried;
+    /// - `ConnectTimeout` with the newest reason as its source, or `Tls` if it was of that kind;
     /// - `SessionExpired` if the session to resume is gone;
     /// - `AuthFailed` if a server refuses an identity.
     ///
@@ -198,7 +260,12 @@ impl ConnectOptions {
     pub async fn connect(self, connect_string: &str) -> Result<Client, Error> {
         let ensemble: ConnectString =
             connect_string.parse().map_err(Error::invalid_connect_string)?;
-        let client = self.start(&ensemble);
+        let connector = self.secured_connector().map_err(Error::tls)?;
+        let mut hosts = ensemble.hosts().iter();
+        if let Some(host) = hosts.find(|host| !connector.supports(host.scheme())) {
+            return Err(Error::tls(TlsError::not_configured(host)));
+        }
+        let client = self.start(&ensemble, connector);
         let identities: Vec<_> =
             self.auth.iter().map(|(scheme, auth)| client.add_auth(scheme, auth)).collect();
         client.established().await?;
@@ -208,11 +275,25 @@ impl ConnectOptions {
         Ok(client)
     }
 
-    fn start(&self, ensemble: &ConnectString) -> Client {
+    /// What makes connections, with TLS on top if that was asked for.
+    #[cfg_attr(not(feature = "tls"), expect(clippy::unnecessary_wraps, reason = "TLS can fail"))]
+    fn secured_connector(&self) -> Result<Arc<dyn Connector>, TlsError> {
+        let connector = Arc::clone(&self.connector);
+        #[cfg(feature = "tls")]
+        if let Some(options) = &self.tls {
+            return Ok(Arc::new(TlsConnector::new(options)?.over(connector)));
+        }
+        Ok(connector)
+    }
+
+    fn start(&self, ensemble: &ConnectString, connector: Arc<dyn Connector>) -> Client {
         let seed = self.seed.unwrap_or_else(|| RandomState::new().hash_one(()));
         let resumed = self.resume.as_ref().map_or(SessionId::NONE, SessionTicket::session_id);
-        let connector = Arc::clone(&self.connector);
-        let shared = Arc::new(Shared::new(connector, resumed, self.session_timeout, !seed));
+        let is_secure = ensemble.hosts().iter().any(|host| host.scheme() == Scheme::Tls);
+        let scheme = if is_secure { Scheme::Tls } else { Scheme::Tcp };
+        let mut shared = Shared::new(connector, scheme, resumed, self.session_timeout, !seed);
+        shared.slow_request = self.slow_request;
+        let shared = Arc::new(shared);
         let config = Config {
             hosts: self.hosts.provider(ensemble.hosts().to_vec(), seed),
             session_timeout: self.session_timeout,
@@ -220,8 +301,10 @@ impl ConnectOptions {
             read_only: self.read_only,
             resume: self.resume.as_ref().map(SessionTicket::resume),
             limits: self.limits,
+            sasl: self.sasl.clone().map(|mechanism| Sasl::new(mechanism, seed.rotate_left(32))),
         };
-        let task = SendTask::new(config, Arc::clone(&shared));
+        let tap = self.tap.as_ref().map(|tap| Following::new(Arc::clone(&tap.0)));
+        let task = SendTask::new(config, Arc::clone(&shared), tap);
         tokio::spawn(task.run());
         Client::new(shared, Chroot::new(ensemble.chroot().clone()))
     }
@@ -234,6 +317,12 @@ impl Hosts {
             Self::NearestFirst(near) => Box::new(NearestFirst::new(hosts, near.clone(), seed)),
             Self::Provider(make) => make(hosts, seed),
         }
+    }
+}
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
     }
 }
 
@@ -268,10 +357,10 @@ impl Client {
 /// What a session is resumed by: its number, its password, and what it has seen.
 ///
 /// Whoever has it can act as the session, so it is a secret.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionTicket {
     session_id: SessionId,
-    password: Vec<u8>,
+    password: Secret,
     last_zxid: Zxid,
 }
 
@@ -282,7 +371,7 @@ impl SessionTicket {
     }
 
     /// A ticket from its parts, as another process may have stored them.
-    pub fn from_parts(session_id: SessionId, password: impl Into<Vec<u8>>, seen: Zxid) -> Self {
+    pub fn from_parts(session_id: SessionId, password: impl Into<Secret>, seen: Zxid) -> Self {
         Self { session_id, password: password.into(), last_zxid: seen }
     }
 
@@ -293,7 +382,7 @@ impl SessionTicket {
 
     /// The password of the session.
     pub fn password(&self) -> &[u8] {
-        &self.password
+        self.password.expose()
     }
 
     /// The newest transaction that the session has seen; a server that is behind refuses it.
@@ -304,15 +393,5 @@ impl SessionTicket {
     fn resume(&self) -> Resume {
         let Self { session_id, password, last_zxid } = self.clone();
         Resume { session_id, password, last_zxid }
-    }
-}
-
-impl std::fmt::Debug for SessionTicket {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SessionTicket")
-            .field("session_id", &self.session_id)
-            .field("password", &"***")
-            .field("last_zxid", &self.last_zxid)
-            .finish()
     }
 }

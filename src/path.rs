@@ -158,7 +158,10 @@ pub fn name(path: &str) -> &str {
 /// The number that a server has appended to the name of a sequential node, if it ends with one.
 ///
 /// It is the count of the children that its parent has had, printed with ten digits; from 2³¹ on
-/// it is negative, and the minus counts among the ten. Text order is not its order.
+/// it is negative, and the minus counts among the ten. Text order is not its order. A negative
+/// number with ten digits of its own cannot be told from a positive one behind a name that ends
+/// in a minus, and is taken for that, but for the least, -2147483648: it is the first that comes,
+/// and Apache's server gives no other after it.
 ///
 /// ```
 /// use znode::path;
@@ -299,11 +302,12 @@ mod tests {
 
     #[test]
     fn what_a_server_appends_is_read_back() {
-        for number in [0, 1, 42, -1, -42, i32::MAX, i32::MIN] {
+        for number in [0, 1, 42, -1, -42, -999_999_999, i32::MAX, i32::MIN] {
             for name in ["/", "/a/lock-", "/a/b", "/ä漢"] {
                 assert_eq!(sequence(&format!("{name}{number:010}")), Some(number), "{number}");
             }
         }
+        assert_eq!(sequence("/lock-2147483647"), Some(i32::MAX));
         for name in ["", "/", "/lock-", "/123456789", "/+000000001", "/漢漢漢漢", "/9999999999"]
         {
             assert_eq!(sequence(name), None, "{name}");

@@ -6,9 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::chroot::Chroot;
+use crate::codec::Codec;
 use crate::error::Error;
 use crate::io::deadline::Deadline;
 use crate::proto::{Decode, Decoder, ErrorCode};
@@ -57,12 +59,14 @@ pub(crate) struct Call {
     pub(crate) armed: Option<Armed>,
     /// Of a transaction: the path of each of its operations.
     pub(crate) op_paths: Vec<String>,
+    /// What has become of the data in the answer.
+    pub(crate) codec: Codec,
 }
 
 impl Call {
     pub(crate) fn new(op: &'static str, path: Option<&str>, chroot: &Chroot) -> Self {
         let (path, chroot) = (path.map(Box::from), chroot.clone());
-        Self { op, path, chroot, armed: None, op_paths: Vec::new() }
+        Self { op, path, chroot, armed: None, op_paths: Vec::new(), codec: Codec::Plain }
     }
 
     /// Passes on an answer that is no error.
@@ -77,6 +81,11 @@ impl Call {
     pub(crate) fn read<'a, R: Decode<'a>>(&self, answer: &'a Answer) -> Result<R, Error> {
         let mut from = self.accept(answer)?;
         from.read().map_err(|error| self.name(Error::undecodable(self.op, error)))
+    }
+
+    /// Data of the answer, as the caller has written it.
+    pub(crate) fn decoded(&self, data: Bytes) -> Result<Bytes, Error> {
+        self.codec.decode(data).map_err(|error| self.name(Error::invalid_data(self.op, error)))
     }
 
     pub(crate) fn rejected(&self, code: ErrorCode) -> Error {

@@ -55,6 +55,8 @@ pub enum WatchUpdate {
 pub enum ClientEvent {
     /// The session has entered a state.
     State(StateChange),
+    /// A server knows by SASL who this client is; told on each connection, before its state.
+    SaslAuthenticated,
     /// A node changed that was read through
     /// [`default_watch`](crate::Client::default_watch).
     Node(WatchedEvent),

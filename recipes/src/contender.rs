@@ -4,11 +4,10 @@
 use std::mem;
 
 use tokio::runtime::Handle;
-use znode::{Client, CreateMode, Created, Error, ErrorKind, Outcome, Path, Reply, Version, Zxid};
+use znode::{
+    Client, CreateMode, Created, Error, ErrorKind, Outcome, Parents, Path, Reply, Version, Zxid,
+};
 
-use crate::guid;
-use crate::parents::make_containers;
-use crate::retry::{is_lost, until_answered};
 use crate::sequence::Naming;
 
 /// How often a create is tried before its failure is the caller's. A server that drops the
@@ -67,7 +66,7 @@ impl Contender {
     /// Outside of a tokio runtime.
     pub(crate) fn new(client: &Client, parent: &Path, naming: Naming) -> Self {
         let slash = if parent.is_root() { "" } else { "/" };
-        let name = guid::protected(client);
+        let name = format!("_c_{}-", client.guid());
         let prefix = format!("{}{slash}{name}{}", parent.as_str(), naming.marker());
         let (client, parent) = (client.clone(), parent.clone());
         let node = Node { client, parent, prefix, state: State::Absent };
@@ -93,14 +92,16 @@ impl Contender {
             let children = node.client.get_children(node.parent.as_str());
             match node.created().await {
                 Ok(()) => match children.await {
-                    Err(error) if is_lost(&error) => return self.siblings().await,
+                    Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
+                        return self.siblings().await;
+                    }
                     listed => return none_without_parent(listed),
                 },
                 Err(error) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(error) if error.kind() == ErrorKind::NoNode && !node.parent.is_root() => {
-                    make_containers(&node.client, &node.parent).await?;
+                    node.client.ensure_path(node.parent.as_str(), Parents::Container).await?;
                 }
-                Err(error) if is_lost(&error) => {
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                     node.find().await?;
                     if matches!(node.state, State::Standing { .. }) {
                         return self.siblings().await;
@@ -118,7 +119,7 @@ impl Contender {
     /// A server's refusal, or the end of the session.
     pub(crate) async fn siblings(&self) -> Result<Vec<String>, Error> {
         let Node { client, parent, .. } = &self.node;
-        let listed = until_answered(client, || client.get_children(parent.as_str()));
+        let listed = client.until_answered(|| client.get_children(parent.as_str()));
         none_without_parent(listed.await)
     }
 
@@ -220,7 +221,7 @@ impl Node {
             return Ok(());
         }
         let (client, parent) = (&self.client, self.parent.as_str());
-        let listed = until_answered(client, || {
+        let listed = client.until_answered(|| {
             let (sync, children) = (client.sync(parent), client.get_children(parent));
             async move {
                 sync.await?;
@@ -231,7 +232,7 @@ impl Node {
         let ours = name(&self.prefix);
         for child in children.iter().filter(|child| child.starts_with(ours)) {
             let path = self.child(child);
-            let stat = until_answered(client, || client.exists(&path)).await?;
+            let stat = client.until_answered(|| client.exists(&path)).await?;
             if let Some(stat) = stat.filter(|stat| stat.ephemeral_owner == client.session_id()) {
                 self.state = State::Standing { path, czxid: stat.czxid };
                 return Ok(());
@@ -260,7 +261,7 @@ impl Node {
                 State::Unknown => self.find().await?,
                 State::Standing { .. } => self.leave(),
                 State::Leaving { path, reply } => match reply.await {
-                    Err(error) if is_lost(&error) => {
+                    Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                         self.state = State::Lingering { path: mem::take(path) };
                     }
                     answered => return self.gone(answered, Removal::WasGone),
@@ -268,7 +269,7 @@ impl Node {
                 State::Lingering { path } => {
                     let client = &self.client;
                     let answered =
-                        until_answered(client, || client.delete(path, Version::ANY)).await;
+                        client.until_answered(|| client.delete(path, Version::ANY)).await;
                     // If it is gone, then most likely by the delete whose answer was lost.
                     return self.gone(answered, Removal::Removed);
                 }

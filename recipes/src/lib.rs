@@ -36,7 +36,6 @@
 //! | `guard_state`, `loss` | [`GuardState`], [`LostReason`], and how a holder learns of them |
 //! | `contender` | the ephemeral sequential node that is never lost sight of |
 //! | `sequence` | which children contend, in which order, and whose turn it is; pure |
-//! | `parents`, `guid`, `retry` | containers above, names that do not meet, asking again |
 //! | `error` | [`LockError`] |
 //!
 //! A lock is acquired along one straight line: `lock/mutex.rs` asks `lock/line.rs`, which enters
@@ -48,11 +47,8 @@ mod error;
 mod guard;
 mod guard_state;
 mod guarded;
-mod guid;
 mod lock;
 mod loss;
-mod parents;
-mod retry;
 mod sequence;
 
 pub use error::{LockError, LockErrorKind};

@@ -13,7 +13,6 @@ use tokio::task::AbortHandle;
 use znode::{Client, ErrorKind, EventType, State};
 
 use crate::contender::Contender;
-use crate::retry::until_answered;
 
 /// Why a guard holds nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -133,7 +132,7 @@ async fn session_end(client: &Client) -> LostReason {
 /// Waits until the node is deleted. Never returns if that cannot be known.
 async fn deletion(client: &Client, path: &str) {
     loop {
-        match until_answered(client, || client.get_data_watched(path)).await {
+        match client.until_answered(|| client.get_data_watched(path)).await {
             Ok((_, _, watcher)) => match watcher.await {
                 Ok(event) if event.kind == EventType::NodeDeleted => return,
                 // Somebody wrote to it, or removed the watch.

@@ -2,12 +2,18 @@
 
 use crate::client::Client;
 
-/// What Curator puts in front of a protected node's name.
-const PROTECTED: &str = "_c_";
+impl Client {
+    /// A UUID of version 4 drawn from this session's seed, in lower case with dashes: for names
+    /// that must not meet, as Curator has them. Only as unpredictable as the seed is; see
+    /// [`ConnectOptions::seed`](crate::ConnectOptions::seed).
+    pub fn guid(&self) -> String {
+        uuid(self.random(), self.random())
+    }
+}
 
-/// The name of a new protected node up to its marker, as Curator writes it: `_c_<uuid>-`.
+/// The beginning of a protected node's name, up to what it would be called without: `_c_<uuid>-`.
 pub(super) fn protected(client: &Client) -> String {
-    format!("{PROTECTED}{}-", uuid(client.random(), client.random()))
+    format!("_c_{}-", client.guid())
 }
 
 /// A UUID of version 4 in lower case with dashes, from 122 of 128 random bits.

@@ -70,7 +70,10 @@ impl Client {
         for _ in 0..RACES_MAX {
             match self.create(path, data, mode).await {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
-                    let Some(parent) = path::parent(path) else { return Err(error) };
+                    // The root itself, and below it, only a chroot can be missing.
+                    let Some(parent) = path::parent(path).filter(|parent| *parent != "/") else {
+                        return Err(error);
+                    };
                     self.ensure_path(parent, parents).await?;
                 }
                 created => return created,
@@ -84,6 +87,15 @@ impl Client {
     /// It takes one round trip if nothing is missing and two if nobody interferes. No permission
     /// is needed on ancestors that exist, but READ or ADMIN to see that they do.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::Parents;
+    ///
+    /// client.ensure_path("/app/jobs/done", Parents::Container).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`create_with_parents`](Self::create_with_parents), but that lost connections are no
     /// error: what was not answered is asked again.
@@ -95,10 +107,14 @@ impl Client {
         let mut races = 0;
         loop {
             match self.make_missing(path, parents).await {
-                Err(error) if is_lost(&error) => {
-                    // The next look waits for a connection.
-                }
-                Err(error) if error.kind() == ErrorKind::NoNode && races < RACES_MAX => {
+                // The next look waits for a connection.
+                Err(error) if is_lost(&error) => {}
+                // What stands right below the root lacks nothing but a chroot, which is not ours.
+                Err(error)
+                    if error.kind() == ErrorKind::NoNode
+                        && error.path().and_then(path::parent) != Some("/")
+                        && races < RACES_MAX =>
+                {
                     races += 1;
                     // A server that is behind may have shown what is not there any more.
                     self.until_answered(|| self.sync(path)).await?;
@@ -123,8 +139,10 @@ impl Client {
             }
         }
         let missing = &lineage[deepest.map_or(0, |index| index + 1)..];
+        // Nobody reads the data of a node that nobody has written.
+        let plain = self.plain();
         let made: Vec<_> =
-            missing.iter().map(|path| self.create(path, "", parents.mode())).collect();
+            missing.iter().map(|path| plain.create(path, "", parents.mode())).collect();
         for made in join_all(made).await {
             match made {
                 Ok(_) => {}

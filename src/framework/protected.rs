@@ -55,6 +55,29 @@ impl Client {
         protected.create(data.as_ref()).await
     }
 
+    /// Finds out what became of a create whose reply was lost: whether `path`, with digits if
+    /// `mode` is sequential, was made. Its name is one of
+    /// [`protected_name`](Self::protected_name), which this session alone knows; `seen` is the
+    /// [`last_zxid`](Self::last_zxid) from before the create. For recipes that put more than the
+    /// create in line; [`create_protected`](Self::create_protected) asks by itself.
+    ///
+    /// An ephemeral node counts only if it belongs to this session, a persistent one if it is
+    /// younger than `seen`. The answer is final: a create that has not taken effect will not.
+    ///
+    /// # Errors
+    /// A server's refusal, or the end of the session.
+    ///
+    /// # Cancel safety
+    /// Reads only.
+    pub async fn find_protected(
+        &self,
+        path: &str,
+        mode: CreateMode,
+        seen: Zxid,
+    ) -> Result<Option<Created>, Error> {
+        Node { client: self.clone(), seen, prefix: path.to_owned(), mode }.find().await
+    }
+
     /// A name that meets no other, as Curator makes it: `_c_<uuid>-<name>`. The GUID is drawn from
     /// the seed of the session; see [`random`](Self::random).
     pub fn protected_name(&self, name: &str) -> String {
@@ -100,7 +123,9 @@ impl Protected {
             match self.created().await {
                 Err(error) if is_lost(&error) && attempt < ATTEMPTS_MAX => {
                     if matches!(self.state, State::Unknown) {
-                        let found = self.node.find().await.map_err(Error::but_unknown)?;
+                        let found = self.node.find().await;
+                        let found =
+                            found.map_err(|error| error.unproven("create", &self.node.prefix))?;
                         self.state = State::Absent;
                         if let Some(created) = found {
                             return Ok(created);

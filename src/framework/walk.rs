@@ -106,12 +106,14 @@ impl Walk {
     fn new(client: &Client, path: &str, with_data: bool) -> Self {
         let client = client.clone();
         let mut stack = vec![Visit::new(path.to_owned())];
+        let mut in_flight = 0;
         let mut is_first = true;
         Self(Box::pin(stream! {
             loop {
-                ask_ahead(&client, &mut stack, with_data);
+                in_flight += ask_ahead(&client, &mut stack, AHEAD_MAX - in_flight, with_data);
                 let Some(Visit { path, asked }) = stack.pop() else { break };
                 let asked = asked.expect("the next one is always asked for");
+                in_flight -= 1;
                 let mut found = asked.node(&path).await;
                 if found.as_ref().is_err_and(is_lost) {
                     let again = || Asked::new(&client, &path, with_data).node(&path);
@@ -138,19 +140,18 @@ impl Walk {
     }
 }
 
-/// Puts the requests for the next nodes in line, as far as there is room.
-fn ask_ahead(client: &Client, stack: &mut [Visit], with_data: bool) {
-    let mut room = AHEAD_MAX - stack.iter().filter(|visit| visit.asked.is_some()).count();
-    for visit in stack.iter_mut().rev().take(AHEAD_MAX) {
-        if visit.asked.is_none() && room > 0 {
+/// Puts the requests for the next nodes in line, as far as there is room; one place is always
+/// left for the very next. Returns for how many it did.
+fn ask_ahead(client: &Client, stack: &mut [Visit], room: usize, with_data: bool) -> usize {
+    let mut asked = 0;
+    for (place, visit) in stack.iter_mut().rev().take(AHEAD_MAX).enumerate() {
+        let has_room = asked + 1 < room || (place == 0 && room > 0);
+        if visit.asked.is_none() && has_room {
             visit.asked = Some(Asked::new(client, &visit.path, with_data));
-            room -= 1;
+            asked += 1;
         }
     }
-    if let Some(next) = stack.last_mut() {
-        // Those below it may have used up the room.
-        next.asked.get_or_insert_with(|| Asked::new(client, &next.path, with_data));
-    }
+    asked
 }
 
 impl Walk {

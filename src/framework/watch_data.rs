@@ -58,11 +58,20 @@ impl Client {
     ///
     /// # Errors
     /// The stream yields what has ended it, and then `None`: the end of the session, or a refusal
-    /// as `NoAuth` or `InvalidPath`.
+    /// as `NoAuth` or `InvalidPath`. Data that this handle expects to be compressed and is not
+    /// gives `InvalidData` in its place, and the stream goes on.
     pub fn watch_data(&self, path: &str) -> Watched<(Bytes, Stat)> {
         let read = |client: &Client, path: &str| client.get_data_watched(path);
         let part = |(data, stat, watcher)| ((data, stat), watcher);
-        Watched::new(self, path, read, part, |(_, stat)| stat.mzxid)
+        let stored = Watched::new(&self.plain(), path, read, part, |(_, stat)| stat.mzxid);
+        let (codec, path) = (self.codec, path.to_owned());
+        Watched(Box::pin(stored.map(move |value| {
+            let Some((data, stat)) = value? else { return Ok(None) };
+            let data = codec
+                .decode(data)
+                .map_err(|error| Error::invalid_data("watch_data", error).with_path(Some(&path)))?;
+            Ok(Some((data, stat)))
+        })))
     }
 
     /// The names of a node's children as they are now, sorted, and again whenever they have
@@ -70,6 +79,16 @@ impl Client {
     ///
     /// Everything that is said of [`watch_data`](Self::watch_data) holds, with `pzxid` for
     /// `mzxid`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let mut children = client.watch_children("/workers");
+    /// while let Some(list) = children.recv().await {
+    ///     println!("{:?}", list?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`watch_data`](Self::watch_data).

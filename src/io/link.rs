@@ -27,6 +27,8 @@ pub(super) struct Up {
     frames: FrameReader,
     /// What was not written yet.
     unwritten: BytesMut,
+    /// Whether the stream may still hold back what was written, as TLS does.
+    is_unflushed: bool,
 }
 
 /// What a connection has to tell.
@@ -77,8 +79,7 @@ impl Link {
             Self::Down => Poll::Pending,
             Self::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
                 Ok(transport) => {
-                    let frames = FrameReader::default();
-                    *self = Self::Up(Up { transport, frames, unwritten: BytesMut::new() });
+                    *self = Self::Up(Up::new(transport));
                     Poll::Ready(LinkEvent::Connected)
                 }
                 Err(error) => {
@@ -98,35 +99,97 @@ impl Link {
 }
 
 impl Up {
+    fn new(transport: Box<dyn Transport>) -> Self {
+        let (frames, unwritten) = (FrameReader::default(), BytesMut::new());
+        Self { transport, frames, unwritten, is_unflushed: false }
+    }
+
     /// Writes all it can; ready once something was read.
+    ///
+    /// A server that closes the connection may have answered before, and say why: so what has
+    /// come in is read before a failure to write counts.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_write(cx)?;
+        let written = self.poll_write(cx);
         let read = pin!(self.transport.read_buf(self.frames.spare()));
-        match ready!(read.poll(cx))? {
-            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            _ => Poll::Ready(Ok(())),
+        match (read.poll(cx), written) {
+            (Poll::Ready(Ok(1..)), _) => Poll::Ready(Ok(())),
+            (_, Err(error)) => Poll::Ready(Err(error)),
+            (Poll::Ready(Ok(0)), _) => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+            (Poll::Ready(Err(error)), _) => Poll::Ready(Err(error)),
+            (Poll::Pending, _) => Poll::Pending,
         }
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        let mut wrote = false;
         while !self.unwritten.is_empty() {
             match Pin::new(&mut *self.transport).poll_write(cx, &self.unwritten)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Poll::Ready(written) => self.unwritten.advance(written),
                 Poll::Pending => return Ok(()),
             }
-            wrote = true;
+            self.is_unflushed = true;
         }
-        if wrote {
-            if self.unwritten.capacity() > WRITE_LEN_KEPT {
-                self.unwritten = BytesMut::new();
-            }
-            // A stream that buffers, as TLS does, must be told that this was all.
-            if let Poll::Ready(flushed) = Pin::new(&mut *self.transport).poll_flush(cx) {
-                flushed?;
-            }
+        if self.unwritten.capacity() > WRITE_LEN_KEPT {
+            self.unwritten = BytesMut::new();
+        }
+        // A flush that is not done yet goes on at the next poll, whether or not more is written.
+        if self.is_unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut *self.transport).poll_flush(cx)
+        {
+            flushed?;
+            self.is_unflushed = false;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+    use super::*;
+
+    /// Has an answer to give, and takes nothing.
+    struct Closed(&'static [u8]);
+
+    impl AsyncRead for Closed {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            buffer.put_slice(std::mem::take(&mut self.0));
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Closed {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[test]
+    fn what_was_answered_before_a_write_failed_is_read() {
+        let mut link = Link::Up(Up::new(Box::new(Closed(&[0, 0, 0, 1, 7]))));
+        link.send(&[1, 2, 3]);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(matches!(link.poll_next(&mut cx), Poll::Ready(LinkEvent::Readable)));
+        assert_eq!(link.next_frame().unwrap().unwrap()[..], [7]);
+        let broken = link.poll_next(&mut cx);
+        let Poll::Ready(LinkEvent::Broken(error)) = broken else { panic!("{broken:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::transport::Connector;
-use crate::connect_string::HostPort;
+use super::transport::Connecting;
 use crate::session::Probed;
 
 /// How long a server may take to answer.
@@ -13,8 +12,8 @@ pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Asks `isro`. Anything but a lost connection shows that a server is there; servers that do not
 /// know the word, or do not allow it, say so in a sentence.
-pub(crate) async fn probe(connector: &dyn Connector, host: &HostPort) -> Probed {
-    match tokio::time::timeout(PROBE_TIMEOUT, ask(connector, host)).await {
+pub(crate) async fn probe(connecting: Connecting) -> Probed {
+    match tokio::time::timeout(PROBE_TIMEOUT, ask(connecting)).await {
         Ok(Ok(answer)) if answer == b"ro" => Probed::ReadOnly,
         Ok(Ok(answer)) if answer == b"rw" => Probed::Writable,
         Ok(Ok(answer)) if answer != b"null" => Probed::Reachable,
@@ -22,8 +21,8 @@ pub(crate) async fn probe(connector: &dyn Connector, host: &HostPort) -> Probed 
     }
 }
 
-async fn ask(connector: &dyn Connector, host: &HostPort) -> std::io::Result<Vec<u8>> {
-    let mut wire = connector.connect(host).await?;
+async fn ask(connecting: Connecting) -> std::io::Result<Vec<u8>> {
+    let mut wire = connecting.await?;
     wire.write_all(b"isro").await?;
     wire.flush().await?;
     let mut answer = Vec::new();

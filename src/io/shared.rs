@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::stats::Published;
 use super::submissions::Submissions;
-use super::transport::Connector;
+use super::transport::{Connecting, Connector};
 use crate::chroot::Chroot;
+use crate::connect_string::{HostPort, Scheme};
 use crate::hosts::Seeded;
 use crate::proto::{EventType, SessionId, Zxid};
+use crate::secret::Secret;
 use crate::session::{Ending, Established, WatcherId};
 use crate::state::{State, StateChange};
+use crate::tls_error::TlsError;
 use crate::watcher::{ClientEvent, WatchedEvent};
 
 /// The common ground of a session's handles and its send task.
@@ -21,10 +25,16 @@ use crate::watcher::{ClientEvent, WatchedEvent};
 pub(crate) struct Shared {
     pub(crate) submissions: Submissions,
     connector: Arc<dyn Connector>,
+    scheme: Scheme,
     facts: Mutex<Facts>,
     last_zxid: AtomicI64,
     next_watcher: AtomicU64,
     seeded: Mutex<Seeded>,
+    /// What the send task has counted. It lies by itself: it is written all the time, and what
+    /// handles read for each request must not share its cache lines.
+    pub(crate) stats: Box<Published>,
+    /// From which latency on a request is told of as slow.
+    pub(crate) slow_request: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -43,6 +53,7 @@ struct Facts {
 impl Shared {
     pub(crate) fn new(
         connector: Arc<dyn Connector>,
+        scheme: Scheme,
         session_id: SessionId,
         timeout: Duration,
         seed: u64,
@@ -50,8 +61,9 @@ impl Shared {
         Self {
             submissions: Submissions::default(),
             connector,
+            scheme,
             facts: Mutex::new(Facts {
-                established: Established { session_id, password: vec![], timeout },
+                established: Established { session_id, password: Secret::default(), timeout },
                 change: StateChange { state: State::Connecting, generation: 0 },
                 ending: None,
                 last_error: None,
@@ -61,12 +73,24 @@ impl Shared {
             last_zxid: AtomicI64::new(0),
             next_watcher: AtomicU64::new(WatcherId::DEFAULT.0 + 1),
             seeded: Mutex::new(Seeded::new(seed)),
+            stats: Box::default(),
+            slow_request: None,
         }
     }
 
-    /// What makes connections.
-    pub(crate) fn connector(&self) -> &dyn Connector {
-        &*self.connector
+    /// Makes a connection. A host that the connector cannot speak to as it should is refused here,
+    /// before a byte is sent to it.
+    pub(crate) fn connect(&self, host: &HostPort) -> Connecting {
+        if self.connector.supports(host.scheme()) {
+            return self.connector.connect(host);
+        }
+        let refused = TlsError::not_configured(host).into();
+        Box::pin(std::future::ready(Err(refused)))
+    }
+
+    /// How servers are spoken to of which only an address is known.
+    pub(crate) fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     pub(crate) fn established(&self) -> Established {
@@ -154,6 +178,13 @@ impl Shared {
         if ending.is_some() {
             facts.states.clear();
             facts.events.clear();
+        }
+    }
+
+    /// Tells the default watchers that a server knows whose the session is.
+    pub(super) fn tell_sasl_authenticated(&self) {
+        for (_, listener) in &self.facts().events {
+            let _ = listener.send(ClientEvent::SaslAuthenticated);
         }
     }
 

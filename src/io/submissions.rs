@@ -1,11 +1,13 @@
 //! What handles have asked for and the send task has not taken yet.
 
+use std::fmt;
 use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
 use futures::task::AtomicWaker;
 use tokio::sync::oneshot;
 
+use super::observer::Note;
 use super::watchers::WatcherSlot;
 use crate::connect_string::HostPort;
 use crate::proto::OpCode;
@@ -35,10 +37,18 @@ struct Queue {
 }
 
 /// Submissions in the order in which they were made, and the bytes of their records.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Batch {
     pub(super) items: Vec<Submission>,
     pub(super) bytes: Vec<u8>,
+}
+
+/// The records may hold secrets.
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.len();
+        f.debug_struct("Batch").field("items", &self.items).field("bytes", &bytes).finish()
+    }
 }
 
 /// One thing that a handle has asked for.
@@ -52,6 +62,7 @@ pub(super) enum Submission {
         /// The watcher that the request brings with it.
         slot: Option<(WatcherId, WatcherSlot)>,
         reply: Responder,
+        note: Option<Box<Note>>,
     },
     Unwatch(WatcherId, Option<Responder>),
     Detach,
@@ -78,6 +89,7 @@ impl Submissions {
         watch: WatchEffect,
         slot: Option<(WatcherId, WatcherSlot)>,
         len_max: usize,
+        note: Option<Box<Note>>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, NotTaken> {
         let (reply, answer) = oneshot::channel();
@@ -93,7 +105,7 @@ impl Submissions {
             queue.batch.bytes.shrink_to(KEPT.max(start));
             return Err(NotTaken::TooLarge(len));
         }
-        self.append(queue, Submission::Request { op, len, watch, slot, reply });
+        self.append(queue, Submission::Request { op, len, watch, slot, reply, note });
         Ok(answer)
     }
 

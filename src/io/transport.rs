@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::StreamExt;
@@ -12,7 +13,7 @@ use futures::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::connect_string::HostPort;
+use crate::connect_string::{HostPort, Scheme};
 
 /// How long one address of a name is given before the next is tried beside it (RFC 8305, §8).
 const STAGGER: Duration = Duration::from_millis(250);
@@ -32,6 +33,24 @@ pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>
 pub trait Connector: Send + Sync + fmt::Debug + 'static {
     /// Starts to connect to `host`.
     fn connect(&self, host: &HostPort) -> Connecting;
+
+    /// Whether it can speak to hosts in this way. It is never asked to connect to others.
+    ///
+    /// By default plain text only, so that a connector that knows nothing of TLS is never taken
+    /// for one that encrypts.
+    fn supports(&self, scheme: Scheme) -> bool {
+        scheme == Scheme::Tcp
+    }
+}
+
+impl<C: Connector + ?Sized> Connector for Arc<C> {
+    fn connect(&self, host: &HostPort) -> Connecting {
+        (**self).connect(host)
+    }
+
+    fn supports(&self, scheme: Scheme) -> bool {
+        (**self).supports(scheme)
+    }
 }
 
 /// Connects over TCP, with Nagle's algorithm off.

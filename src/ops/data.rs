@@ -18,6 +18,14 @@ const SHARED_LEN_MIN: usize = 8 * 1024;
 impl Client {
     /// The data and metadata of a node. Null data, which other clients can write, reads as empty.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (rate, stat) = client.get_data("/rates/eur").await?;
+    /// println!("{rate:?}, version {}", stat.version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn get_data(&self, path: &str) -> Reply<(Bytes, Stat)> {
@@ -31,6 +39,16 @@ impl Client {
     }
 
     /// As [`get_data`](Self::get_data), and leaves a watch for the next write or the deletion.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// loop {
+    ///     let (rate, _, changed) = client.get_data_watched("/rates/eur").await?;
+    ///     println!("{rate:?}");
+    ///     changed.await?;
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`get_data`](Self::get_data); then no watch stands.
@@ -50,6 +68,14 @@ impl Client {
 
     /// Writes the data of a node if it has the expected version; [`Version::ANY`] expects none.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (_, stat) = client.get_data("/rates/eur").await?;
+    /// client.set_data("/rates/eur", "1.07", stat.version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NoAuth`, `QuotaExceeded`; `TooLarge` before anything is sent.
     /// After `ConnectionLoss` it may be written.
@@ -59,12 +85,12 @@ impl Client {
         data: impl AsRef<[u8]>,
         version: impl Into<Version>,
     ) -> Reply<Stat> {
-        let version = version.into();
+        let (version, data) = (version.into(), self.codec.encode(data.as_ref()));
         self.on_path(
             OpCode::SetData,
             "set_data",
             path,
-            |path, out| out.put(&SetDataRequest { path, data: Some(data.as_ref()), version }),
+            |path, out| out.put(&SetDataRequest { path, data: Some(&data), version }),
             |call, answer| call.read::<StatReply>(answer).map(|reply| reply.stat),
         )
     }
@@ -74,7 +100,7 @@ pub(super) const GET: &str = "get_data";
 
 pub(super) fn decode(call: &Call, answer: &Answer) -> Result<(Bytes, Stat), Error> {
     let DataReply { data, stat } = call.read(answer)?;
-    Ok((owned(data, answer), stat))
+    Ok((call.decoded(owned(data, answer))?, stat))
 }
 
 /// The data of an answer, as its caller may keep it.

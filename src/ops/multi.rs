@@ -1,5 +1,7 @@
 //! Several writes as one transaction.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use super::create::{Created, check, op_code, records};
@@ -149,10 +151,15 @@ impl Client {
 
     fn put_op(&self, op: &Op, out: &mut Vec<u8>) {
         let path = self.chroot.full(&op.path);
+        let data = match &op.verb {
+            Verb::Create { data, .. } | Verb::SetData { data, .. } => self.codec.encode(data),
+            Verb::Delete { .. } | Verb::Check { .. } => Cow::default(),
+        };
+        let data = Some(&data[..]);
         let multi_op = match &op.verb {
-            Verb::Create { data, mode, acl } => {
+            Verb::Create { mode, acl, .. } => {
                 let acl = Some(records(acl.as_deref().unwrap_or(&self.default_acl)));
-                let (data, flags) = (Some(&data[..]), mode.flags());
+                let flags = mode.flags();
                 match mode.ttl_ms() {
                     Ok(Some(ttl_ms)) => {
                         MultiOp::CreateTtl(CreateTtlRequest { path, data, acl, flags, ttl_ms })
@@ -164,8 +171,8 @@ impl Client {
                 let path = self.chroot.full_to_delete(&op.path);
                 MultiOp::Delete(DeleteRequest { path, version: *version })
             }
-            Verb::SetData { data, version } => {
-                MultiOp::SetData(SetDataRequest { path, data: Some(data), version: *version })
+            Verb::SetData { version, .. } => {
+                MultiOp::SetData(SetDataRequest { path, data, version: *version })
             }
             Verb::Check { version } => {
                 MultiOp::Check(CheckVersionRequest { path, version: *version })

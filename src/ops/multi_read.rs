@@ -58,6 +58,18 @@ impl Client {
     /// Carries out several reads in one request. Each succeeds or fails on its own; together they
     /// show the tree at one point in time.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::ReadOp;
+    ///
+    /// let reads = [ReadOp::get_data("/a"), ReadOp::get_children("/b")];
+    /// for result in client.multi_read(reads).await? {
+    ///     println!("{:?}", result?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Of the whole: those of the connection; `InvalidPath` before anything is sent;
     /// `Unimplemented` by servers before 3.6. Of each read: `NoNode`, `NoAuth`.
@@ -100,7 +112,11 @@ fn results(call: &Call, answer: &Answer) -> Result<Vec<Result<ReadResult, Error>
     let read = results.into_iter().enumerate().map(|(index, result)| match result {
         MultiResult::GetData(reply) => {
             let data = data::owned(reply.data, answer);
-            Ok(Ok(ReadResult::Data(data, reply.stat)))
+            let data = call.decoded(data).map_err(|error| {
+                let path = call.op_paths.get(index).map(String::as_str);
+                error.with_path(path).with_op_index(index)
+            });
+            Ok(data.map(|data| ReadResult::Data(data, reply.stat)))
         }
         MultiResult::GetChildren(reply) => {
             let names = reply.names.into_iter().map(std::borrow::Cow::into_owned);

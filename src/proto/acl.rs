@@ -78,6 +78,7 @@ impl Encode for Perms {
 }
 
 record! {
+    secret
     /// Who is meant: a scheme and a name in it. A null name must reach the server's check.
     #[derive(Hash)]
     pub struct IdRecord<'a> {

@@ -4,7 +4,7 @@ use super::ids::{SessionId, Zxid};
 use super::jute::{Decode, DecodeError, Decoder, Encode, JutePut};
 
 /// The first frame of a client.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConnectRequest<'a> {
     /// Always 0.
     pub protocol_version: i32,
@@ -21,7 +21,7 @@ pub struct ConnectRequest<'a> {
 }
 
 /// The first frame of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ConnectResponse<'a> {
     /// Always 0.
     pub protocol_version: i32,

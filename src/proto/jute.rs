@@ -314,7 +314,8 @@ impl<T: Encode> Encode for Option<Vec<T>> {
     }
 }
 
-/// Declares a record once and derives both directions, fields in the order written.
+/// Declares a record once and derives both directions, fields in the order written. One that
+/// begins with `secret` is not printed by itself.
 #[macro_export]
 #[doc(hidden)]
 macro_rules! record {
@@ -323,6 +324,14 @@ macro_rules! record {
     }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name<$lt> { $($(#[$field_meta])* pub $field: $kind,)* }
+        $crate::record!(@impl ($lt) ($name<$lt>) $($field: $kind,)*);
+    };
+    (secret $(#[$meta:meta])* pub struct $name:ident<$lt:lifetime> {
+        $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)*
+    }) => {
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq)]
         pub struct $name<$lt> { $($(#[$field_meta])* pub $field: $kind,)* }
         $crate::record!(@impl ($lt) ($name<$lt>) $($field: $kind,)*);
     };

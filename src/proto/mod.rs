@@ -11,6 +11,7 @@
 //! | [`header`], [`connect`] | what stands in front of requests and replies, and the handshake |
 //! | [`stat`], [`acl`] | the metadata of a node and its access control list |
 //! | [`requests`], [`replies`], [`multi`] | the body of each operation |
+//! | `redacted` | how records with secrets are printed |
 //! | [`watcher_event`] | notifications, and the numbers of event, watcher and state types |
 //!
 //! Invariant of absence: nothing here knows of sockets, sessions or time, and a length that a
@@ -26,6 +27,7 @@ pub mod header;
 pub mod ids;
 pub mod multi;
 pub mod op_code;
+mod redacted;
 pub mod replies;
 pub mod requests;
 pub mod stat;

@@ -131,6 +131,7 @@ record! {
 }
 
 record! {
+    secret
     /// The body of `auth`.
     pub struct AuthRequest<'a> {
         /// Always 0.
@@ -175,6 +176,7 @@ record! {
 }
 
 record! {
+    secret
     /// The body of `sasl`, in both directions.
     pub struct SaslRequest<'a> {
         /// One step of the mechanism.

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::secret::Secret;
+
 /// Every identity that was added, in order.
 #[derive(Debug)]
 pub(super) struct Auth<R> {
@@ -13,7 +15,7 @@ pub(super) struct Auth<R> {
 
 #[derive(Debug)]
 struct Credential<R> {
-    body: Box<[u8]>,
+    body: Secret,
     /// Who waits for the first answer. Sending it twice does no harm, so a lost connection is
     /// no answer.
     waiter: Option<R>,
@@ -25,20 +27,20 @@ impl<R> Auth<R> {
     }
 
     pub(super) fn add(&mut self, body: &[u8], waiter: R) {
-        self.credentials.push(Credential { body: body.into(), waiter: Some(waiter) });
+        self.credentials.push(Credential { body: Secret::new(body), waiter: Some(waiter) });
     }
 
     /// The newest identity, which is now on its way.
     pub(super) fn send_newest(&mut self) -> &[u8] {
         let at = self.credentials.len() - 1;
         self.unanswered.push_back(at);
-        &self.credentials[at].body
+        self.credentials[at].body.expose()
     }
 
     /// All identities, which are now on their way on a new connection.
     pub(super) fn send_all(&mut self) -> impl Iterator<Item = &[u8]> {
         self.unanswered = (0..self.credentials.len()).collect();
-        self.credentials.iter().map(|credential| &*credential.body)
+        self.credentials.iter().map(|credential| credential.body.expose())
     }
 
     /// The oldest unanswered identity was answered: who waits for that, or `None` if nothing was

@@ -5,7 +5,7 @@ use super::machine::{Leaving, Session, put_request};
 use super::outgoing::Waiting as Queued;
 use super::output::{Cause, Ending, Failure, Notice, Outbox, Output};
 use super::pending::Sent;
-use super::phase::{Connected, Connecting, Handshaking, Phase, Waiting};
+use super::phase::{Authenticating, Connected, Connecting, Handshaking, Phase, Waiting};
 use crate::hosts::Attempt;
 use crate::moment::Moment;
 use crate::proto::{JutePut, OpCode, Xid};
@@ -25,7 +25,9 @@ impl<R> Session<R> {
     pub(super) fn broken(&mut self, now: Moment, out: &mut Outbox<R>) {
         match self.phase {
             Phase::Waiting(_) | Phase::Over(_) => {}
-            Phase::Connecting(_) | Phase::Handshaking(_) => self.try_next(now, out),
+            Phase::Connecting(_) | Phase::Handshaking(_) | Phase::Authenticating(_) => {
+                self.try_next(now, out);
+            }
             Phase::Connected(_) => self.lose_connection(now, out),
         }
     }
@@ -111,6 +113,7 @@ impl<R> Session<R> {
             }
             Phase::Connecting(Connecting { deadline })
             | Phase::Handshaking(Handshaking { deadline, .. })
+            | Phase::Authenticating(Authenticating { deadline, .. })
                 if now >= *deadline =>
             {
                 out.push(Output::Disconnect);
@@ -142,6 +145,7 @@ impl<R> Session<R> {
         if let Phase::Connected(connected) = &mut self.phase {
             connected.last_sent = now;
             connected.ping_sent_at = Some(now);
+            self.pings += 1;
             put_request(out, Xid::PING, OpCode::Ping, &[]);
         }
     }

@@ -18,10 +18,11 @@ use crate::state::State;
 impl<R> Session<R> {
     pub(super) fn received(&mut self, now: Moment, frame: &Bytes, out: &mut Outbox<R>) {
         match &mut self.phase {
-            Phase::Handshaking(Handshaking { sent_at, .. }) => {
-                let sent_at = *sent_at;
-                self.handshaken(now, sent_at, frame, out);
+            Phase::Handshaking(Handshaking { sent_at, deadline }) => {
+                let (sent_at, deadline) = (*sent_at, *deadline);
+                self.handshaken(now, sent_at, deadline, frame, out);
             }
+            Phase::Authenticating(_) => self.sasl_answered(now, frame, out),
             Phase::Connected(connected) => {
                 connected.last_received = now;
                 let mut from = Decoder::new(frame);
@@ -30,7 +31,7 @@ impl<R> Session<R> {
                 };
                 match header.xid {
                     Xid::NOTIFICATION => self.notified(header.zxid, from, out),
-                    Xid::PING => self.pinged(),
+                    Xid::PING => self.pinged(now),
                     Xid::AUTH => self.authenticated(now, header, out),
                     _ => self.answered(now, header, frame, out),
                 }
@@ -50,6 +51,7 @@ impl<R> Session<R> {
         &mut self,
         now: Moment,
         sent_at: Moment,
+        deadline: Moment,
         frame: &[u8],
         out: &mut Outbox<R>,
     ) {
@@ -60,20 +62,29 @@ impl<R> Session<R> {
             }
             Verdict::Expired => self.end(Ending::Expired, out),
             Verdict::Confirmed { session_id, password, timeout, read_only } => {
-                self.identity = Identity { session_id, password: password.clone() };
+                let is_known = self.identity.is_known || !read_only;
+                self.identity = Identity { session_id, password: password.clone(), is_known };
                 self.timers.confirmed(timeout, sent_at);
-                self.hosts.confirmed(&self.host);
-                self.phase = Phase::Connected(Connected {
-                    last_sent: now,
-                    last_received: now,
-                    ping_sent_at: None,
-                    read_only,
-                    search: self.begin_search(now, read_only),
-                });
                 out.push(Output::Established(Established { session_id, password, timeout }));
-                self.restore(now, read_only, out);
+                if !self.begin_sasl(now, deadline, read_only, out) {
+                    self.enter_connected(now, read_only, out);
+                }
             }
         }
+    }
+
+    /// The connection is as good as it gets: what waits for one may go.
+    pub(super) fn enter_connected(&mut self, now: Moment, read_only: bool, out: &mut Outbox<R>) {
+        self.timers.connected();
+        self.hosts.confirmed(&self.host);
+        self.phase = Phase::Connected(Connected {
+            last_sent: now,
+            last_received: now,
+            ping_sent_at: None,
+            read_only,
+            search: self.begin_search(now, read_only),
+        });
+        self.restore(now, read_only, out);
     }
 
     /// Tells the new connection who we are and what we watch, before anything that waits is sent.
@@ -112,11 +123,12 @@ impl<R> Session<R> {
         self.told = told;
     }
 
-    pub(super) fn pinged(&mut self) {
+    pub(super) fn pinged(&mut self, now: Moment) {
         if let Phase::Connected(connected) = &mut self.phase
             && let Some(sent_at) = connected.ping_sent_at.take()
         {
             self.timers.answered(sent_at);
+            self.last_ping = now.since(sent_at);
         }
     }
 
@@ -126,8 +138,7 @@ impl<R> Session<R> {
         }
         match self.auth.answered() {
             Some(Some(reply)) => {
-                let answer = Answer { zxid: Zxid::ZERO, code: ErrorCode::Ok, body: Bytes::new() };
-                out.push(Output::Reply(reply, Ok(answer)));
+                out.push(Output::Reply(reply, Ok(Answer::done(Xid::AUTH))));
             }
             Some(None) => {}
             None => self.out_of_order(now, out),
@@ -145,6 +156,9 @@ impl<R> Session<R> {
             return self.out_of_order(now, out);
         };
         self.timers.answered(sent.sent_at);
+        let latency = now.as_nanos().saturating_sub(sent.sent_at.as_nanos());
+        self.last_latency = latency;
+        self.max_latency = self.max_latency.max(latency);
         self.last_zxid = self.last_zxid.max(header.zxid);
         let Some(sent) = self.learn(now, sent, header.error, out) else {
             return;
@@ -166,7 +180,8 @@ impl<R> Session<R> {
         }
         if let Some(reply) = sent.reply {
             let body = frame.slice(ReplyHeader::LEN..);
-            let mut answer = Answer { zxid: header.zxid, code: header.error, body };
+            let ReplyHeader { xid, zxid, error: code } = header;
+            let mut answer = Answer { xid, zxid, code, body };
             if let (OpCode::Create, Some(request)) = (sent.op, &sent.body) {
                 answer = with_stat(request, answer, self.identity.session_id);
             }

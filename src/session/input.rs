@@ -1,14 +1,17 @@
 //! What a session is told.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::sasl::Sasl;
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
 use crate::hosts::HostProvider;
 use crate::proto::{OpCode, SessionId, WatcherType, Zxid};
+use crate::secret::Secret;
 
 /// What a session is made from.
 #[derive(Debug)]
@@ -25,6 +28,8 @@ pub struct Config {
     pub resume: Option<Resume>,
     /// How much may wait.
     pub limits: Limits,
+    /// How the session proves who it is.
+    pub sasl: Option<Sasl>,
 }
 
 /// How much may wait at once, for an answer or for its turn.
@@ -44,7 +49,7 @@ pub struct Resume {
     /// Its number.
     pub session_id: SessionId,
     /// Its password.
-    pub password: Vec<u8>,
+    pub password: Secret,
     /// The newest transaction that it has seen.
     pub last_zxid: Zxid,
 }
@@ -94,7 +99,6 @@ impl Probed {
 }
 
 /// An operation that a caller asks for.
-#[derive(Debug)]
 pub struct Request<'a, R> {
     /// The operation.
     pub op: OpCode,
@@ -104,6 +108,18 @@ pub struct Request<'a, R> {
     pub watch: WatchEffect,
     /// Whom to answer. The session never looks inside.
     pub reply: R,
+}
+
+/// The record may hold secrets.
+impl<R: fmt::Debug> fmt::Debug for Request<'_, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("op", &self.op)
+            .field("body", &self.body.len())
+            .field("watch", &self.watch)
+            .field("reply", &self.reply)
+            .finish()
+    }
 }
 
 /// What the success of a request does to the watches of this session.

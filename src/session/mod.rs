@@ -8,12 +8,13 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`input`], [`output`] | what goes in and what comes out |
-//! | `phase` | where the connection stands: waiting, connecting, handshaking, connected, over |
+//! | `phase` | where the connection stands: waiting, connecting, handshaking, authenticating, … |
 //! | `machine`, `connection`, `frames` | the machine: requests, connections and time, answers |
 //! | `handshake` | the first frame of each side, and what a resumed session must look like |
 //! | `outgoing`, `pending` | requests that wait for their turn, and those that wait for an answer |
 //! | `auth` | identities, sent again on every connection |
 //! | `fallback` | what a server turns out not to know, and what is asked instead |
+//! | `sasl` | the conversation that comes before everything else, where there is to be one |
 //! | `watches`, `replay` | who watches what, and how a new connection is told |
 //! | `roaming` | leaving a server that works for a better one, with nothing lost |
 //! | `timers` | pings, read timeouts, and when a silent session counts as lost |
@@ -34,12 +35,14 @@ mod pending;
 mod phase;
 mod replay;
 mod roaming;
+mod sasl;
 mod timers;
 pub mod watches;
 
 pub use input::{Config, Input, Limits, Probed, Registration, Request, Want, WatchEffect};
 pub use machine::Session;
-pub use output::{Answer, Cause, Ending, Established, Failure, Notice, Outbox, Output};
+pub use output::{Answer, Cause, Ending, Established, Failure, Figures, Notice, Outbox, Output};
+pub use sasl::Sasl;
 pub use watches::WatcherId;
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests that wait for their turn on the wire, in call order.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use super::input::{Request, WatchEffect};
 use crate::proto::OpCode;
@@ -12,13 +13,24 @@ pub(super) struct Outgoing<R> {
 }
 
 /// A request whose body had to be kept.
-#[derive(Debug)]
 pub(super) struct Waiting<R> {
     pub(super) op: OpCode,
     pub(super) body: Box<[u8]>,
     pub(super) watch: WatchEffect,
     /// `None` is a request of the session's own, whose answer nobody waits for.
     pub(super) reply: Option<R>,
+}
+
+/// The record may hold secrets.
+impl<R: fmt::Debug> fmt::Debug for Waiting<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiting")
+            .field("op", &self.op)
+            .field("body", &self.body.len())
+            .field("watch", &self.watch)
+            .field("reply", &self.reply)
+            .finish()
+    }
 }
 
 impl<R> Outgoing<R> {

@@ -1,5 +1,6 @@
 //! What a session wants done: one list, in order, with the bytes to send beside it.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,7 +8,9 @@ use bytes::Bytes;
 
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
-use crate::proto::{ErrorCode, EventType, SessionId, Zxid};
+use crate::proto::{ErrorCode, EventType, SessionId, Xid, Zxid};
+use crate::sasl::SaslError;
+use crate::secret::Secret;
 use crate::state::State;
 
 /// One thing to be done.
@@ -23,6 +26,10 @@ pub enum Output<R> {
     Disconnect,
     /// A server has confirmed the session.
     Established(Established),
+    /// The server knows by SASL whose the session is.
+    SaslAuthenticated,
+    /// SASL has failed; the session ends with it.
+    SaslFailed(SaslError),
     /// The session has entered a state.
     State(State),
     /// A request is answered; happens exactly once for each.
@@ -37,20 +44,48 @@ pub struct Established {
     /// Its number.
     pub session_id: SessionId,
     /// Its password.
-    pub password: Vec<u8>,
+    pub password: Secret,
     /// The timeout that the server granted.
     pub timeout: Duration,
+}
+
+/// What a session can tell of itself at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Requests that are sent and not answered.
+    pub in_flight: usize,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+    /// Watchers that stand; those of the default watcher are not counted.
+    pub watches: usize,
+    /// Pings that were sent.
+    pub pings: u64,
+    /// The time between the last ping and its answer.
+    pub last_ping: Duration,
+    /// The time between the sending of a request and its answer, of the newest answer.
+    pub last_latency: Duration,
+    /// The longest such time so far.
+    pub max_latency: Duration,
 }
 
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
+    /// The number of the request; 0 if the session has answered by itself.
+    pub xid: Xid,
     /// The newest transaction that the server had applied; of a write, its own.
     pub zxid: Zxid,
     /// Success, or why not.
     pub code: ErrorCode,
     /// The record that follows a success.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// A success that no server had to be asked for, or of which it told nothing else.
+    pub(super) fn done(xid: Xid) -> Self {
+        Self { xid, zxid: Zxid::ZERO, code: ErrorCode::Ok, body: Bytes::new() }
+    }
 }
 
 /// Why a request was never answered.
@@ -133,7 +168,6 @@ pub enum Notice {
 }
 
 /// The ordered list of things to be done, reused from step to step.
-#[derive(Debug)]
 pub struct Outbox<R> {
     list: Vec<Output<R>>,
     bytes: Vec<u8>,
@@ -142,6 +176,14 @@ pub struct Outbox<R> {
 impl<R> Default for Outbox<R> {
     fn default() -> Self {
         Self { list: Vec::new(), bytes: Vec::new() }
+    }
+}
+
+/// The bytes may hold secrets.
+impl<R: fmt::Debug> fmt::Debug for Outbox<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.bytes.len();
+        f.debug_struct("Outbox").field("list", &self.list).field("bytes", &bytes).finish()
     }
 }
 

@@ -41,12 +41,23 @@ impl<R> Pending<R> {
             || (self.queue.len() < limits.in_flight_max && self.bytes < limits.in_flight_bytes_max)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }
 
-    /// Adds a request and gives it its number; after the largest comes 1 again, as the negative
-    /// ones have meanings of their own.
+    /// The number of the next request; after the largest comes 1 again, as the negative ones have
+    /// meanings of their own.
+    pub(super) fn take_xid(&mut self) -> Xid {
+        let xid = Xid(self.next_xid);
+        self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
+        xid
+    }
+
+    /// Adds a request and gives it its number.
     pub(super) fn push(
         &mut self,
         now: Moment,
@@ -56,8 +67,7 @@ impl<R> Pending<R> {
         reply: Option<R>,
         body: Option<Box<[u8]>>,
     ) -> Xid {
-        let xid = Xid(self.next_xid);
-        self.next_xid = self.next_xid.checked_add(1).unwrap_or(1);
+        let xid = self.take_xid();
         self.bytes += len;
         self.queue.push_back(Sent { xid, op, len, sent_at: now, watch, reply, body });
         xid

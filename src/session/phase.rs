@@ -5,12 +5,15 @@ use std::time::Duration;
 use super::output::Ending;
 use crate::connect_string::HostPort;
 use crate::moment::Moment;
+use crate::proto::Xid;
+use crate::sasl::SaslConversation;
 
 #[derive(Debug)]
 pub(super) enum Phase {
     Waiting(Waiting),
     Connecting(Connecting),
     Handshaking(Handshaking),
+    Authenticating(Authenticating),
     Connected(Connected),
     Over(Ending),
 }
@@ -37,6 +40,21 @@ pub(super) struct Handshaking {
     /// When the next host is tried instead.
     pub(super) deadline: Moment,
     /// When the connect request was sent: the session lives at least its timeout from here.
+    pub(super) sent_at: Moment,
+}
+
+/// A server has confirmed the session, and is told by SASL whose it is.
+#[derive(Debug)]
+pub(super) struct Authenticating {
+    /// When the next host is tried instead.
+    pub(super) deadline: Moment,
+    /// Whether the server was cut off from its quorum.
+    pub(super) read_only: bool,
+    /// What we say, and whether we believe the server.
+    pub(super) conversation: Box<dyn SaslConversation>,
+    /// The request that waits for its answer.
+    pub(super) xid: Xid,
+    /// When it was sent.
     pub(super) sent_at: Moment,
 }
 

@@ -28,8 +28,12 @@ impl Timers {
     /// A server has granted `timeout` in answer to a handshake that was sent at `sent_at`.
     pub(super) fn confirmed(&mut self, timeout: Duration, sent_at: Moment) {
         self.timeout = timeout;
-        self.give_up_at = Moment::NEVER;
         self.answered_at = sent_at;
+    }
+
+    /// A connection stands, with all that belongs to it.
+    pub(super) fn connected(&mut self) {
+        self.give_up_at = Moment::NEVER;
     }
 
     /// A packet that was sent at `sent_at` has been answered.

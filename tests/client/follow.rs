@@ -6,6 +6,7 @@ use znode::proto::OpCode;
 use znode::{Client, CreateMode, ErrorKind, Stat, Version, Watched, Zxid};
 
 use crate::ground::{Ground, disconnect, expire, readmit, reconnect, settle, soon};
+use crate::sweep::sweep;
 
 const PERSISTENT: CreateMode = CreateMode::Persistent;
 
@@ -175,6 +176,33 @@ async fn a_hammering_writer_and_a_flapping_link_never_leave_an_old_value() {
 }
 
 #[tokio::test]
+async fn a_node_that_comes_between_two_looks_is_read() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    let mut values = client.watch_data("/a");
+    wire.hold_replies();
+    let late = async {
+        // The read has found nothing, and nobody has looked for a creation yet.
+        wire.until(OpCode::GetData, 1).await;
+        soon(other.create("/a", "late", PERSISTENT)).await.unwrap();
+        wire.resume();
+    };
+    let (value, ()) = tokio::join!(next_data(&mut values), late);
+    // Nothing is told, or what is there; in the end what is there.
+    let value = match value {
+        Some(value) => value,
+        None => next_data(&mut values).await.unwrap(),
+    };
+    assert_eq!(value.0, b"late");
+    assert!(is_silent(&client, &mut values).await);
+    drop(values);
+    settle(&client).await;
+    reconnect(&client, &wire).await;
+    assert_eq!(wire.count(OpCode::SetWatches), 0);
+}
+
+#[tokio::test]
 async fn a_slow_subscriber_is_spared_what_is_old_already() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
@@ -247,4 +275,29 @@ async fn removing_the_watches_of_a_path_does_not_blind_who_follows_it() {
     assert!(is_silent(&client, &mut values).await);
     soon(client.set_data("/a", "1", 0)).await.unwrap();
     assert_eq!(next_data(&mut values).await.unwrap().0, b"1");
+}
+
+#[tokio::test]
+async fn a_stream_can_be_given_up_at_every_await() {
+    let ground = Ground::start().await;
+    let maker = ground.connect().await;
+    soon(maker.create("/a", "", PERSISTENT)).await.unwrap();
+    let ops = [OpCode::GetData, OpCode::Exists, OpCode::GetChildren2];
+    let make = |client: Client| async move {
+        let mut data = client.watch_data("/a");
+        let mut missing = client.watch_data("/none");
+        let mut children = client.watch_children("/");
+        assert!(data.recv().await.unwrap()?.is_some());
+        assert!(missing.recv().await.unwrap()?.is_none());
+        children.recv().await.unwrap()?;
+        client.until_answered(|| client.set_data("/a", "x", Version::ANY)).await?;
+        data.recv().await.unwrap()
+    };
+    sweep(&ground, &ops, make, async |_, output| {
+        if let Some(last) = output {
+            assert_eq!(last.unwrap().unwrap().0, "x");
+        }
+        soon(maker.set_data("/a", "", Version::ANY)).await.unwrap();
+    })
+    .await;
 }

@@ -4,17 +4,20 @@
 //! | rooms | what they hold |
 //! |---|---|
 //! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links in hand, a bare session |
-//! | `sweep` | futures dropped at each of their awaits |
+//! | `sweep`, `cancel` | futures dropped at each of their awaits |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
 //! | `follow`, `deadline` | values that are followed; answers that come too late |
+//! | `stats`, `tapped` | what a client tells of its own work |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
 //! | `script`, `hostile` | a server that does what the test says, and what none should do |
 //! | `regressions` | what has gone wrong in other clients |
 //! | `hosts`, `supervised` | which server is gone to, and one handle across sessions |
 //! | `old` | servers that do not know an operation |
-//! | `paths`, `proven` | whole paths and subtrees; writes whose outcome is looked up |
+//! | `paths`, `tree` | whole paths and subtrees, quotas |
+//! | `proven` | writes whose outcome is looked up |
+//! | `features` | compressed data, values of one's own types |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -26,6 +29,7 @@ mod sweep;
 mod wire;
 
 mod acl;
+mod cancel;
 mod chroot;
 mod close;
 mod connect;
@@ -33,6 +37,7 @@ mod create;
 mod deadline;
 mod errors;
 mod expiry;
+mod features;
 mod follow;
 mod hostile;
 mod hosts;
@@ -50,5 +55,8 @@ mod rare;
 mod reconnect;
 mod regressions;
 mod restored;
+mod stats;
 mod supervised;
+mod tapped;
+mod tree;
 mod unwatch;

@@ -71,9 +71,13 @@ async fn below_an_ephemeral_node_nothing_is_made() {
 #[tokio::test]
 async fn a_chroot_that_is_missing_is_not_made() {
     let ground = Ground::start().await;
-    let client = ground.connect().await.with_chroot("/none").unwrap();
+    let (client, wire) = ground.connect_wired().await;
+    let client = client.with_chroot("/none").unwrap();
     let error = soon(client.ensure_path("/a/b", Parents::Persistent)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NoNode);
+    let made = client.create_with_parents("/a", "", PERSISTENT, Parents::Persistent);
+    assert_eq!(soon(made).await.unwrap_err().kind(), ErrorKind::NoNode);
+    assert_eq!(wire.count(OpCode::Create2), 2 + 1);
     for invalid in ["", "a", "/a/", "/a//b"] {
         let error = soon(client.ensure_path(invalid, Parents::Persistent)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidPath, "{invalid:?}");
@@ -165,6 +169,26 @@ async fn children_that_come_in_while_a_tree_is_deleted_are_deleted_too() {
         soon(intruder).await.unwrap();
         assert!(!exists(&client, "/t").await);
     }
+}
+
+#[tokio::test]
+async fn a_child_that_came_in_after_the_list_is_found_in_the_next_round() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make_tree(&client, "/t", 2).await;
+    let lists = wire.count(OpCode::GetChildren);
+    wire.hold_replies();
+    let late = async {
+        // The list is on its way to us, most likely, without the late child.
+        wire.until(OpCode::GetChildren, lists + 1).await;
+        soon(other.create("/t/late", "", PERSISTENT)).await.unwrap();
+        soon(other.create("/t/late/below", "", PERSISTENT)).await.unwrap();
+        wire.resume();
+    };
+    let (deleted, ()) = tokio::join!(soon(client.delete_all("/t")), late);
+    deleted.unwrap();
+    assert!(!exists(&client, "/t").await);
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ pub(crate) async fn sweep<F, T>(
             }
             let output = soon(drop_at(pending, make(client.clone()))).await;
             let is_complete = output.is_some();
+            // What is in line takes effect, or fails, before anybody looks.
+            soon(client.until_answered(|| client.sync("/"))).await.unwrap();
             check(&other, output).await;
             is_healthy(&client, &wire).await;
             if is_complete {
@@ -62,7 +64,6 @@ pub(crate) async fn sweep<F, T>(
 /// The next call works, and no watch is left.
 async fn is_healthy(client: &Client, wire: &Wire) {
     soon(client.until_answered(|| client.exists("/"))).await.unwrap();
-    settle(client).await;
     let restored = || wire.count(OpCode::SetWatches) + wire.count(OpCode::SetWatches2);
     let before = restored();
     reconnect(client, wire).await;

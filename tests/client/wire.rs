@@ -255,7 +255,10 @@ impl Wire {
             if self.ledger.borrow().unlearned.iter().any(|op| op.code() == header.op) {
                 frame[4..8].copy_from_slice(&UNKNOWN_OP.to_be_bytes());
             }
-            write_frame(&mut to, &frame).await?;
+            if write_frame(&mut to, &frame).await.is_err() {
+                // The server has closed it; what it said before is still on its way down.
+                pending::<()>().await;
+            }
             self.order(|ledger| {
                 ledger.requests.push(header.op);
                 ledger.request_len_max = ledger.request_len_max.max(frame.len());

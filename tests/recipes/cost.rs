@@ -28,15 +28,16 @@ async fn a_lock_that_nobody_has_costs_two_requests_in_one_round_trip() {
 }
 
 #[tokio::test]
-async fn the_first_lock_of_all_costs_a_request_for_each_missing_parent_more() {
+async fn the_first_lock_of_all_costs_a_look_and_a_create_for_each_missing_parent_more() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let before = wire.requests();
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
     wire.until(OpCode::GetData, 1).await;
-    // Create and list; /locks/one, /locks, /locks/one; create and list; the watch.
-    assert_eq!(wire.requests() - before, 8);
-    assert_eq!(wire.count(OpCode::CreateContainer), 3);
+    // Create and list; a look at both parents, and both made; create and list; the watch. Each
+    // pair takes one round trip.
+    assert_eq!(wire.requests() - before, 9);
+    assert_eq!(wire.count(OpCode::CreateContainer), 2);
     drop(guard);
     ground.nothing_left().await;
 }

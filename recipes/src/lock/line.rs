@@ -6,7 +6,6 @@ use znode::{Client, ErrorKind, Path};
 
 use crate::contender::Contender;
 use crate::error::LockError;
-use crate::retry::until_answered;
 use crate::sequence::{Naming, Standing};
 
 /// How often somebody else may delete our place in line before that is taken for their will. A
@@ -97,7 +96,7 @@ impl Line {
     /// Waits until something happens to a node; at once if it is gone.
     async fn wait_for(&self, path: &str) -> Result<(), znode::Error> {
         let read = || self.client.get_data_watched(path);
-        match until_answered(&self.client, read).await {
+        match self.client.until_answered(read).await {
             Ok((_, _, watcher)) => watcher.await.map(drop),
             Err(error) if error.kind() == ErrorKind::NoNode => Ok(()),
             Err(error) => Err(error),

@@ -1,0 +1,45 @@
+//! Pings, silences, and when a session counts as lost.
+
+use super::*;
+
+#[test]
+fn an_idle_session_pings_after_a_third_of_its_timeout() {
+    let mut pair = Pair::connected();
+    pair.wait(T / 3 - Duration::from_millis(1));
+    assert!(pair.inbox.is_empty());
+    pair.wait(Duration::from_millis(1));
+    assert_eq!(pair.requests(), [(-2, OpCode::Ping)]);
+    pair.answer(-2, 0, ErrorCode::Ok);
+    pair.wait(T / 3);
+    assert_eq!(pair.requests(), [(-2, OpCode::Ping)]);
+}
+
+#[test]
+fn a_silent_server_is_left_after_two_thirds_and_the_session_lost_at_the_timeout() {
+    let mut pair = Pair::connected();
+    pair.wait(T * 2 / 3 - Duration::from_millis(1));
+    assert!(pair.log().is_empty());
+    pair.wait(Duration::from_millis(1));
+    assert_eq!(pair.log(), ["disconnect", "state Suspect", "connect zk:1"]);
+    pair.wait(T / 3 - Duration::from_millis(1));
+    assert!(pair.log().is_empty());
+    pair.wait(Duration::from_millis(1));
+    assert_eq!(pair.log(), ["disconnect", "state Expired"]);
+    assert_eq!(pair.session.next_deadline(), Moment::NEVER);
+}
+
+#[test]
+fn the_timeout_runs_from_the_sending_of_what_was_answered_not_from_the_answer() {
+    let mut pair = Pair::connected();
+    pair.wait(Duration::from_secs(1));
+    pair.ask(OpCode::GetData, "a");
+    pair.wait(Duration::from_secs(4));
+    pair.answer(1, 1, ErrorCode::Ok);
+    pair.step(Input::Broken);
+    pair.log();
+    // Sent at 1 s and answered at 5 s: lost at 10 s.
+    pair.wait(Duration::from_secs(5) - Duration::from_millis(1));
+    assert!(!pair.log().contains(&"state Expired".to_owned()));
+    pair.wait(Duration::from_millis(1));
+    assert!(pair.log().contains(&"state Expired".to_owned()));
+}

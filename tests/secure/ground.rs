@@ -1,0 +1,211 @@
+//! A server with a secure port: ours behind a relay that ends TLS, or Apache's.
+
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use znode::{Client, ConnectOptions, Error, ErrorKind, TlsOptions};
+use znode_testing::TestingServer;
+
+use crate::apache::{self, Apache};
+use crate::pki::{Authority, Identity, Validity};
+
+/// A guard that fails a test which would hang; nothing is ever measured with it.
+const GUARD: Duration = Duration::from_secs(20);
+/// How long a client tries in vain; the second time for a server that was not warm yet.
+const IN_VAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(4)];
+
+/// A server, whom it trusts, and who trusts it.
+pub(crate) struct Ground {
+    /// Who has issued the server's certificate, and those that it accepts.
+    pub(crate) authority: Arc<Authority>,
+    /// The port that speaks TLS. The server's certificate is for `localhost`.
+    pub(crate) secure_port: u16,
+    /// `host:port`, in plain text.
+    pub(crate) plain: String,
+    backend: Backend,
+}
+
+enum Backend {
+    Ours { relay: AbortHandle, _server: Box<TestingServer> },
+    Apache { _shared: Arc<SecureApache> },
+}
+
+/// A server of Apache's, and who vouches for it. It takes a second to start, so tests that want
+/// the same at the same time share one.
+struct SecureApache {
+    authority: Arc<Authority>,
+    server: Apache,
+}
+
+/// Those that run: what they are like, and they themselves while a test holds on to them.
+static RUNNING: Mutex<Vec<(Validity, bool, Weak<SecureApache>)>> = Mutex::new(Vec::new());
+
+impl Ground {
+    /// A server with a valid certificate that asks its clients for none.
+    pub(crate) async fn start() -> Self {
+        Self::start_with(Validity::Now, false).await
+    }
+
+    pub(crate) async fn start_with(validity: Validity, asks_clients: bool) -> Self {
+        if apache::is_wanted() {
+            return Self::on_apache(SecureApache::running(validity, asks_clients));
+        }
+        let authority = Arc::new(Authority::new("znode tests"));
+        let identity = authority.issue("server", &["localhost"], validity);
+        Self::start_ours(authority, &identity, asks_clients).await
+    }
+
+    fn on_apache(shared: Arc<SecureApache>) -> Self {
+        Self {
+            authority: Arc::clone(&shared.authority),
+            secure_port: shared.server.configured("secureClientPort").parse().unwrap(),
+            plain: shared.server.address.clone(),
+            backend: Backend::Apache { _shared: shared },
+        }
+    }
+
+    async fn start_ours(
+        authority: Arc<Authority>,
+        identity: &Identity,
+        asks_clients: bool,
+    ) -> Self {
+        let server = Box::new(TestingServer::start().await.unwrap());
+        let plain = server.connect_string();
+        let acceptor = TlsAcceptor::from(server_config(&authority, identity, asks_clients));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let secure_port = listener.local_addr().unwrap().port();
+        let relay = tokio::spawn(relay(listener, acceptor, plain.clone())).abort_handle();
+        let backend = Backend::Ours { relay, _server: server };
+        Self { authority, secure_port, plain, backend }
+    }
+
+    /// The secure port by the name of the server's certificate.
+    pub(crate) fn secure(&self) -> String {
+        format!("tls://localhost:{}", self.secure_port)
+    }
+
+    /// Trusts the server, and is nobody.
+    pub(crate) fn trusting(&self) -> TlsOptions {
+        TlsOptions::new().root_certificates(self.authority.pem.as_str())
+    }
+
+    pub(crate) async fn connect(&self, tls: TlsOptions) -> Client {
+        soon(ConnectOptions::new().tls(tls).connect(&self.secure())).await.unwrap()
+    }
+}
+
+impl SecureApache {
+    fn running(validity: Validity, asks_clients: bool) -> Arc<Self> {
+        let mut running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
+        running.retain(|(_, _, server)| server.strong_count() > 0);
+        let alike = running.iter().find(|(v, asks, _)| (*v, *asks) == (validity, asks_clients));
+        if let Some(server) = alike.and_then(|(_, _, server)| server.upgrade()) {
+            return server;
+        }
+        let server = Arc::new(Self::start(validity, asks_clients));
+        running.push((validity, asks_clients, Arc::downgrade(&server)));
+        server
+    }
+
+    fn start(validity: Validity, asks_clients: bool) -> Self {
+        let authority = Arc::new(Authority::new("znode tests"));
+        let identity = authority.issue("server", &["localhost"], validity);
+        let directory = Apache::directory();
+        let (keys, trusted) = (directory.join("keys.pem"), directory.join("trusted.pem"));
+        fs::write(&keys, format!("{}{}", identity.key, identity.pem)).unwrap();
+        fs::write(&trusted, &authority.pem).unwrap();
+        let lines = [
+            "secureClientPort=free".to_owned(),
+            "secureClientPortAddress=127.0.0.1".to_owned(),
+            "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory".to_owned(),
+            "ssl.enabledProtocols=TLSv1.3,TLSv1.2".to_owned(),
+            format!("ssl.keyStore.location={}", keys.display()),
+            "ssl.keyStore.type=PEM".to_owned(),
+            format!("ssl.trustStore.location={}", trusted.display()),
+            "ssl.trustStore.type=PEM".to_owned(),
+            format!("ssl.clientAuth={}", if asks_clients { "need" } else { "none" }),
+        ];
+        Self { authority, server: Apache::start(directory, &lines, "") }
+    }
+}
+
+impl Drop for Ground {
+    fn drop(&mut self) {
+        if let Backend::Ours { relay, .. } = &self.backend {
+            relay.abort();
+        }
+    }
+}
+
+/// Why a client does not get through.
+pub(crate) async fn refused(tls: TlsOptions, to: &str) -> Error {
+    let mut errors = Vec::new();
+    for in_vain in IN_VAIN {
+        let options = ConnectOptions::new().tls(tls.clone()).connect_timeout(in_vain);
+        let error = soon(options.connect(to)).await.unwrap_err();
+        if error.kind() != ErrorKind::ConnectTimeout {
+            return error;
+        }
+        errors.push(error);
+    }
+    errors.remove(0)
+}
+
+/// Waits for what must happen at once, or fails the test at the caller's line.
+#[track_caller]
+pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
+    let caller = Location::caller();
+    async move {
+        match tokio::time::timeout(GUARD, what).await {
+            Ok(output) => output,
+            Err(_) => panic!("nothing came of what was awaited at {caller}"),
+        }
+    }
+}
+
+fn server_config(
+    authority: &Authority,
+    identity: &Identity,
+    asks_clients: bool,
+) -> Arc<ServerConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap();
+    let builder = if asks_clients {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
+        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        builder.with_client_cert_verifier(clients.build().unwrap())
+    } else {
+        builder.with_no_client_auth()
+    };
+    let chain = vec![CertificateDer::from_pem_slice(identity.pem.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
+    Arc::new(builder.with_single_cert(chain, key).unwrap())
+}
+
+/// Ends TLS and carries what was in it to a server; its connections end with it.
+async fn relay(listener: TcpListener, acceptor: TlsAcceptor, to: String) {
+    let mut connections = JoinSet::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        let (acceptor, to) = (acceptor.clone(), to.clone());
+        connections.spawn(async move {
+            let mut secure = acceptor.accept(stream).await?;
+            let mut plain = TcpStream::connect(to).await?;
+            tokio::io::copy_bidirectional(&mut secure, &mut plain).await?;
+            io::Result::Ok(())
+        });
+    }
+}
