@@ -278,6 +278,7 @@ fn settings(spec: &InstanceSpec) -> Settings {
         extended_types: spec.extended_types,
         super_digest: spec.super_digest.as_deref().map(Into::into),
         origin_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        durable: false,
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

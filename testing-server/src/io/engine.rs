@@ -209,7 +209,7 @@ impl Engine {
                         port.wake();
                     }
                 }
-                Output::Append(_) => {}
+                Output::Append { .. } => {}
             }
         }
         self.outbox.clear();

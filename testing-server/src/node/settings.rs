@@ -29,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) extended_types: bool,
     /// The identity of the superuser, as `user:hash`.
     pub(crate) super_digest: Option<Box<str>>,
+    /// Whether transactions are to be written to a disk that keeps them.
+    pub(crate) durable: bool,
     /// Milliseconds between 1970 and the moment zero.
     pub(crate) origin_ms: u64,
     /// Goes into the hashes of paths.
@@ -46,6 +48,7 @@ impl Settings {
             session_timeout_max: Duration::from_secs(60),
             extended_types: true,
             super_digest: Some(crate::auth::digest::digest("super:secret").into()),
+            durable: true,
             origin_ms: 1_700_000_000_000,
             hash_seed: 11,
         }

@@ -53,7 +53,7 @@ impl Node {
             zxid: self.next_zxid(),
             time_ms: self.wall_ms(now),
             session,
-            change: Change::CreateSession,
+            change: Change::CreateSession(timeout),
         };
         self.append(Some(ReplyTo { conn, xid: Xid(0) }), txn, out);
     }

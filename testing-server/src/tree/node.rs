@@ -94,6 +94,16 @@ impl DataNode {
         self.children.as_deref().map_or(&[], Vec::as_slice)
     }
 
+    /// When it was created, in milliseconds since 1970.
+    pub(crate) fn ctime_ms(&self) -> i64 {
+        self.ctime_ms
+    }
+
+    /// When its data was last written, in milliseconds since 1970.
+    pub(crate) fn mtime_ms(&self) -> i64 {
+        self.mtime_ms
+    }
+
     /// The last component of the path.
     pub(crate) fn name(&self) -> &[u8] {
         let path = self.image.path();
