@@ -24,6 +24,7 @@
 //! | `node` | the whole server as one value that is told what happened and says what to do |
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
 //! | `tree` | the nodes, their children and owners, access control lists, watches |
+//! | `log` | what files hold, byte for byte |
 //! | `session`, `auth`, `admin` | expiry and passwords, schemes, four-letter words |
 //! | `io` | sockets, pipes, timers: everything that waits |
 //!
@@ -39,6 +40,8 @@ mod node;
 mod pipeline;
 
 mod tree;
+
+mod log;
 
 mod session;
 
