@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::auth::Scheme;
 use crate::io::disk::DiskOptions;
-use crate::node::settings::CONNECTIONS_MAX;
+use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 
 /// The specification of one server.
 ///
@@ -38,6 +38,9 @@ pub struct InstanceSpec {
     pub(crate) skip_acl: bool,
     pub(crate) schemes: Vec<Arc<dyn Scheme>>,
     pub(crate) connections_max: usize,
+    pub(crate) outstanding_max: usize,
+    pub(crate) large_request_threshold: Option<usize>,
+    pub(crate) large_request_bytes_max: usize,
     pub(crate) words: String,
     pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
@@ -67,6 +70,9 @@ impl InstanceSpec {
             skip_acl: false,
             schemes: Vec::new(),
             connections_max: CONNECTIONS_MAX,
+            outstanding_max: OUTSTANDING_MAX,
+            large_request_threshold: None,
+            large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
             words: "*".to_owned(),
             connections_per_address_max: None,
             disk: None,
@@ -231,6 +237,22 @@ impl InstanceSpec {
     /// Sets how many connections there may be (`maxCnxns`); more are closed without a word.
     pub fn connections(mut self, max: usize) -> Self {
         self.connections_max = max;
+        self
+    }
+
+    /// Sets how many requests may wait for the disk before connections that have one waiting are no
+    /// longer read (`globalOutstandingLimit`): 1000 to start with.
+    pub fn outstanding_requests(mut self, max: usize) -> Self {
+        self.outstanding_max = max;
+        self
+    }
+
+    /// Closes the connection of a request of more than `threshold` bytes (`largeRequestThreshold`)
+    /// if it and others of the kind that wait had more than `bytes_max` together
+    /// (`largeRequestMaxBytes`). There is no such limit to start with.
+    pub fn large_requests(mut self, threshold: usize, bytes_max: usize) -> Self {
+        self.large_request_threshold = Some(threshold);
+        self.large_request_bytes_max = bytes_max;
         self
     }
 

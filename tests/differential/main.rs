@@ -19,8 +19,8 @@
 //! - `createTTL` (21) with a mode that has no time to live and a time below zero: it ends Apache's
 //!   process; we answer -8.
 //! - The version after `i32::MAX` writes, which skips -1 as later Apaches do: out of reach.
-//! - The order of children, ephemerals and identities, and of the deletions that the end of a
-//!   session makes: Apache promises none.
+//! - The order of children, ephemerals and identities, also where they stand for `auth`, and of the
+//!   deletions that the end of a session makes: Apache promises none.
 //! - A resume with a wrong password, while the session's client is connected: Apache cuts that
 //!   client off, we do not.
 //! - An unknown operation behind others in one write: Apache may close before it answers those.

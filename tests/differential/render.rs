@@ -111,7 +111,11 @@ impl Scale<'_> {
             }
             OpCode::GetData => self.data(&from.read().ok()?),
             OpCode::GetAcl => {
-                let reply: AclReply<'_> = from.read().ok()?;
+                let mut reply: AclReply<'_> = from.read().ok()?;
+                // What stands for `auth` comes in no order, one identity behind the other.
+                for same in reply.acl.chunk_by_mut(|a, b| a.perms == b.perms) {
+                    same.sort_by(|a, b| (&a.id.scheme, &a.id.id).cmp(&(&b.id.scheme, &b.id.id)));
+                }
                 format!("{:?} {}", reply.acl, self.stat(&reply.stat))
             }
             OpCode::GetChildren | OpCode::GetEphemerals => sorted(from.read().ok()?),

@@ -14,7 +14,7 @@ use super::ports::{End, Port, Ports};
 use crate::node::Node;
 use crate::node::input::{ConnId, Input};
 use crate::node::outbox::{Outbox, Output};
-use crate::node::settings::{OUTSTANDING_MAX, Settings};
+use crate::node::settings::Settings;
 
 /// The engine, and what tasks share of it without the lock.
 #[derive(Debug)]
@@ -302,7 +302,7 @@ impl Engine {
     }
 
     fn wake_throttled(&mut self) {
-        if self.throttled.is_empty() || self.node.gate.len() >= OUTSTANDING_MAX {
+        if self.throttled.is_empty() || self.node.is_full() {
             return;
         }
         for conn in std::mem::take(&mut self.throttled) {

@@ -37,7 +37,7 @@ use crate::tree::watches::Watches;
 use connection::{Connection, Connections, Phase};
 use input::{ConnId, Input};
 use outbox::{Outbox, ReplyTo};
-use settings::{HANDSHAKE_TIMEOUT, OUTSTANDING_MAX, Settings};
+use settings::{HANDSHAKE_TIMEOUT, Settings};
 
 /// A server.
 #[derive(Debug)]
@@ -65,6 +65,9 @@ pub(crate) struct Node {
     pub(crate) now: Moment,
     /// When the server was last started.
     pub(crate) started: Moment,
+    /// How many bytes of large requests wait, and how many of them are the present request's.
+    pub(crate) large_bytes: usize,
+    pub(crate) large_request: usize,
     /// Used for each event, to collect whom it goes to.
     told: Vec<u32>,
     /// Used for each multi, to collect its results.
@@ -92,6 +95,8 @@ impl Node {
             sent: Sent::default(),
             now: Moment::START,
             started: Moment::START,
+            large_bytes: 0,
+            large_request: 0,
             told: Vec::new(),
             results: Vec::new(),
             settings,
@@ -132,8 +137,13 @@ impl Node {
     /// Whether a connection should not be read for now: too much waits for the disk, and some of it
     /// is its own.
     pub(crate) fn is_throttled(&self, conn: ConnId) -> bool {
-        self.gate.len() >= OUTSTANDING_MAX
+        self.is_full()
             && self.connections.get(conn).is_some_and(|connection| connection.outstanding > 0)
+    }
+
+    /// Whether as many requests wait for the disk as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.gate.len() >= self.settings.outstanding_max
     }
 
     /// The wall clock, in milliseconds since 1970.
@@ -180,11 +190,13 @@ impl Node {
                 put_txn(&txn, to.map_or(Xid(0), |to| to.xid), &tree.acls, bytes);
             }
         });
-        self.wait(Waiting { to, op, since: self.now, work: Work::Apply(txn) });
+        self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Apply(txn) });
     }
 
     /// Puts a request in line.
-    pub(crate) fn wait(&mut self, waiting: Waiting) {
+    pub(crate) fn wait(&mut self, mut waiting: Waiting) {
+        waiting.large = std::mem::take(&mut self.large_request);
+        self.large_bytes += waiting.large;
         let conn = waiting.to.map(|to| to.conn);
         if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
             connection.outstanding += 1;
@@ -195,6 +207,7 @@ impl Node {
     /// Answers whatever has had to wait for this.
     fn persisted(&mut self, zxid: Zxid, out: &mut Outbox) {
         while let Some(waiting) = self.gate.pass(zxid) {
+            self.large_bytes -= waiting.large;
             let conn = waiting.to.map(|to| to.conn);
             if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
                 connection.outstanding -= 1;

@@ -10,6 +10,9 @@ use crate::auth::Scheme;
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
 pub(crate) const OUTSTANDING_MAX: usize = 1000;
 
+/// How many bytes of large requests may wait, where there are such.
+pub(crate) const LARGE_REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
+
 /// How many connections there may be. Each costs memory before it has proved anything; this many
 /// idle ones take less than 64 MiB.
 pub(crate) const CONNECTIONS_MAX: usize = 32_768;
@@ -52,6 +55,12 @@ pub(crate) struct Settings {
     pub(crate) schemes: Vec<Arc<dyn Scheme>>,
     /// How many connections there may be: `maxCnxns`.
     pub(crate) connections_max: usize,
+    /// How many requests may wait for the disk: `globalOutstandingLimit`.
+    pub(crate) outstanding_max: usize,
+    /// From how many bytes on a request is large, if any is: `largeRequestThreshold`.
+    pub(crate) large_request_threshold: Option<usize>,
+    /// How many bytes of large requests may wait: `largeRequestMaxBytes`.
+    pub(crate) large_request_bytes_max: usize,
     /// The four-letter words that are answered: `4lw.commands.whitelist`.
     pub(crate) words: Whitelist,
     /// The port that clients come to, as far as it is known.
@@ -82,6 +91,9 @@ impl Settings {
             skip_acl: false,
             schemes: Vec::new(),
             connections_max: CONNECTIONS_MAX,
+            outstanding_max: OUTSTANDING_MAX,
+            large_request_threshold: None,
+            large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
             words: Whitelist::parse("*"),
             client_port: 2181,
             connections_per_address_max: None,

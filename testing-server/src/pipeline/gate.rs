@@ -19,6 +19,8 @@ pub(crate) struct Waiting {
     pub(crate) op: OpCode,
     /// When.
     pub(crate) since: Moment,
+    /// How many bytes it has if it is large.
+    pub(crate) large: usize,
     /// What to do when its turn comes.
     pub(crate) work: Work,
 }

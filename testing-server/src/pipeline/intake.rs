@@ -80,6 +80,9 @@ impl Node {
             Some(OpCode::Sasl) => return sasl(to, out),
             _ => {}
         }
+        if !self.admit(bytes.len()) {
+            return self.close(conn, out);
+        }
         // The session has ended, or its end is decided: dropped without an answer.
         if !self.sessions.touch(now, slot) {
             return;
@@ -98,6 +101,18 @@ impl Node {
                 self.in_turn(to, OpCode::Error, Work::Unimplemented, out);
             }
         }
+    }
+
+    /// Whether a request of this length may be taken in: large ones must not pile up.
+    fn admit(&mut self, len: usize) -> bool {
+        let threshold = self.settings.large_request_threshold.unwrap_or(usize::MAX);
+        self.large_request = if len > threshold { len } else { 0 };
+        if self.large_request == 0 {
+            return true;
+        }
+        let fits = self.large_bytes + len <= self.settings.large_request_bytes_max;
+        self.stats.large += u64::from(!fits);
+        fits
     }
 
     /// `auth` is no request of the session: it is answered at once, and holds for what comes after.
@@ -195,12 +210,12 @@ impl Node {
             return self.answered(to, op, self.now);
         }
         let work = Work::Read { body: body.into(), identities };
-        self.wait(Waiting { to: Some(to), op, since: self.now, work });
+        self.wait(Waiting { to: Some(to), op, since: self.now, large: 0, work });
     }
 
     /// Does what needs no disk: at once if nothing is before it, else in its turn.
     fn in_turn(&mut self, to: ReplyTo, op: OpCode, work: Work, out: &mut Outbox) {
-        let waiting = Waiting { to: Some(to), op, since: self.now, work };
+        let waiting = Waiting { to: Some(to), op, since: self.now, large: 0, work };
         if self.gate.is_open() {
             self.perform(waiting, out);
         } else {

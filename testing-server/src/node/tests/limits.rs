@@ -39,6 +39,30 @@ fn without_access_control_everything_is_allowed() {
     world.set_data(c, "/a", b"x");
 }
 
+#[test]
+fn large_requests_must_not_pile_up() {
+    let settings = Settings {
+        large_request_threshold: Some(1000),
+        large_request_bytes_max: 5000,
+        ..Settings::fixed()
+    };
+    let mut world = World::with(settings);
+    let (c, d) = (world.connect(), world.connect());
+    world.create(c, "/a");
+    world.slow_disk = true;
+    let large = [0; 3000];
+    for conn in [c, d] {
+        world.send(conn, OpCode::SetData.code(), &set_data("/a", b"small", -1));
+        world.send(conn, OpCode::SetData.code(), &set_data("/a", &large, -1));
+    }
+    assert_eq!([c, d].map(|conn| world.is_closed(conn)), [false, true]);
+    world.persist();
+    world.send(c, OpCode::SetData.code(), &set_data("/a", &large, -1));
+    assert!(!world.is_closed(c), "what was answered counts no more");
+    world.send(c, OpCode::SetData.code(), &set_data("/a", &[0; 6000], -1));
+    assert!(world.is_closed(c));
+}
+
 /// Believes whoever says the word.
 #[derive(Debug)]
 struct Password;
