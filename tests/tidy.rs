@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every folder with Rust of our own.
-const FOLDERS: [&str; 5] = ["src", "recipes/src", "testing-server/src", "examples", "tests"];
+const FOLDERS: [&str; 6] =
+    ["src", "recipes/src", "testing-server/src", "testing-server/tests", "examples", "tests"];
 
 /// The folders of crates that are published.
 const PUBLISHED: [&str; 3] = ["src/", "recipes/src/", "testing-server/src/"];

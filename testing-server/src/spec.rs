@@ -1,6 +1,6 @@
 //! What a testing server is told before it starts.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -141,6 +141,11 @@ impl InstanceSpec {
     pub fn snapshots_kept(mut self, count: usize) -> Self {
         self.disk_options().snapshots_kept = Some(count);
         self
+    }
+
+    /// Where the server listens; a port of 0 is any that is free.
+    pub fn listen_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
     }
 
     pub(crate) fn disk_options(&mut self) -> &mut DiskOptions {
