@@ -167,7 +167,8 @@ impl Generator {
         if self.rng.chance(10) {
             hello.zxid_ahead = *self.rng.pick(&[1, 1000, -1, -1000, i64::MAX]);
         }
-        hello.timeout_ms = *self.rng.pick(&[60_000, 60_000, 30_000, 61_000, i32::MAX]);
+        // None may expire while the stream runs.
+        hello.timeout_ms = *self.rng.pick(&[60_000, 60_000, 59_999, 61_000, i32::MAX]);
         if self.rng.chance(10) {
             hello.timeout_ms = *self.rng.pick(&[0, -1, 1, 199, i32::MIN]);
             hello.session = Resume::New;

@@ -27,7 +27,7 @@ impl Node {
     }
 
     fn put_gauges(&self, lines: &mut Lines) {
-        let latency = &self.stats.latency;
+        let latency = self.stats.latency();
         let ephemerals: usize =
             self.tree.ephemerals().sessions().map(|id| self.tree.ephemerals().of(id).count()).sum();
         lines.put("version", VERSION);
@@ -41,8 +41,11 @@ impl Node {
         lines.put("local_sessions", 0);
         lines.put("non_mtls_remote_conn_count", 0);
         lines.put("non_mtls_local_conn_count", 0);
-        let sizes = self.sent.sizes.map(|sizes| sizes.map(|size| size.to_string()));
-        let [last, max, min] = sizes.unwrap_or_else(|| ["-1", "-1", "-1"].map(str::to_owned));
+        let sizes = [self.sent.last, self.sent.longest, self.sent.shortest];
+        let [last, max, min] = match self.sent.bytes {
+            0 => [-1; 3],
+            _ => sizes.map(|size| i64::try_from(size).unwrap_or(i64::MAX)),
+        };
         lines.put("last_client_response_size", last);
         lines.put("max_client_response_size", max);
         lines.put("min_client_response_size", min);

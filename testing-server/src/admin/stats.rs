@@ -29,6 +29,25 @@ impl Latency {
         self.count += 1;
     }
 
+    /// Notes a request that took no time, as nearly all do.
+    #[inline]
+    pub(crate) fn note_none(&mut self) {
+        self.last_ms = 0;
+        self.shortest_ms = 0;
+        self.count += 1;
+    }
+
+    /// These and those together.
+    pub(crate) fn with(&self, other: &Self) -> Self {
+        Self {
+            last_ms: self.last_ms,
+            shortest_ms: self.shortest_ms.min(other.shortest_ms),
+            max_ms: self.max_ms.max(other.max_ms),
+            total_ms: self.total_ms + other.total_ms,
+            count: self.count + other.count,
+        }
+    }
+
     /// The shortest; zero if there was none.
     pub(crate) fn min_ms(&self) -> u32 {
         if self.count == 0 { 0 } else { self.shortest_ms }
@@ -83,16 +102,15 @@ impl ConnectionStats {
         latency: Latency::NONE,
     };
 
-    /// Notes an answer.
+    /// Notes an answer, though not how long it took.
     #[inline]
-    pub(crate) fn answered(&mut self, op: OpCode, xid: Xid, zxid: Zxid, now: Moment, ms: u32) {
+    pub(crate) fn answered(&mut self, op: OpCode, xid: Xid, zxid: Zxid, now: Moment) {
         self.last_op = Some(op);
         if xid.0 >= 0 {
             self.last_xid = xid;
         }
         self.last_zxid = zxid;
         self.last_response = now;
-        self.latency.note(ms);
     }
 }
 
@@ -103,7 +121,6 @@ pub(crate) struct ServerStats {
     pub(crate) received: u64,
     /// How many bytes were in them.
     pub(crate) bytes_received: u64,
-    pub(crate) latency: Latency,
     pub(crate) reads: Latency,
     pub(crate) updates: Latency,
     /// Connections that were refused for their number.
@@ -127,11 +144,15 @@ pub(crate) struct ServerStats {
 }
 
 impl ServerStats {
+    /// How long requests of all kinds took.
+    pub(crate) fn latency(&self) -> Latency {
+        self.reads.with(&self.updates)
+    }
+
     /// Nothing has happened.
     pub(crate) const NONE: Self = Self {
         received: 0,
         bytes_received: 0,
-        latency: Latency::NONE,
         reads: Latency::NONE,
         updates: Latency::NONE,
         rejected: 0,
@@ -153,18 +174,22 @@ pub(crate) struct Sent {
     pub(crate) frames: u64,
     /// Bytes in them.
     pub(crate) bytes: u64,
-    /// How long the last, the longest and the shortest were; nothing before the first.
-    pub(crate) sizes: Option<[u64; 3]>,
+    /// How long the last, the longest and the shortest were, as long as there is a byte.
+    pub(crate) last: usize,
+    pub(crate) longest: usize,
+    pub(crate) shortest: usize,
 }
 
 impl Sent {
     /// Notes a frame that was encoded.
     #[inline]
     pub(crate) fn encoded(&mut self, len: usize) {
-        let len = len as u64;
-        let [_, longest, shortest] = self.sizes.unwrap_or([0, 0, u64::MAX]);
-        self.sizes = Some([len, longest.max(len), shortest.min(len)]);
-        self.bytes += len;
+        self.last = len;
+        self.longest = self.longest.max(len);
+        if self.bytes == 0 || len < self.shortest {
+            self.shortest = len;
+        }
+        self.bytes += len as u64;
     }
 }
 
@@ -186,8 +211,8 @@ mod tests {
     #[test]
     fn xids_with_a_meaning_of_their_own_are_not_the_last_one() {
         let mut stats = ConnectionStats::NONE;
-        stats.answered(OpCode::GetData, Xid(7), Zxid(3), Moment::START, 0);
-        stats.answered(OpCode::Ping, Xid::PING, Zxid(4), Moment::START, 0);
+        stats.answered(OpCode::GetData, Xid(7), Zxid(3), Moment::START);
+        stats.answered(OpCode::Ping, Xid::PING, Zxid(4), Moment::START);
         assert_eq!((stats.last_xid, stats.last_zxid), (Xid(7), Zxid(4)));
     }
 }

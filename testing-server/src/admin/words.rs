@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use znode::proto::{OpCode, SessionId};
 
-use super::stats::{ConnectionStats, Latency, ServerStats};
+use super::stats::{ConnectionStats, ServerStats};
 use super::text::{date, mean};
 use super::{Whitelist, Word};
 use crate::node::Node;
@@ -59,13 +59,13 @@ impl Node {
     }
 
     fn server(&self) -> String {
-        let Latency { max_ms, .. } = self.stats.latency;
-        let latency = &self.stats.latency;
+        let latency = self.stats.latency();
         format!(
-            "Latency min/avg/max: {}/{}/{max_ms}\nReceived: {}\nSent: {}\nConnections: {}\n\
+            "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\n\
              Outstanding: {}\nZxid: {:#x}\nMode: standalone\nNode count: {}\n",
             latency.min_ms(),
             mean(latency.mean_ms()),
+            latency.max_ms,
             self.stats.received,
             self.sent.frames,
             self.connections.len(),

@@ -239,12 +239,12 @@ impl Node {
 
     /// Counts an answer to what was asked at `since`.
     pub(crate) fn answered(&mut self, to: ReplyTo, op: OpCode, since: Moment) {
-        let ms = u32::try_from(self.now.since(since).as_millis()).unwrap_or(u32::MAX);
-        self.stats.latency.note(ms);
+        let ms = u32::try_from(self.now.as_millis() - since.as_millis()).unwrap_or(u32::MAX);
         let kind = if op.is_write() { &mut self.stats.updates } else { &mut self.stats.reads };
         kind.note(ms);
         if let Some(connection) = self.connections.get_mut(to.conn) {
-            connection.stats.answered(op, to.xid, self.last_processed, self.now, ms);
+            connection.stats.answered(op, to.xid, self.last_processed, self.now);
+            connection.stats.latency.note(ms);
         }
     }
 

@@ -201,13 +201,16 @@ impl Node {
 
     /// Answers a read at once if nothing is before it, else in its turn.
     fn read_in_turn(&mut self, to: ReplyTo, op: OpCode, body: &[u8], out: &mut Outbox) {
-        let Some(connection) = self.connections.get(to.conn) else {
+        let Some(connection) = self.connections.get_mut(to.conn) else {
             return;
         };
         let identities = Arc::clone(&connection.identities);
         if self.gate.is_open() {
-            self.read(to, op, body, &identities, out);
-            return self.answered(to, op, self.now);
+            // Counted here and not in `answered`, which would have to look up the connection.
+            connection.stats.answered(op, to.xid, self.last_processed, self.now);
+            connection.stats.latency.note_none();
+            self.stats.reads.note_none();
+            return self.read(to, op, body, &identities, out);
         }
         let work = Work::Read { body: body.into(), identities };
         self.wait(Waiting { to: Some(to), op, since: self.now, large: 0, work });
