@@ -111,6 +111,11 @@ apache_secure() {
     ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure --all-features
 }
 
+# Starts servers of its own, too, on files that ours has written.
+files_to_and_fro() {
+    tests/interop/files.sh
+}
+
 apache_lock() {
     ZNODE_CONNECT=$APACHE/ci cargo run --locked -q --example lock
 }

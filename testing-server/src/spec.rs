@@ -56,8 +56,8 @@ impl InstanceSpec {
     /// transaction log and snapshots, in `version-2`. What is there is read when the server starts.
     ///
     /// Every write is synced to the disk before it is acknowledged. The disk takes its time,
-    /// whatever a test's clock says, so this is not for clocks that are paused. Stop a server before
-    /// another one is started on its files: there is no lock.
+    /// whatever a test's clock says, so this is not for clocks that are paused. Stop a server
+    /// before another one is started on its files: there is no lock.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,5 +1,7 @@
 //! The program `znode-server`, run as a process.
 
+#![expect(clippy::unwrap_used, reason = "a test may")]
+
 mod kill;
 mod program;
 
