@@ -123,6 +123,11 @@ apache_differential() {
     tests/interop/zookeeper.sh stop "$dir"
 }
 
+# Starts servers of its own, too, on files that ours has written.
+files_to_and_fro() {
+    tests/interop/files.sh
+}
+
 apache_lock() {
     ZNODE_CONNECT=$APACHE/ci cargo run --locked -q --example lock
 }

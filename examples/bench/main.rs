@@ -80,7 +80,7 @@ enum Over {
 
 /// A server to be measured.
 enum Target {
-    Embedded(TestingServer, Over),
+    Embedded(Box<TestingServer>, Over),
     Constant(String),
     Other(String),
 }
@@ -98,7 +98,8 @@ fn main() -> Result<(), Error> {
 async fn run(options: &Options) -> Result<(), Error> {
     let mut targets = Vec::new();
     if !options.no_embedded {
-        targets.push(Target::Embedded(TestingServer::start().await?, options.over));
+        let server = Box::new(TestingServer::start().await?);
+        targets.push(Target::Embedded(server, options.over));
     }
     if options.constant {
         targets.push(Target::Constant(constant::start(options.payload)?.to_string()));

@@ -21,9 +21,11 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `server`, `spec`, `views` | what a test sees: [`TestingServer`], [`InstanceSpec`], views |
+//! | `config` | [`Config`]: a `zoo.cfg`, checked |
 //! | `node` | the whole server as one value that is told what happened and says what to do |
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
 //! | `tree` | the nodes, their children and owners, access control lists, watches |
+//! | `log` | what files hold, byte for byte |
 //! | `session`, `auth`, `admin` | expiry and passwords, schemes, four-letter words |
 //! | `proxy` | [`FaultProxy`], which stands before any server and does what networks do |
 //! | `io` | sockets, pipes, timers: everything that waits |
@@ -31,6 +33,7 @@
 //! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits
 //! nothing, so the same inputs make the same server.
 
+mod config;
 mod server;
 mod spec;
 mod views;
@@ -40,6 +43,8 @@ mod node;
 mod pipeline;
 
 mod tree;
+
+mod log;
 
 mod session;
 
@@ -52,6 +57,7 @@ mod io;
 mod proxy;
 
 pub use auth::{Identity, Scheme};
+pub use config::{Config, ConfigError};
 pub use io::memory::MemoryConnector;
 pub use proxy::FaultProxy;
 pub use server::TestingServer;

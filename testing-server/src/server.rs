@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -13,6 +13,8 @@ use znode::{Client, ConnectOptions};
 
 use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
+use crate::io::disk::load::load;
+use crate::io::disk::{Disk, DiskOptions};
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
 use crate::node::input::Input;
@@ -22,7 +24,8 @@ use crate::views::{NodeView, SessionView, WatchView};
 
 /// A ZooKeeper server inside this process, on a port of its own.
 ///
-/// It keeps its data in memory for as long as this value lives, also while it is stopped. It runs
+/// It keeps its data in memory for as long as this value lives, also while it is stopped; or in
+/// [files](InstanceSpec::data_dir), from which a restart reads them anew. It runs
 /// on the runtime that started it, or on a [thread of its own](InstanceSpec::own_thread). On a
 /// runtime whose clock is paused, with clients that come through [`connector`](Self::connector), a
 /// session expires as soon as nothing else is left to do, and a run can be repeated exactly.
@@ -48,6 +51,9 @@ pub struct TestingServer {
     /// Where it listens, also while it is stopped.
     address: SocketAddr,
     own_thread: bool,
+    settings: Settings,
+    /// Where its files are; nothing if it has none.
+    disk: Option<DiskOptions>,
     /// The task that serves; nothing while the server is stopped.
     running: Mutex<Option<Running>>,
 }
@@ -76,16 +82,21 @@ impl TestingServer {
     /// Starts a server. When this returns, it accepts connections.
     ///
     /// # Errors
-    /// The port is taken, or the operating system refuses a socket or a thread.
+    /// The port is taken, or the operating system refuses a socket or a thread. With
+    /// [files](InstanceSpec::data_dir): one of them cannot be used, or does not hold all that it
+    /// must; the message names the file and the place.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn start_with(spec: InstanceSpec) -> io::Result<Self> {
+        let settings = settings(&spec);
         let mut server = Self {
-            shared: Shared::new(settings(&spec)),
+            shared: Shared::new(settings.clone()),
+            settings,
             connector: MemoryConnector::new(),
-            address: SocketAddr::from((Ipv4Addr::LOCALHOST, spec.port)),
+            address: SocketAddr::from((spec.address, spec.port)),
             own_thread: spec.own_thread,
+            disk: spec.disk,
             running: Mutex::new(None),
         };
         server.address = server.run()?;
@@ -93,7 +104,8 @@ impl TestingServer {
         Ok(server)
     }
 
-    /// What clients connect to over TCP: `127.0.0.1:PORT`. It stays the same after a restart.
+    /// What clients connect to over TCP: `127.0.0.1:PORT`, or another address that was asked for.
+    /// It stays the same after a restart.
     pub fn connect_string(&self) -> String {
         self.address.to_string()
     }
@@ -150,12 +162,28 @@ impl TestingServer {
         }
     }
 
+    /// Resolves when the server has stopped by itself, which it does when it could not write, or
+    /// not sync, one of its [files](InstanceSpec::data_dir). Nothing was acknowledged that the disk
+    /// does not hold; [`restart`](Self::restart) reads what it does hold.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn failed(&self) -> io::Error {
+        loop {
+            let told = self.shared.has_failed.notified();
+            if let Some(error) = self.shared.failure() {
+                return io::Error::new(error.kind(), error.to_string());
+            }
+            told.await;
+        }
+    }
+
     /// Starts the server again, on the same port and with the same data; one that runs is stopped
     /// first. Every session gets its full timeout again, and its client may resume it. When this
     /// returns, the server accepts connections.
     ///
     /// # Errors
-    /// Somebody else has taken the port in between.
+    /// Somebody else has taken the port in between; or as of [`start_with`](Self::start_with).
     ///
     /// # Cancel safety
     /// A server that ran may be left stopped; nothing else is lost.
@@ -234,6 +262,17 @@ impl TestingServer {
         self.shared.lock().node.node_view(path)
     }
 
+    /// Reads the files, if there are any.
+    fn load(&self) -> io::Result<()> {
+        let Some(options) = &self.disk else { return Ok(()) };
+        let loaded = load(options, &self.settings)?;
+        let shared = Arc::downgrade(&self.shared);
+        let seed = self.settings.hash_seed;
+        let disk = Disk::start(options.clone(), seed, loaded.replayed, shared)?;
+        self.shared.install(loaded.node, disk);
+        Ok(())
+    }
+
     fn take_running(&self) -> Option<Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -243,6 +282,7 @@ impl TestingServer {
         let listener = std::net::TcpListener::bind(self.address)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        self.load()?;
         let (stop, told_to_stop) = oneshot::channel();
         let (tell_stopped, stopped) = oneshot::channel();
         let (door, pipes) = mpsc::unbounded_channel();
@@ -293,6 +333,7 @@ fn settings(spec: &InstanceSpec) -> Settings {
         words: Whitelist::parse(&spec.words),
         client_port: spec.port,
         connections_per_address_max: spec.connections_per_address_max,
+        durable: spec.disk.is_some(),
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

@@ -1,9 +1,12 @@
 //! What a testing server is told before it starts.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::auth::Scheme;
+use crate::io::disk::DiskOptions;
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 
 /// The specification of one server.
@@ -19,6 +22,7 @@ use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDIN
 #[derive(Debug, Clone)]
 #[must_use = "a specification does nothing until a server is started with it"]
 pub struct InstanceSpec {
+    pub(crate) address: IpAddr,
     pub(crate) port: u16,
     pub(crate) tick: Duration,
     pub(crate) session_timeout_min: Duration,
@@ -39,6 +43,7 @@ pub struct InstanceSpec {
     pub(crate) large_request_bytes_max: usize,
     pub(crate) words: String,
     pub(crate) connections_per_address_max: Option<usize>,
+    pub(crate) disk: Option<DiskOptions>,
 }
 
 impl InstanceSpec {
@@ -49,6 +54,7 @@ impl InstanceSpec {
     /// tick can measure; the upper one would cut the usual ten seconds down to two.
     pub fn new() -> Self {
         Self {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             tick: Duration::from_millis(100),
             session_timeout_min: Duration::from_millis(200),
@@ -69,10 +75,90 @@ impl InstanceSpec {
             large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
             words: "*".to_owned(),
             connections_per_address_max: None,
+            disk: None,
         }
     }
 
-    /// Listens on this port of 127.0.0.1; 0 is any that is free.
+    /// Keeps its data in files below `dir`, as Apache ZooKeeper does, instead of in memory alone: a
+    /// transaction log and snapshots, in `version-2`. What is there is read when the server starts.
+    ///
+    /// Every write is synced to the disk before it is acknowledged. The disk takes its time,
+    /// whatever a test's clock says, so this is not for clocks that are paused. Stop a server
+    /// before another one is started on its files: there is no lock.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use znode::CreateMode;
+    /// use znode_testing::{InstanceSpec, TestingServer};
+    ///
+    /// let dir = std::env::temp_dir().join(format!("znode-doc-{}", std::process::id()));
+    /// let server = TestingServer::start_with(InstanceSpec::new().data_dir(&dir)).await?;
+    /// server.connect().await?.create("/kept", b"", CreateMode::Persistent).await?;
+    /// server.stop().await;
+    ///
+    /// let server = TestingServer::start_with(InstanceSpec::new().data_dir(&dir)).await?;
+    /// assert!(server.node("/kept").await.is_some());
+    /// # server.stop().await;
+    /// # std::fs::remove_dir_all(&dir)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.disk = Some(DiskOptions::new(dir.into()));
+        self
+    }
+
+    /// Sets whether writes are synced to the disk before they are acknowledged: `forceSync`, on by
+    /// default. Without it a power cut may take acknowledged writes away; a crash of the server
+    /// alone does not.
+    ///
+    /// # Panics
+    /// If no [`data_dir`](Self::data_dir) was set before.
+    pub fn force_sync(mut self, enabled: bool) -> Self {
+        self.disk_options().force_sync = enabled;
+        self
+    }
+
+    /// Sets after how many transactions a snapshot is taken and a new log begun: `snapCount`,
+    /// 100,000 by default. It is done between a half and the whole of that.
+    ///
+    /// The server does nothing else while it copies its tree into memory for a snapshot; writing
+    /// it goes on beside everything else.
+    ///
+    /// # Panics
+    /// If no [`data_dir`](Self::data_dir) was set before.
+    pub fn snap_count(mut self, transactions: u32) -> Self {
+        self.disk_options().snap_count = transactions;
+        self
+    }
+
+    /// Sets how many snapshots are kept, at least three: older ones, and logs that none of those
+    /// needs, are removed whenever a snapshot is taken. By default all are kept.
+    ///
+    /// # Panics
+    /// If no [`data_dir`](Self::data_dir) was set before.
+    pub fn snapshots_kept(mut self, count: usize) -> Self {
+        self.disk_options().snapshots_kept = Some(count);
+        self
+    }
+
+    /// Where the server listens; a port of 0 is any that is free.
+    pub fn listen_address(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+
+    pub(crate) fn disk_options(&mut self) -> &mut DiskOptions {
+        self.disk.as_mut().expect("what concerns files comes after data_dir()")
+    }
+
+    /// Listens on this address instead of 127.0.0.1.
+    pub fn address(mut self, address: IpAddr) -> Self {
+        self.address = address;
+        self
+    }
+
+    /// Listens on this port; 0 is any that is free, and the default.
     pub fn port(mut self, port: u16) -> Self {
         self.port = port;
         self

@@ -14,7 +14,8 @@
 #
 # `start` fetches what is missing, waits until the server answers, and prints nothing but the
 # connect string `127.0.0.1:PORT`. Under DIR it leaves `zoo.cfg`, `server.log`, `pid`, `data/`;
-# whatever data stood there before is removed. The server listens on loopback only. Defaults:
+# whatever data stood there before is removed, unless ZK_KEEP_DATA is set. The server listens on
+# loopback only. Defaults:
 #
 #   tickTime=100            sessions from 200 ms (two ticks) ...
 #   maxSessionTimeout=60000 ... to one minute; an expired session is gone within one tick
@@ -34,6 +35,7 @@
 #   ZK_JVM_EXTRA   further flags, none by default; the way to set what zoo.cfg cannot, such as
 #                  -Djute.maxbuffer=... or -Dznode.container.checkIntervalMs=...
 #   ZK_SOURCE      `maven` or `debian`: insist on one source; without it, Maven and then Debian
+#   ZK_KEEP_DATA   not empty: start on the data that is in DIR/data
 #   ZK_LOG_LEVEL   level of server.log, INFO by default
 
 set -euo pipefail
@@ -283,7 +285,8 @@ start() {
 
     for ((try = 1; try <= START_TRIES_MAX; try++)); do
         port="$(free_port)"
-        rm -rf "$dir/data" "$dir/pid"
+        rm -rf "$dir/pid"
+        [ -n "${ZK_KEEP_DATA:-}" ] || rm -rf "$dir/data"
         write_config "$dir" "$port" "$@" >"$dir/zoo.cfg"
         write_logging "$dir"
         launch "$dir" "$lib"

@@ -41,6 +41,7 @@ impl Acceptor {
             Ok(listener) => {
                 self.shared.begin();
                 serve(&self.shared, listener, &mut self.pipes, &mut self.stop).await;
+                self.shared.close_disk().await;
             }
             Err(error) => tracing::error!(%error, "cannot listen"),
         }
@@ -61,6 +62,9 @@ async fn serve(
         tokio::select! {
             biased;
             _ = &mut *stop => break,
+            () = shared.must_stop.notified() => if shared.failure().is_some() {
+                break;
+            },
             () = ring(deadline) => {}
             () = shared.deadline_moved.notified() => {}
             Some(pipe) = pipes.recv() => {

@@ -1,12 +1,15 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use znode::Moment;
+use znode::proto::Zxid;
 
+use super::disk::Disk;
 use super::ports::{End, Port, Ports};
 use crate::node::Node;
 use crate::node::input::{ConnId, Input};
@@ -19,13 +22,21 @@ pub(crate) struct Shared {
     engine: Mutex<Engine>,
     /// Rung when the next deadline has moved forward.
     pub(super) deadline_moved: Notify,
+    /// Rung for the acceptor when the server cannot go on.
+    pub(super) must_stop: Notify,
+    /// Rung for whoever waits for a failure.
+    pub(crate) has_failed: Notify,
 }
 
-/// The server, its disk in memory, and its connections.
+/// The server, its disk, and its connections.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) node: Node,
     outbox: Outbox,
+    /// Nothing if the disk is memory, which has written before anything is sent.
+    disk: Option<Disk>,
+    /// Why the server has stopped by itself.
+    failure: Option<Arc<io::Error>>,
     ports: Ports,
     /// When the clock read zero; set by the runtime that the server first runs on.
     epoch: Option<Instant>,
@@ -44,6 +55,8 @@ impl Shared {
             engine: Mutex::new(Engine {
                 node: Node::new(settings),
                 outbox: Outbox::default(),
+                disk: None,
+                failure: None,
                 ports: Ports::default(),
                 epoch: None,
                 now: Moment::START,
@@ -51,6 +64,8 @@ impl Shared {
                 throttled: Vec::new(),
             }),
             deadline_moved: Notify::new(),
+            must_stop: Notify::new(),
+            has_failed: Notify::new(),
         })
     }
 
@@ -109,6 +124,50 @@ impl Shared {
         engine.instant(engine.armed)
     }
 
+    /// Makes this the server that its files have brought back.
+    pub(crate) fn install(&self, node: Node, disk: Disk) {
+        let mut engine = self.lock();
+        engine.node = node;
+        engine.outbox.clear();
+        engine.disk = Some(disk);
+        engine.failure = None;
+    }
+
+    /// Has the disk finish what it was given.
+    pub(super) async fn close_disk(&self) {
+        let disk = self.lock().disk.take();
+        if let Some(ended) = disk.and_then(Disk::close) {
+            // The thread has ended, one way or the other.
+            let _ = ended.await;
+        }
+    }
+
+    /// The disk holds every transaction up to this one.
+    pub(super) fn persisted(&self, zxid: Zxid) {
+        let mut engine = self.lock();
+        let before = engine.node.last_processed;
+        engine.input(Input::Persisted(zxid));
+        self.settle(&mut engine, None);
+        engine.save_snapshot(before);
+    }
+
+    /// The disk has failed: nothing is acknowledged any more, and the server stops.
+    pub(super) fn disk_failed(&self, error: io::Error) {
+        tracing::error!(%error, "the disk has failed; the server stops");
+        let mut engine = self.lock();
+        engine.failure.get_or_insert_with(|| Arc::new(error));
+        for conn in engine.ports.ids() {
+            engine.cut(conn);
+        }
+        self.must_stop.notify_one();
+        self.has_failed.notify_waiters();
+    }
+
+    /// Why the server has stopped by itself.
+    pub(crate) fn failure(&self) -> Option<Arc<io::Error>> {
+        self.lock().failure.clone()
+    }
+
     /// Cuts every connection; sessions stay.
     pub(crate) fn drop_connections(&self) {
         let mut engine = self.lock();
@@ -143,11 +202,26 @@ impl Engine {
         self.now = self.now.max(Moment::START + elapsed);
     }
 
-    /// Gives the server one input. The disk is memory, so it has written before anything is sent.
+    /// Gives the server one input. A disk in memory has written before anything is sent.
     pub(super) fn input(&mut self, input: Input<'_>) {
         self.node.step(self.now, input, &mut self.outbox);
+        if self.node.settings.durable {
+            return;
+        }
         while let Some(zxid) = self.outbox.take_appended() {
             self.node.step(self.now, Input::Persisted(zxid), &mut self.outbox);
+        }
+    }
+
+    /// Takes a snapshot if enough was applied since the last one.
+    fn save_snapshot(&mut self, before: Zxid) {
+        let Self { disk: Some(disk), node, .. } = self else {
+            return;
+        };
+        let count = u64::try_from(node.last_processed.0 - before.0).unwrap_or(0);
+        if disk.applied(count) {
+            disk.save_snapshot(node.last_processed, node.snapshot());
+            disk.ring();
         }
     }
 
@@ -209,10 +283,17 @@ impl Engine {
                         port.wake();
                     }
                 }
-                Output::Append(_) => {}
+                Output::Append { zxid, range } => {
+                    if let Some(disk) = &mut self.disk {
+                        disk.append(*zxid, self.outbox.bytes(range));
+                    }
+                }
             }
         }
         self.outbox.clear();
+        if let Some(disk) = &mut self.disk {
+            disk.ring();
+        }
         for conn in behind {
             tracing::debug!(?conn, "cutting off a client that does not read");
             self.cut(conn);

@@ -6,6 +6,7 @@
 //! | [`connection`] | one task for each connection: read, step, write |
 //! | [`framing`] | cuts bytes into frames, without a socket |
 //! | [`acceptor`] | the task that accepts connections and rings the timers |
+//! | [`disk`] | files, for servers that keep their data |
 //! | [`memory`] | connections within the process |
 //!
 //! Why every connection has a task, and that task takes the lock and steps the server itself: no
@@ -17,6 +18,7 @@
 
 pub(crate) mod acceptor;
 mod connection;
+pub(crate) mod disk;
 pub(crate) mod engine;
 mod framing;
 pub(crate) mod memory;

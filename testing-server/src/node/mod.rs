@@ -7,6 +7,7 @@
 pub(crate) mod connection;
 pub(crate) mod input;
 pub(crate) mod outbox;
+mod restore;
 pub(crate) mod settings;
 mod views;
 
@@ -17,11 +18,12 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use znode::Moment;
-use znode::proto::{ErrorCode, OpCode, SessionId, Zxid};
+use znode::proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
 use crate::admin::Word;
 use crate::admin::stats::{Sent, ServerStats};
 use crate::auth::{Identity, Schemes};
+use crate::log::record::put_txn;
 use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
 use crate::pipeline::gate::{Gate, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
@@ -182,7 +184,12 @@ impl Node {
 
     /// Has a transaction written; what it does and answers waits for that.
     pub(crate) fn append(&mut self, to: Option<ReplyTo>, op: OpCode, txn: Txn, out: &mut Outbox) {
-        out.append(txn.zxid);
+        let Self { settings, tree, .. } = self;
+        out.append(txn.zxid, |bytes| {
+            if settings.durable {
+                put_txn(&txn, to.map_or(Xid(0), |to| to.xid), &tree.acls, bytes);
+            }
+        });
         self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Apply(txn) });
     }
 
@@ -260,7 +267,7 @@ impl Node {
             time_ms: txn.time_ms,
         };
         let outcome = match txn.change {
-            Change::CreateSession => {
+            Change::CreateSession(_) => {
                 self.outstanding.applied(&mut self.tree.acls, zxid);
                 return self.session_opened(session, to, out);
             }
@@ -288,7 +295,13 @@ impl Node {
     }
 
     fn session_opened(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
-        if let (Some(to), Some(slot)) = (to, self.sessions.find(session)) {
+        let Some(slot) = self.sessions.find(session) else {
+            return;
+        };
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.opened = true;
+        }
+        if let Some(to) = to {
             self.send_connect_response(to.conn, Some(slot), out);
         }
     }

@@ -24,7 +24,12 @@ pub(crate) enum Output {
     },
     /// Write a transaction to the disk and report it with
     /// [`Persisted`](super::input::Input::Persisted).
-    Append(Zxid),
+    Append {
+        /// Which one.
+        zxid: Zxid,
+        /// Which bytes, as a log holds them; none if no disk wants them.
+        range: Range<usize>,
+    },
 }
 
 /// The list, and the bytes that it refers to. It is emptied and used again, so that a step
@@ -97,9 +102,11 @@ impl Outbox {
         self.outputs.push(Output::Close { conn });
     }
 
-    /// Asks for a transaction to be written.
-    pub(super) fn append(&mut self, zxid: Zxid) {
-        self.outputs.push(Output::Append(zxid));
+    /// Asks for a transaction to be written, with the bytes that `write` appends.
+    pub(super) fn append(&mut self, zxid: Zxid, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = self.arena.len();
+        write(&mut self.arena);
+        self.outputs.push(Output::Append { zxid, range: start..self.arena.len() });
         self.appended = Some(zxid);
     }
 

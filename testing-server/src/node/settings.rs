@@ -36,6 +36,8 @@ pub(crate) struct Settings {
     pub(crate) extended_types: bool,
     /// The identity of the superuser, as `user:hash`.
     pub(crate) super_digest: Option<Box<str>>,
+    /// Whether transactions are to be written to a disk that keeps them.
+    pub(crate) durable: bool,
     /// Milliseconds between 1970 and the moment zero.
     pub(crate) origin_ms: u64,
     /// How often the reaper looks for containers: `znode.container.checkIntervalMs`.
@@ -80,6 +82,7 @@ impl Settings {
             session_timeout_max: Duration::from_secs(60),
             extended_types: true,
             super_digest: Some(crate::auth::digest::digest("super:secret").into()),
+            durable: true,
             origin_ms: 1_700_000_000_000,
             container_check_interval: Duration::from_secs(60),
             containers_per_minute_max: 10_000,

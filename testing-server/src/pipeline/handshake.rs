@@ -54,7 +54,7 @@ impl Node {
             zxid: self.next_zxid(),
             time_ms: self.wall_ms(now),
             session,
-            change: Change::CreateSession,
+            change: Change::CreateSession(timeout),
         };
         self.append(Some(ReplyTo { conn, xid: Xid(0) }), OpCode::CreateSession, txn, out);
     }

@@ -255,7 +255,8 @@ impl Preparer<'_> {
         let node = self.state(request.path.as_bytes())?;
         self.check_acl(node.acl, Perms::READ)?;
         check_version(request.version, node.version)?;
-        Ok(Change::Check)
+        let version = next_version(node.version);
+        Ok(Change::Check { path: request.path.as_bytes().into(), version })
     }
 
     /// `closeSession`: every ephemeral node that the session has, or will have by then.

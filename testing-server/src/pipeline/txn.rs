@@ -1,5 +1,7 @@
 //! A transaction: what a write was decided to do, before it is done.
 
+use std::time::Duration;
+
 use znode::proto::{ErrorCode, OpCode, SessionId, Zxid};
 
 use crate::tree::NewNode;
@@ -44,13 +46,18 @@ pub(crate) enum Change {
         version: i32,
     },
     /// Compared a version, which was found right.
-    Check,
+    Check {
+        /// The node.
+        path: Box<[u8]>,
+        /// Its version from then on, had it been written.
+        version: i32,
+    },
     /// Does several things at once.
     Multi(Vec<Change>),
     /// Does none of several things; the results say why.
     FailedMulti(Vec<ErrorCode>),
-    /// Begins a session.
-    CreateSession,
+    /// Begins a session with this timeout.
+    CreateSession(Duration),
     /// Ends a session and deletes its ephemeral nodes.
     CloseSession(Vec<Box<[u8]>>),
     /// Does nothing: the write was refused, but has taken its zxid.

@@ -25,6 +25,13 @@ impl SessionIds {
         Self { next: (started | (u64::from(server_id) << 56)).cast_signed() }
     }
 
+    /// Never hands out `taken`, or one that this server gave out before it.
+    pub(crate) fn skip(&mut self, taken: SessionId) {
+        if taken.0 >> 56 == self.next >> 56 && taken.0 >= self.next {
+            self.next = taken.0.wrapping_add(1);
+        }
+    }
+
     /// An id that this server has not handed out before.
     pub(crate) fn next(&mut self) -> SessionId {
         // Zero asks for a session and the smallest number marks a container.

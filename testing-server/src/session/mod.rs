@@ -33,6 +33,8 @@ pub(crate) struct Session {
     filed: Moment,
     /// The connection that speaks for it.
     pub(crate) conn: Option<ConnId>,
+    /// Whether its transaction was applied. Until then it is nothing that files may know of.
+    pub(crate) opened: bool,
     /// Whether its end is decided. Its transaction may still be on the way to the disk.
     pub(crate) closing: bool,
 }
@@ -73,6 +75,7 @@ impl SessionTracker {
             expires,
             filed: expires,
             conn,
+            opened: false,
             closing: false,
         }));
         self.by_id.insert(id, slot);

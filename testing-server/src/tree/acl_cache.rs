@@ -13,6 +13,11 @@ pub(crate) struct AclId(u32);
 impl AclId {
     /// Everything to everybody, which needs no look-up.
     pub(crate) const OPEN: Self = Self(0);
+
+    /// The number itself.
+    pub(crate) fn number(self) -> u32 {
+        self.0
+    }
 }
 
 /// One entry of an access control list.
@@ -90,6 +95,11 @@ impl AclCache {
     /// The list.
     pub(crate) fn list(&self, id: AclId) -> &[Acl] {
         &self.lists[id.0].list
+    }
+
+    /// Every list that is referred to, in the order of the numbers.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = AclId> {
+        self.lists.iter().map(|(id, _)| AclId(id))
     }
 
     fn hash(&self, list: &[AclRecord<'_>]) -> u32 {

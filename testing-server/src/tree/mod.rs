@@ -8,6 +8,7 @@
 //! | [`ephemerals`], [`containers`] | owners: sessions, containers, times to live |
 //! | [`acl_cache`] | access control lists, each kept once |
 //! | [`watches`] | who wants to know of what |
+//! | [`restore`] | how a tree comes back from files |
 //!
 //! The tree applies what was decided elsewhere: it asks no permission and knows no error but "there
 //! is no such node". Invariant of absence: nothing here looks at a clock or draws a number.
@@ -18,6 +19,7 @@ pub(crate) mod ephemerals;
 pub(crate) mod index;
 pub(crate) mod node;
 pub(crate) mod quota;
+pub(crate) mod restore;
 pub(crate) mod slab;
 pub(crate) mod watches;
 

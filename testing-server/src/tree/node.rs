@@ -94,7 +94,12 @@ impl DataNode {
         self.children.as_deref().map_or(&[], Vec::as_slice)
     }
 
-    /// When its data was last written: milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
+    pub(crate) fn ctime_ms(&self) -> i64 {
+        self.ctime_ms
+    }
+
+    /// When its data was last written, in milliseconds since 1970.
     pub(crate) fn mtime_ms(&self) -> i64 {
         self.mtime_ms
     }

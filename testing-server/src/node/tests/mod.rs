@@ -8,6 +8,7 @@ mod multi;
 mod quotas;
 mod reads;
 mod reaper;
+mod restored;
 mod sessions;
 mod slow_disk;
 mod stats;
@@ -41,6 +42,8 @@ pub(super) struct World {
     /// Whether the disk answers at once, or when [`persist`](Self::persist) is called.
     pub(super) slow_disk: bool,
     pub(super) appended: Vec<Zxid>,
+    /// What a log would hold.
+    pub(super) log: Vec<Vec<u8>>,
     /// What arrived at each connection and was not looked at.
     received: BTreeMap<ConnId, Vec<u8>>,
     pub(super) closed: Vec<ConnId>,
@@ -83,6 +86,7 @@ impl World {
             out: Outbox::default(),
             slow_disk: false,
             appended: Vec::new(),
+            log: Vec::new(),
             received: BTreeMap::new(),
             closed: Vec::new(),
             next_slot: 0,
@@ -99,7 +103,8 @@ impl World {
                     self.received.entry(*conn).or_default().extend(self.out.bytes(range));
                 }
                 Output::Close { conn } => self.closed.push(*conn),
-                Output::Append(zxid) => {
+                Output::Append { zxid, range } => {
+                    self.log.push(self.out.bytes(range).to_vec());
                     self.appended.push(*zxid);
                     persisted = Some(*zxid);
                 }

@@ -1,0 +1,215 @@
+//! The keys of `zoo.cfg`, and what each of them may be set to.
+
+use super::Said;
+
+/// What becomes of a key.
+#[derive(Clone, Copy)]
+pub(super) enum Key {
+    /// It is checked and used.
+    Used(Kind, fn(&mut Said, Value)),
+    /// It is checked, and says nothing to a server that stands alone, or nothing that can be seen.
+    WithoutEffect(Kind),
+    /// Apache's server would do something else than ours does.
+    Unsupported,
+    /// It says how Java is to do something.
+    JavaOnly,
+    /// `server.N`.
+    Server,
+}
+
+/// What a key may be set to.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Text,
+    Address,
+    /// A whole number, within limits.
+    Number(u64, u64),
+    TrueOrFalse,
+    YesOrNo,
+}
+
+/// A value that was checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Text(String),
+    Address(std::net::IpAddr),
+    Number(u64),
+    Flag(bool),
+}
+
+/// Java's largest int.
+const INT_MAX: u64 = 2_147_483_647;
+
+impl Value {
+    /// What a port may be.
+    pub(super) fn port() -> Kind {
+        Kind::Number(0, 65_535)
+    }
+
+    pub(super) fn number(&self) -> u64 {
+        if let Self::Number(number) = self { *number } else { 0 }
+    }
+
+    fn flag(&self) -> bool {
+        *self == Self::Flag(true)
+    }
+
+    fn text(self) -> String {
+        if let Self::Text(text) = self { text } else { String::new() }
+    }
+}
+
+impl Kind {
+    /// Checks a value, or says what would be right.
+    pub(super) fn read(self, value: &str) -> Result<Value, String> {
+        match self {
+            Self::Text if value.is_empty() => Err("must not be empty".to_owned()),
+            Self::Text => Ok(Value::Text(value.to_owned())),
+            Self::Address => {
+                let bare = value.trim_matches(['[', ']']);
+                let address = if bare == "localhost" { "127.0.0.1" } else { bare };
+                let address = address.parse().map(Value::Address);
+                address.map_err(|_| "must be an IP address, or localhost".to_owned())
+            }
+            Self::Number(min, max) => match value.parse() {
+                Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
+                _ => Err(format!("must be a whole number from {min} to {max}")),
+            },
+            Self::TrueOrFalse => flag(value, "true", "false"),
+            Self::YesOrNo => flag(value, "yes", "no"),
+        }
+    }
+}
+
+fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
+    match value.to_ascii_lowercase() {
+        value if value == on => Ok(Value::Flag(true)),
+        value if value == off => Ok(Value::Flag(false)),
+        _ => Err(format!("must be {on} or {off}")),
+    }
+}
+
+/// What becomes of a key; nothing if no server knows it.
+pub(super) fn find(key: &str) -> Option<Key> {
+    used(key).or_else(|| without_effect(key)).or_else(|| elsewhere(key))
+}
+
+fn used(key: &str) -> Option<Key> {
+    const MS: Kind = Kind::Number(1, INT_MAX);
+    Some(match key {
+        "dataDir" => Key::Used(Kind::Text, |said, v| said.data_dir = Some(v.text().into())),
+        "dataLogDir" => Key::Used(Kind::Text, |said, v| said.log_dir = Some(v.text().into())),
+        "clientPort" => Key::Used(Value::port(), |said, v| {
+            said.client_port = u16::try_from(v.number()).ok();
+        }),
+        "clientPortAddress" => Key::Used(Kind::Address, |said, v| {
+            if let Value::Address(address) = v {
+                said.address = address;
+            }
+        }),
+        "tickTime" => Key::Used(MS, |said, v| said.tick_ms = v.number()),
+        "minSessionTimeout" => Key::Used(MS, |said, v| said.session_min_ms = Some(v.number())),
+        "maxSessionTimeout" => Key::Used(MS, |said, v| said.session_max_ms = Some(v.number())),
+        "extendedTypesEnabled" => {
+            Key::Used(Kind::TrueOrFalse, |said, v| said.extended_types = v.flag())
+        }
+        "DigestAuthenticationProvider.superDigest" => {
+            Key::Used(Kind::Text, |said, v| said.super_digest = Some(v.text()))
+        }
+        "forceSync" => Key::Used(Kind::YesOrNo, |said, v| said.force_sync = v.flag()),
+        "snapCount" => Key::Used(Kind::Number(2, INT_MAX), |said, v| {
+            said.snap_count = u32::try_from(v.number()).unwrap_or(u32::MAX);
+        }),
+        "preAllocSize" => {
+            Key::Used(Kind::Number(0, INT_MAX), |said, v| said.preallocate_kb = v.number())
+        }
+        "autopurge.snapRetainCount" => Key::Used(Kind::Number(0, INT_MAX), |said, v| {
+            said.snapshots_kept = usize::try_from(v.number()).unwrap_or(usize::MAX);
+        }),
+        "autopurge.purgeInterval" => {
+            Key::Used(Kind::Number(0, INT_MAX), |said, v| said.purge_interval = v.number())
+        }
+        "snapshot.trust.empty" => {
+            Key::Used(Kind::TrueOrFalse, |said, v| said.trust_empty = v.flag())
+        }
+        _ => return None,
+    })
+}
+
+fn without_effect(key: &str) -> Option<Key> {
+    Some(Key::WithoutEffect(match key {
+        "initLimit"
+        | "syncLimit"
+        | "connectToLearnerMasterLimit"
+        | "commitLogCount"
+        | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
+        "electionAlg" => Kind::Number(3, 3),
+        "clientPortListenBacklog"
+        | "peerType"
+        | "dynamicConfigFile"
+        | "flushDelay"
+        | "maxWriteQueuePollTime"
+        | "maxBatchSize" => Kind::Text,
+        "syncEnabled"
+        | "standaloneEnabled"
+        | "quorumListenOnAllIPs"
+        | "serializeLastProcessedZxid.enabled"
+        | "digest.enabled"
+        | "closeSessionTxn.enabled" => Kind::TrueOrFalse,
+        "leaderServes" => Kind::YesOrNo,
+        _ => return None,
+    }))
+}
+
+fn elsewhere(key: &str) -> Option<Key> {
+    const JAVA: [&str; 5] = ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty."];
+    const UNSUPPORTED: [&str; 12] = [
+        "ssl.",
+        "sslQuorum",
+        "secureClientPort",
+        "authProvider.",
+        "quorum.auth.",
+        "metricsProvider.",
+        "admin.",
+        "enforce.auth.",
+        "znode.container.",
+        "group.",
+        "weight.",
+        "client.",
+    ];
+    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+    Some(match key {
+        "serverCnxnFactory"
+        | "jmx.log4j.disable"
+        | "tcpKeepAlive"
+        | "clientTcpKeepAlive"
+        | "cnxTimeout"
+        | "electionPortBindRetry"
+        | "fips-mode" => Key::JavaOnly,
+        "maxClientCnxns"
+        | "maxCnxns"
+        | "globalOutstandingLimit"
+        | "4lw.commands.whitelist"
+        | "jute.maxbuffer"
+        | "readonlymode.enabled"
+        | "enforceQuota"
+        | "skipACL"
+        | "enableEagerACLCheck"
+        | "localSessionsEnabled"
+        | "localSessionsUpgradingEnabled"
+        | "reconfigEnabled"
+        | "observerMasterPort"
+        | "oraclePath"
+        | "snapSizeLimitInKb"
+        | "txnLogSizeLimitInKb"
+        | "snapshot.compression.method"
+        | "portUnification"
+        | "sessionRequireClientSASLAuth"
+        | "allowSaslFailedClients"
+        | "audit.enable" => Key::Unsupported,
+        _ if key.strip_prefix("server.").is_some_and(|id| id.parse::<u64>().is_ok()) => Key::Server,
+        _ if starts(&JAVA) => Key::JavaOnly,
+        _ if starts(&UNSUPPORTED) => Key::Unsupported,
+        _ => return None,
+    })
+}

@@ -1,0 +1,203 @@
+//! Start-up: the newest snapshot that can be read, then every log behind it.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use znode::proto::Zxid;
+
+use super::DiskOptions;
+use super::directory::{Kind, at, files, prepare, sync_folder, unusable, write_snapshot};
+use crate::log::digest::{DIGEST_VERSION, tree_digest};
+use crate::log::record::Logged;
+use crate::log::snapshot::Snapshot;
+use crate::log::txn_log::{LogReader, Next};
+use crate::node::Node;
+use crate::node::settings::Settings;
+
+/// How many snapshots are tried before it is given up.
+const SNAPSHOTS_TRIED_MAX: usize = 100;
+
+/// A server as its files say it was.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    /// The server.
+    pub(crate) node: Node,
+    /// How many transactions came from logs.
+    pub(crate) replayed: u64,
+}
+
+/// Reads the files of a server. An empty directory makes an empty server, and gets the snapshot of
+/// one. What a crash has torn off the last log is removed.
+///
+/// # Errors
+/// A file cannot be read or written, or the files do not hold all that was acknowledged: then the
+/// error names the file, the place and what is wrong there.
+pub(crate) fn load(options: &DiskOptions, settings: &Settings) -> io::Result<Loaded> {
+    prepare(options)?;
+    let snapshots = files(&options.data_dir, Kind::Snapshot)?;
+    let logs = files(&options.log_dir, Kind::Log)?;
+    check_places(options)?;
+    let node = match newest(settings, &snapshots)? {
+        Some(node) => node,
+        None => empty(options, settings, &logs)?,
+    };
+    let mut loaded = Loaded { node, replayed: 0 };
+    let next = Zxid(loaded.node.last_processed.0 + 1);
+    let first = logs.iter().rposition(|(zxid, _)| *zxid <= next).unwrap_or(0);
+    for (i, (_, path)) in logs.iter().enumerate().skip(first) {
+        loaded.replay(path, i + 1 == logs.len())?;
+    }
+    tracing::info!(
+        dir = %options.data_dir.display(),
+        zxid = %loaded.node.last_processed,
+        replayed = loaded.replayed,
+        "the server has come back from its files"
+    );
+    Ok(loaded)
+}
+
+/// Files in the wrong one of two directories were put there by a server that was told otherwise.
+fn check_places(options: &DiskOptions) -> io::Result<()> {
+    if options.data_dir == options.log_dir {
+        return Ok(());
+    }
+    let misplaced = files(&options.data_dir, Kind::Log)?;
+    let misplaced = misplaced.into_iter().chain(files(&options.log_dir, Kind::Snapshot)?).next();
+    match misplaced {
+        Some((_, path)) => Err(unusable(
+            &path,
+            "this file is not in its place: dataLogDir is for \
+                                                logs alone, dataDir for snapshots",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The server of the newest snapshot that can be read; nothing if there is no snapshot.
+fn newest(settings: &Settings, snapshots: &[(Zxid, PathBuf)]) -> io::Result<Option<Node>> {
+    let mut last_error = None;
+    for (zxid, path) in snapshots.iter().rev().take(SNAPSHOTS_TRIED_MAX) {
+        let bytes = fs::read(path).map_err(|error| at(path, &error))?;
+        let read = Snapshot::read(&bytes).map_err(|damage| damage.to_string());
+        let node = read.and_then(|snapshot| {
+            // One that was written while the server went on may hold more, never less.
+            if snapshot.last_processed.is_some_and(|last| last < *zxid) {
+                return Err("it ends before the transaction that it is named after".to_owned());
+            }
+            let node = Node::from_snapshot(settings.clone(), &snapshot, *zxid)?;
+            compare_digest(path, *zxid, &snapshot, &node);
+            Ok(node)
+        });
+        match node {
+            Ok(node) => return Ok(Some(node)),
+            Err(why) => {
+                let error = unusable(path, why);
+                tracing::warn!(%error, "a snapshot cannot be read, trying the one before it");
+                last_error.get_or_insert(error);
+            }
+        }
+    }
+    last_error.map_or(Ok(None), Err)
+}
+
+/// A digest that differs says that some server has a bug; Apache's goes on, too.
+fn compare_digest(path: &Path, zxid: Zxid, snapshot: &Snapshot<'_>, node: &Node) {
+    let Some(stored) = snapshot.digest else { return };
+    if stored.zxid == zxid && stored.version == DIGEST_VERSION {
+        let ours = tree_digest(&node.tree);
+        if ours != stored.digest {
+            let path = path.display();
+            tracing::warn!(%path, ours, stored = stored.digest, "a digest is not that of the tree");
+        }
+    }
+}
+
+/// A server without any data, if there is none.
+fn empty(options: &DiskOptions, settings: &Settings, logs: &[(Zxid, PathBuf)]) -> io::Result<Node> {
+    for (_, path) in logs {
+        let bytes = fs::read(path).map_err(|error| at(path, &error))?;
+        let mut reader = LogReader::new(&bytes).map_err(|damage| unusable(path, damage))?;
+        let found = reader.next().map_err(|damage| unusable(path, damage))?;
+        if matches!(found, Next::Entry(_)) && !options.trust_empty {
+            let why = "there are transactions, but no snapshot that they follow: some files are \
+                       missing (snapshot.trust.empty=true starts all the same)";
+            return Err(unusable(path, why));
+        }
+    }
+    let node = Node::new(settings.clone());
+    write_snapshot(options, Zxid::ZERO, &node.snapshot())?;
+    Ok(node)
+}
+
+impl Loaded {
+    /// Does again what one log says.
+    fn replay(&mut self, path: &Path, is_last: bool) -> io::Result<()> {
+        let bytes = fs::read(path).map_err(|error| at(path, &error))?;
+        let mut reader = LogReader::new(&bytes).map_err(|damage| unusable(path, damage))?;
+        let mut before = None;
+        let torn = loop {
+            let offset = reader.offset();
+            match reader.next().map_err(|damage| unusable(path, damage))? {
+                Next::Entry(entry) => {
+                    let zxid = self
+                        .replay_entry(entry, before.is_none(), before)
+                        .map_err(|why| unusable(path, format_args!("at offset {offset}: {why}")))?;
+                    before = Some(zxid);
+                }
+                Next::End => break None,
+                Next::Torn(damage) => break Some(damage),
+            }
+        };
+        if !is_last {
+            // A gap to the next log would show there.
+            return Ok(());
+        }
+        let whole = before.map(|_| reader.offset());
+        match torn {
+            Some(damage) => {
+                tracing::warn!(path = %path.display(), %damage, "removing what a crash has torn");
+                cut(path, whole)
+            }
+            None if before.is_none() => cut(path, None),
+            None => Ok(()),
+        }
+    }
+
+    fn replay_entry(
+        &mut self,
+        entry: &[u8],
+        is_first: bool,
+        before: Option<Zxid>,
+    ) -> Result<Zxid, String> {
+        let logged = Logged::read(entry).map_err(|error| error.to_string())?;
+        let (zxid, last) = (logged.header.zxid, self.node.last_processed);
+        if let Some(before) = before.filter(|before| *before >= zxid) {
+            return Err(format!("transaction {zxid} stands behind {before}"));
+        }
+        if zxid <= last {
+            return Ok(zxid);
+        }
+        // Within a log nothing is missing, or a checksum would say so.
+        if is_first && zxid.0 != last.0 + 1 && zxid.epoch() == last.epoch() {
+            return Err(format!("the transactions between {last} and {zxid} are missing"));
+        }
+        self.node.replay(&logged);
+        self.replayed += 1;
+        Ok(zxid)
+    }
+}
+
+/// Cuts a log behind its last whole record; one that has none is removed.
+fn cut(path: &Path, whole: Option<usize>) -> io::Result<()> {
+    let cut = || match whole {
+        Some(len) => {
+            let file = OpenOptions::new().write(true).open(path)?;
+            file.set_len(len as u64)?;
+            file.sync_all()
+        }
+        None => fs::remove_file(path),
+    };
+    cut().map_err(|error| at(path, &error))?;
+    path.parent().map_or(Ok(()), sync_folder)
+}

@@ -1,0 +1,241 @@
+//! Real files: what a server leaves behind, and what it makes of files that were tampered with.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use znode::proto::{Version, Zxid};
+use znode::{Client, ConnectOptions, CreateMode};
+
+use super::DiskOptions;
+use super::directory::{Kind, file, files, folder};
+use super::load::{Loaded, load};
+use crate::log::txn_log::{LogReader, Next};
+use crate::node::settings::Settings;
+use crate::{InstanceSpec, TestingServer};
+
+/// A directory that goes with its test.
+struct Dir(PathBuf);
+
+impl Dir {
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("znode-disk-{}-{number}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        // Left over from a process of the same number that was killed.
+        let _ = fs::remove_dir_all(&dir);
+        Self(dir)
+    }
+
+    fn spec(&self) -> InstanceSpec {
+        let mut spec = InstanceSpec::new().data_dir(&self.0);
+        spec.disk_options().preallocate = 16 * 1024;
+        spec
+    }
+
+    async fn start(&self) -> TestingServer {
+        TestingServer::start_with(self.spec()).await.unwrap()
+    }
+
+    fn files(&self, kind: Kind) -> Vec<(Zxid, PathBuf)> {
+        files(&self.0, kind).unwrap()
+    }
+
+    fn load(&self) -> std::io::Result<Loaded> {
+        load(&DiskOptions::new(self.0.clone()), &Settings::fixed())
+    }
+
+    /// The error of a start on these files.
+    fn refusal(&self) -> String {
+        self.load().unwrap_err().to_string()
+    }
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+async fn create(client: &Client, path: &str) {
+    client.create(path, b"data", CreateMode::Persistent).await.unwrap();
+}
+
+/// A server that has written some nodes, and was stopped.
+async fn written(nodes: u32) -> Dir {
+    let dir = Dir::new();
+    let server = dir.start().await;
+    let client = server.connect().await.unwrap();
+    for i in 0..nodes {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    dir
+}
+
+/// Where each record of a log begins, and where the last one ends.
+fn starts(log: &Path) -> Vec<usize> {
+    let bytes = fs::read(log).unwrap();
+    let mut reader = LogReader::new(&bytes).unwrap();
+    let mut starts = vec![reader.offset()];
+    while let Ok(Next::Entry(_)) = reader.next() {
+        starts.push(reader.offset());
+    }
+    starts
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_restart() {
+    let dir = Dir::new();
+    let server = dir.start().await;
+    let client = server.connect().await.unwrap();
+    create(&client, "/kept").await;
+    client.create("/mine", b"", CreateMode::Ephemeral).await.unwrap();
+    client.set_data("/kept", b"changed", Version::ANY).await.unwrap();
+    let (zxid, session) = (server.zxid().await, client.session_id());
+    server.restart().await.unwrap();
+    assert_eq!(server.zxid().await, zxid);
+    assert_eq!(server.node("/kept").await.unwrap().data.unwrap(), &b"changed"[..]);
+    assert_eq!(server.ephemerals().await[&session], ["/mine"]);
+    // Its session goes on.
+    assert!(client.exists("/mine").await.unwrap().is_some());
+    assert_eq!(client.session_id(), session);
+    create(&client, "/more").await;
+    server.stop().await;
+    let loaded = dir.load().unwrap();
+    assert!(loaded.node.node_view("/more").is_some());
+    let logs = dir.files(Kind::Log);
+    assert_eq!(logs.iter().map(|(zxid, _)| *zxid).collect::<Vec<_>>(), [Zxid(1), Zxid(5)]);
+}
+
+#[tokio::test]
+async fn snapshots_begin_new_logs_and_old_files_go() {
+    let dir = Dir::new();
+    let spec = dir.spec().snap_count(20).snapshots_kept(3);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 0..400 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    let snapshots = dir.files(Kind::Snapshot);
+    assert_eq!(snapshots.len(), 3, "{snapshots:?}");
+    assert!(dir.files(Kind::Log).len() <= 5, "{:?}", dir.files(Kind::Log));
+    // Any of the snapshots that are left will do.
+    for (_, newest) in snapshots.iter().rev() {
+        let loaded = dir.load().unwrap();
+        assert_eq!(loaded.node.last_processed, Zxid(401));
+        assert_eq!(loaded.node.tree.len(), 404);
+        fs::remove_file(newest).unwrap();
+    }
+    assert!(dir.refusal().contains("no snapshot that they follow"));
+}
+
+#[tokio::test]
+async fn a_log_cut_at_every_byte_of_its_last_records_starts() {
+    let dir = written(6).await;
+    let log = dir.files(Kind::Log).pop().unwrap().1;
+    let (bytes, starts) = (fs::read(&log).unwrap(), starts(&log));
+    let records = starts.len() - 1;
+    for cut in starts[records - 2]..=starts[records] {
+        for padding in [0, 8192] {
+            let mut torn = bytes[..cut].to_vec();
+            torn.resize(cut + padding, 0);
+            fs::write(&log, torn).unwrap();
+            let loaded = dir.load().unwrap();
+            let whole = starts.iter().filter(|start| **start <= cut).count() - 1;
+            assert_eq!(loaded.replayed, whole as u64, "cut at {cut}");
+            // What was torn is gone, so that nothing takes it for damage once more is written.
+            let again = dir.load().unwrap();
+            assert_eq!(again.node.last_processed, loaded.node.last_processed);
+        }
+    }
+}
+
+#[tokio::test]
+async fn damage_is_refused_and_named() {
+    let dir = written(6).await;
+    let log = dir.files(Kind::Log).pop().unwrap().1;
+    let (bytes, starts) = (fs::read(&log).unwrap(), starts(&log));
+    for record in 0..starts.len() - 1 {
+        let mut bent = bytes.clone();
+        bent[starts[record] + 40] ^= 4;
+        fs::write(&log, bent).unwrap();
+        let refusal = dir.refusal();
+        assert!(refusal.contains("log.1"), "{refusal}");
+        assert!(refusal.contains(&format!("at offset {}", starts[record])), "{refusal}");
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_read_makes_way_for_the_one_before() {
+    let dir = Dir::new();
+    let spec = dir.spec().snap_count(10);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 0..40 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    let newest = dir.files(Kind::Snapshot).pop().unwrap().1;
+    let mut bytes = fs::read(&newest).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    fs::write(&newest, &bytes).unwrap();
+    assert_eq!(dir.load().unwrap().node.tree.len(), 44);
+    // Without the logs between, what was acknowledged cannot be had.
+    let logs = dir.files(Kind::Log);
+    let (zxid, missing) = &logs[logs.len() - 2];
+    fs::remove_file(missing).unwrap();
+    let refusal = dir.refusal();
+    assert!(refusal.contains(&format!("between {:#x} and", zxid.0 - 1)), "{refusal}");
+    fs::remove_file(dir.files(Kind::Snapshot).remove(0).1).unwrap();
+}
+
+#[tokio::test]
+async fn leftovers_of_a_crash_are_no_obstacle() {
+    let dir = written(2).await;
+    fs::write(folder(&dir.0).join("snapshot.7.tmp"), b"half").unwrap();
+    fs::write(file(&dir.0, Kind::Log, Zxid(4)), b"").unwrap();
+    assert_eq!(dir.load().unwrap().node.last_processed, Zxid(3));
+    assert_eq!(dir.files(Kind::Log).len(), 1);
+    assert_eq!(fs::read_dir(folder(&dir.0)).unwrap().count(), 2);
+}
+
+#[tokio::test]
+async fn a_server_whose_disk_fails_acknowledges_nothing_and_says_why() {
+    let dir = written(1).await;
+    let server = dir.start().await;
+    fs::remove_dir_all(&dir.0).unwrap();
+    let options = ConnectOptions::new()
+        .connect_timeout(Duration::from_millis(300))
+        .session_timeout(Duration::from_secs(1));
+    let options = options.connector(server.connector());
+    assert!(options.connect(&server.connect_string()).await.is_err());
+    let error = server.failed().await.to_string();
+    assert!(error.contains("log.3"), "{error}");
+    assert_eq!(server.zxid().await, Zxid(2));
+    server.stop().await;
+    server.restart().await.unwrap();
+    assert_eq!(server.zxid().await, Zxid(0));
+    create(&server.connect().await.unwrap(), "/again").await;
+}
+
+#[tokio::test]
+async fn many_clients_share_a_sync() {
+    let dir = Dir::new();
+    let server = dir.start().await;
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..8 {
+        let client = server.connect().await.unwrap();
+        writers.spawn(async move {
+            for i in 0..25 {
+                create(&client, &format!("/w{writer}-{i}")).await;
+            }
+        });
+    }
+    writers.join_all().await;
+    server.stop().await;
+    assert_eq!(dir.load().unwrap().node.tree.len(), 204);
+}

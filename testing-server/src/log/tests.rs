@@ -1,0 +1,115 @@
+//! Logs that were torn or bent, and records that come back as they were.
+
+use proptest::prelude::*;
+
+use super::txn_log::{FILE_HEADER, LogReader, Next, put_entry};
+
+const ENTRY_LENS: [usize; 5] = [32, 70, 33, 300, 64];
+
+/// A log of records without a zero, so that no sector looks blank, and where each begins.
+fn log(padding: usize) -> (Vec<u8>, Vec<usize>) {
+    let mut bytes = FILE_HEADER.to_vec();
+    let mut starts = Vec::new();
+    for (i, len) in ENTRY_LENS.into_iter().enumerate() {
+        starts.push(bytes.len());
+        put_entry(&vec![u8::try_from(i).unwrap() + 1; len], &mut bytes);
+    }
+    starts.push(bytes.len());
+    bytes.resize(bytes.len() + padding, 0);
+    (bytes, starts)
+}
+
+/// How many records are read, and how the log ends.
+fn read(bytes: &[u8]) -> (usize, Result<Next<'_>, super::Damage>) {
+    let mut reader = match LogReader::new(bytes) {
+        Ok(reader) => reader,
+        Err(damage) => return (0, Err(damage)),
+    };
+    let mut count = 0;
+    loop {
+        match reader.next() {
+            Ok(Next::Entry(entry)) => {
+                assert_eq!(entry, vec![u8::try_from(count).unwrap() + 1; ENTRY_LENS[count]]);
+                count += 1;
+            }
+            end => return (count, end),
+        }
+    }
+}
+
+#[test]
+fn a_log_cut_anywhere_reads_to_a_whole_prefix() {
+    for padding in [0, 5000] {
+        let (bytes, starts) = log(0);
+        for len in 0..=bytes.len() {
+            let mut cut = bytes[..len].to_vec();
+            cut.resize(len + padding, 0);
+            let (count, end) = read(&cut);
+            let whole = starts[1..].iter().filter(|end| **end <= len).count();
+            assert_eq!(count, whole, "cut at {len}");
+            if len < FILE_HEADER.len() && len > 0 && padding > 0 {
+                // A header is written whole or not at all; half of it is none.
+                assert!(end.is_err() || len >= 8, "cut at {len}");
+                continue;
+            }
+            assert!(matches!(end, Ok(Next::End | Next::Torn(_))), "cut at {len}: {end:?}");
+        }
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_found_unless_it_is_in_the_padding() {
+    let (bytes, starts) = log(3000);
+    let used = *starts.last().unwrap();
+    for bit in 0..bytes.len() * 8 {
+        let mut bent = bytes.clone();
+        bent[bit / 8] ^= 1 << (bit % 8);
+        let (count, end) = read(&bent);
+        if bit / 8 < used {
+            assert!(end.is_err(), "bit {bit} of byte {}: {end:?}", bit / 8);
+        } else {
+            assert_eq!(count, ENTRY_LENS.len(), "bit {bit}");
+            assert!(end.is_ok_and(|end| end != Next::End), "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn a_record_of_which_a_sector_never_reached_the_disk_is_torn() {
+    let mut bytes = FILE_HEADER.to_vec();
+    put_entry(&[7; 40], &mut bytes);
+    let start = bytes.len();
+    put_entry(&[8; 2000], &mut bytes);
+    bytes[512..1024].fill(0);
+    bytes.resize(8192, 0);
+    let mut reader = LogReader::new(&bytes).unwrap();
+    assert_eq!(reader.next(), Ok(Next::Entry(&[7; 40])));
+    assert!(matches!(reader.next(), Ok(Next::Torn(damage)) if damage.offset == start));
+    assert_eq!(reader.offset(), start);
+}
+
+#[test]
+fn damage_before_a_good_record_names_both() {
+    let (mut bytes, starts) = log(0);
+    bytes[starts[1] + 20] ^= 1;
+    let (count, end) = read(&bytes);
+    let damage = end.unwrap_err();
+    assert_eq!((count, damage.offset), (1, starts[1]));
+    assert!(damage.to_string().contains("the checksum of a record is wrong"), "{damage}");
+    assert!(damage.to_string().contains(&starts[2].to_string()), "{damage}");
+}
+
+proptest! {
+    #[test]
+    fn bytes_of_strangers_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let mut log = FILE_HEADER.to_vec();
+        log.extend_from_slice(&bytes);
+        if let Ok(mut reader) = LogReader::new(&log) {
+            while let Ok(Next::Entry(entry)) = reader.next() {
+                let _ = super::record::Logged::read(entry);
+            }
+        }
+        let _ = super::record::Logged::read(&bytes);
+        let _ = super::snapshot::Snapshot::read(&bytes);
+    }
+}

@@ -1,0 +1,139 @@
+//! How a server comes back from its files: a snapshot, then every transaction behind it.
+
+use std::time::Duration;
+
+use znode::Moment;
+use znode::proto::{SessionId, Zxid};
+
+use super::Node;
+use super::settings::Settings;
+use crate::log::record::{Body, Logged};
+use crate::log::snapshot::{self, Snapshot};
+use crate::tree::NewNode;
+use crate::tree::acl_cache::AclId;
+use crate::tree::node::Image;
+use crate::tree::restore::StoredNode;
+
+impl Node {
+    /// A server with the content of a snapshot that is named after `zxid`.
+    ///
+    /// Sessions have their full timeout from the next
+    /// [`Restart`](super::input::Input::Restart) on.
+    ///
+    /// # Errors
+    /// A node has no parent, or an access control list that is not in the file.
+    pub(crate) fn from_snapshot(
+        settings: Settings,
+        snapshot: &Snapshot<'_>,
+        zxid: Zxid,
+    ) -> Result<Self, String> {
+        let mut node = Self::new(settings);
+        for (session, timeout_ms) in &snapshot.sessions {
+            node.session_was_opened(*session, *timeout_ms);
+        }
+        for (path, record) in &snapshot.nodes {
+            let told = || String::from_utf8_lossy(path).into_owned();
+            let acl = match record.acl {
+                -1 => {
+                    node.tree.acls.retain(AclId::OPEN);
+                    AclId::OPEN
+                }
+                number => match snapshot.acls.get(&number) {
+                    Some(list) => node.tree.acls.intern(list),
+                    None => return Err(format!("{}: no list has number {number}", told())),
+                },
+            };
+            let path: &[u8] = if path.is_empty() { b"/" } else { path };
+            let stat = &record.stat;
+            let loaded = node.tree.load(StoredNode {
+                image: Image::new(path, record.data),
+                acl,
+                owner: stat.owner,
+                zxids: (stat.czxid, stat.mzxid, stat.pzxid),
+                times_ms: (stat.ctime_ms, stat.mtime_ms),
+                versions: (stat.version, stat.cversion, stat.aversion),
+            });
+            if !loaded {
+                return Err(format!("{}: the node above it is missing", told()));
+            }
+        }
+        node.tree.settle_quotas();
+        node.passed(zxid);
+        Ok(node)
+    }
+
+    /// Everything as it is now, as a snapshot holds it. It is encoded in one go, while nothing else
+    /// happens; so it is exact, and takes as long as the tree is large.
+    pub(crate) fn snapshot(&self) -> Vec<u8> {
+        snapshot::encode(&self.tree, &self.sessions, self.last_processed)
+    }
+
+    /// Does again what a log says. What a snapshot holds of it already is not done twice.
+    pub(crate) fn replay(&mut self, logged: &Logged<'_>) {
+        let header = &logged.header;
+        match &logged.body {
+            Body::CreateSession(timeout_ms) => {
+                self.session_was_opened(header.session, *timeout_ms);
+            }
+            Body::CloseSession(paths) => {
+                self.sessions.remove(header.session);
+                paths.iter().for_each(|path| self.tree.delete_again(path, header.zxid));
+                let left = self.tree.ephemerals().of(header.session);
+                let left: Vec<Box<[u8]>> =
+                    left.map(|id| self.tree.at(id).image.path().into()).collect();
+                left.iter().for_each(|path| self.tree.delete_again(path, header.zxid));
+            }
+            body => self.replay_change(body, header.zxid, header.time_ms),
+        }
+        self.passed(header.zxid);
+    }
+
+    fn replay_change(&mut self, body: &Body<'_>, zxid: Zxid, time_ms: i64) {
+        match body {
+            Body::Create { path, data, acl, owner, parent_cversion, plain } => {
+                let new = NewNode {
+                    image: Image::new(path, *data),
+                    acl: self.tree.acls.intern(acl),
+                    owner: *owner,
+                    parent_cversion: *parent_cversion,
+                };
+                self.tree.create_again(new, *plain, zxid, time_ms);
+            }
+            Body::Delete(path) => self.tree.delete_again(path, zxid),
+            Body::SetData(txn) => {
+                let image = Image::new(txn.path.0, txn.data);
+                // A node that is gone was deleted by a later transaction.
+                self.tree.set_data(image, txn.version, zxid, time_ms);
+            }
+            Body::SetAcl(txn) => {
+                let acl = self.tree.acls.intern(txn.acl.as_deref().unwrap_or_default());
+                if self.tree.set_acl(txn.path.0, acl, txn.version).is_none() {
+                    self.tree.acls.release(acl);
+                }
+            }
+            Body::Multi(bodies) => {
+                bodies.iter().for_each(|body| self.replay_change(body, zxid, time_ms));
+            }
+            Body::CreateSession(_) | Body::CloseSession(_) | Body::Nothing => {}
+        }
+    }
+
+    fn session_was_opened(&mut self, session: SessionId, timeout_ms: i32) {
+        self.session_ids.skip(session);
+        let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
+        let slot = match self.sessions.find(session) {
+            Some(slot) => slot,
+            None => self.sessions.track(Moment::START, session, timeout, None),
+        };
+        if let Some(session) = self.sessions.get_mut(slot) {
+            session.timeout = timeout;
+            session.opened = true;
+        }
+    }
+
+    /// Notes how far the server has come; never backwards.
+    fn passed(&mut self, zxid: Zxid) {
+        self.last_processed = self.last_processed.max(zxid);
+        self.last_prepared = self.last_processed;
+    }
+}
