@@ -123,7 +123,9 @@ proptest! {
         let mut count = 0;
         let end = loop {
             match reader.next() {
-                Ok(Next::Entry(entry)) => prop_assert_eq!(Some(entry), written.next().map(|e| &e[..])),
+                Ok(Next::Entry(entry)) => {
+                    prop_assert_eq!(Some(entry), written.next().map(|entry| &entry[..]));
+                }
                 end => break end,
             }
             count += 1;
