@@ -15,6 +15,7 @@ use crate::chroot::Chroot;
 use crate::codec::Codec;
 use crate::error::Error;
 use crate::io::shared::Shared;
+use crate::io::stats::ClientStats;
 use crate::options::{ConnectOptions, SessionTicket};
 use crate::path::Path;
 use crate::proto::{FRAME_LEN_MAX, OpCode, RequestHeader, SessionId, Zxid};
@@ -56,7 +57,7 @@ impl Handle {
     /// Puts the close of the session in line. Nobody waits for its answer: the state tells.
     fn close(&self) {
         let (op, none) = (OpCode::CloseSession, WatchEffect::None);
-        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, |_| {}));
+        drop(self.shared.submissions.request(op, none, None, BODY_LEN_MAX, None, |_| {}));
     }
 }
 
@@ -115,6 +116,18 @@ impl Client {
 
     /// The state of the session, then each change of it, none left out; ends after a terminal
     /// state.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut states = client.states();
+    /// while let Some(change) = states.next().await {
+    ///     println!("{}: {}", change.generation, change.state);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn states(&self) -> StateStream {
         let (now, mut changes) = self.shared().states();
         StateStream(Box::pin(stream! {
@@ -127,6 +140,18 @@ impl Client {
 
     /// What ZooKeeper's default watcher hears, from now on: each change of state, and the events
     /// of reads made through [`default_watch`](Self::default_watch). Ends after a terminal state.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut events = client.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&self) -> EventStream {
         let mut events = self.shared().events(self.chroot.clone());
         EventStream(Box::pin(stream! {
@@ -141,6 +166,18 @@ impl Client {
         self.shared().last_zxid()
     }
 
+    /// What this session has done so far, and what it is doing: counted always, and cheap to read.
+    ///
+    /// ```no_run
+    /// # fn example(client: znode::Client) {
+    /// let stats = client.stats();
+    /// println!("{} in flight, {} reconnects", stats.in_flight, stats.reconnects);
+    /// # }
+    /// ```
+    pub fn stats(&self) -> ClientStats {
+        self.shared().stats.read()
+    }
+
     /// The path below which this handle lives.
     pub fn chroot(&self) -> &Path {
         self.chroot.path()
@@ -148,6 +185,14 @@ impl Client {
 
     /// A view of the same session that lives at `below`, a path within this handle's own chroot.
     /// The node need not exist; it is not created.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let billing = client.with_chroot("/billing")?;
+    /// billing.get_data("/rate").await?; // "/billing/rate" to everybody else
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidPath`.
@@ -158,6 +203,16 @@ impl Client {
     }
 
     /// A view of the same session that creates nodes with `acl` where nothing else is said.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{Acl, CreateMode};
+    ///
+    /// let ours = client.with_default_acl(vec![Acl::creator_all()]);
+    /// ours.create("/secret", "", CreateMode::Persistent).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_default_acl(&self, acl: Vec<Acl>) -> Self {
         Self { default_acl: acl.into(), ..self.clone() }
@@ -189,6 +244,13 @@ impl Client {
     ///
     /// Closing a session that is over already is no error.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.close().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `ConnectionLoss` if the server could not be told: the session will expire. This handle is
     /// closed all the same.
@@ -210,6 +272,16 @@ impl Client {
     /// Stops this client, every handle of it, and leaves the session alive at the server until
     /// its timeout; [`ConnectOptions::resume`] takes it up again. Operations made before are
     /// completed first.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::ConnectOptions;
+    ///
+    /// let ticket = client.detach().await?;
+    /// let again = ConnectOptions::new().resume(ticket).connect("zk1:2181").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// How the session was over already, or ended meanwhile.

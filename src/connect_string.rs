@@ -110,7 +110,7 @@ impl fmt::Display for HostPort {
 /// A list of servers and the path below which a client lives.
 ///
 /// Each server may be preceded by how it is spoken to: `tcp://`, which is the default, or
-/// `tls://`, for which there must be [`ConnectOptions::tls`](crate::ConnectOptions::tls).
+/// `tls://`, for which there must be `ConnectOptions::tls`, of the feature `tls`.
 ///
 /// ```
 /// let ensemble: znode::ConnectString = "zk1,zk2:2182,[::1]:2183/billing".parse()?;

@@ -180,6 +180,11 @@ impl Error {
         Self::new(ErrorKind::Tls(error.fault()), "connect", Outcome::NotSent).caused_by(error)
     }
 
+    /// Of a write whose reply was lost: what kept us from finding out what became of it.
+    pub(crate) fn unproven(self, op: &'static str, path: &str) -> Self {
+        self.renamed(op, path).but_unknown()
+    }
+
     /// Of an operation that is made of several requests: whatever stopped it, nobody knows.
     pub(crate) fn but_unknown(mut self) -> Self {
         self.outcome = Outcome::Unknown;

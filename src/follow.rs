@@ -60,6 +60,15 @@ impl Client {
     /// Every attempt to connect resolves its name anew in any case; what this adds is that each
     /// address counts as a server of its own, and that load is spread when some come or go.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let _follower = client.follow_dns("zookeeper-headless:2181", Duration::from_secs(30))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `InvalidConnectString`. A chroot in it is ignored.
     ///
@@ -84,6 +93,15 @@ impl Client {
     /// Follows a file that holds a connect string: reads it every `period`, and replaces the list
     /// of servers when it has changed. A file that is missing or holds no connect string changes
     /// nothing; a chroot in it is ignored.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    ///
+    /// let _follower = client.follow_file("/etc/zookeeper/hosts", Duration::from_secs(5));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -111,6 +129,13 @@ impl Client {
     /// A list of which no server can be reached from here never replaces the present one: members
     /// often know each other by addresses that mean nothing outside (CURATOR-384, -392, -638).
     /// A client that was connected to a `tls://` server takes secure addresses only.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let _follower = client.follow_config();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// Outside a tokio runtime.

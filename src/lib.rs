@@ -77,6 +77,8 @@
 //! Rust 1.88 and later, on tokio. What is off by default:
 //!
 //! - `gzip`: `Client::with_compression`, compatible with Curator's;
+//! - `metrics`: the figures of [`Client::stats`], and a histogram of latencies, for the `metrics`
+//!   crate;
 //! - `sasl`: [`DigestMd5`](sasl), as ZooKeeper's servers know it; other mechanisms need no feature;
 //! - `serde`: `Client::typed`, values of one's own types as JSON;
 //! - `tls`: `tls://` servers, by rustls;
@@ -107,6 +109,7 @@ pub mod sasl;
 mod secret;
 mod state;
 mod supervisor;
+mod tap;
 mod tls_error;
 mod watcher;
 
@@ -120,6 +123,7 @@ pub use framework::{InvalidTree, Parents, Quota, Stored, Tree, TreeNode, Usage, 
 #[cfg(feature = "serde")]
 pub use framework::{Typed, TypedWatched};
 pub use hosts::{Attempt, HostProvider, NearestFirst, ShuffledRing};
+pub use io::stats::ClientStats;
 #[cfg(feature = "tls")]
 pub use io::tls::{TlsConnector, TlsOptions};
 pub use io::transport::{Connecting, Connector, TcpConnector, Transport};
@@ -139,5 +143,6 @@ pub use state::{State, StateChange};
 pub use supervisor::{
     SupervisedEphemeral, SupervisedWatcher, Supervisor, SupervisorEvent, SupervisorEvents,
 };
+pub use tap::{Direction, TappedFrame, TappedKind, TextTap, WireTap};
 pub use tls_error::{TlsError, TlsFault};
 pub use watcher::{ClientEvent, OneshotWatcher, PersistentWatcher, WatchUpdate, WatchedEvent};

@@ -19,6 +19,7 @@ use crate::sasl::SaslMechanism;
 use crate::secret::Secret;
 use crate::session::input::Resume;
 use crate::session::{Config, Established, Limits, Sasl};
+use crate::tap::{Following, WireTap};
 use crate::tls_error::TlsError;
 
 /// The session timeout that is asked for unless told otherwise.
@@ -62,7 +63,13 @@ pub struct ConnectOptions {
     limits: Limits,
     hosts: Hosts,
     sasl: Option<Arc<dyn SaslMechanism>>,
+    slow_request: Option<Duration>,
+    tap: Option<Tap>,
 }
+
+/// Who is shown the wire.
+#[derive(Clone)]
+struct Tap(Arc<dyn WireTap>);
 
 /// Who chooses among the servers.
 #[derive(Clone)]
@@ -96,6 +103,8 @@ impl ConnectOptions {
             limits: LIMITS,
             hosts: Hosts::Shuffled,
             sasl: None,
+            slow_request: None,
+            tap: None,
         }
     }
 
@@ -173,6 +182,20 @@ impl ConnectOptions {
     /// with `AuthFailed`. [`ClientEvent::SaslAuthenticated`](crate::ClientEvent) tells of success.
     pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
         self.sasl = Some(Arc::new(mechanism));
+        self
+    }
+
+    /// Warns, by `tracing` and with operation and path, of each request that takes so long from
+    /// the call to its answer or failure. Without it no request is told of; at level TRACE all are.
+    pub fn slow_request(mut self, latency: Duration) -> Self {
+        self.slow_request = Some(latency);
+        self
+    }
+
+    /// Shows every frame, decoded and without its secrets, to a [`WireTap`]; for debugging, as it
+    /// takes time.
+    pub fn wire_tap(mut self, tap: impl WireTap) -> Self {
+        self.tap = Some(Tap(Arc::new(tap)));
         self
     }
 
@@ -268,7 +291,8 @@ impl ConnectOptions {
         let resumed = self.resume.as_ref().map_or(SessionId::NONE, SessionTicket::session_id);
         let is_secure = ensemble.hosts().iter().any(|host| host.scheme() == Scheme::Tls);
         let scheme = if is_secure { Scheme::Tls } else { Scheme::Tcp };
-        let shared = Shared::new(connector, scheme, resumed, self.session_timeout, !seed);
+        let mut shared = Shared::new(connector, scheme, resumed, self.session_timeout, !seed);
+        shared.slow_request = self.slow_request;
         let shared = Arc::new(shared);
         let config = Config {
             hosts: self.hosts.provider(ensemble.hosts().to_vec(), seed),
@@ -279,7 +303,8 @@ impl ConnectOptions {
             limits: self.limits,
             sasl: self.sasl.clone().map(|mechanism| Sasl::new(mechanism, seed.rotate_left(32))),
         };
-        let task = SendTask::new(config, Arc::clone(&shared));
+        let tap = self.tap.as_ref().map(|tap| Following::new(Arc::clone(&tap.0)));
+        let task = SendTask::new(config, Arc::clone(&shared), tap);
         tokio::spawn(task.run());
         Client::new(shared, Chroot::new(ensemble.chroot().clone()))
     }
@@ -292,6 +317,12 @@ impl Hosts {
             Self::NearestFirst(near) => Box::new(NearestFirst::new(hosts, near.clone(), seed)),
             Self::Provider(make) => make(hosts, seed),
         }
+    }
+}
+
+impl std::fmt::Debug for Tap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Tap")
     }
 }
 

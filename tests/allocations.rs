@@ -46,6 +46,9 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// The feature `metrics` costs every request a note of what it is about, and a list of labels.
+const FOR_METRICS: f64 = if cfg!(feature = "metrics") { 2.0 } else { 0.0 };
+
 /// Runs on one thread, with a server on another.
 fn run<F: Future>(test: impl FnOnce(TestingServer) -> F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -89,7 +92,7 @@ fn a_read_allocates_for_its_answer_its_path_and_its_data() {
         let read = per_operation(|| client.get_data("/a")).await;
         println!("{read:.2} allocations for a read");
         // The data is the caller's; a new read buffer now and then.
-        assert!(read <= 3.1, "{read}");
+        assert!(read <= 3.1 + FOR_METRICS, "{read}");
     });
 }
 
@@ -100,7 +103,7 @@ fn a_write_allocates_for_its_answer_and_its_path() {
         client.create("/a", [7; 100], CreateMode::Persistent).await.unwrap();
         let written = per_operation(|| client.set_data("/a", [7; 100], Version::ANY)).await;
         println!("{written:.2} allocations for a write");
-        assert!(written <= 2.1, "{written}");
+        assert!(written <= 2.1 + FOR_METRICS, "{written}");
     });
 }
 

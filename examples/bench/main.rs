@@ -3,6 +3,7 @@
 //! Measures the embedded server, others, or all of them in turns, so that their ratios come from
 //! one run on one machine.
 
+mod constant;
 mod report;
 mod workload;
 
@@ -45,8 +46,11 @@ struct Options {
     #[arg(long)]
     against: Vec<String>,
     /// Do not measure the embedded server
-    #[arg(long, requires = "against")]
+    #[arg(long)]
     no_embedded: bool,
+    /// Measure a server that answers everything with the same bytes, too: the client's own cost
+    #[arg(long)]
+    constant: bool,
     /// How the embedded server is reached
     #[arg(long, value_enum, default_value_t = Over::Tcp)]
     over: Over,
@@ -76,7 +80,8 @@ enum Over {
 
 /// A server to be measured.
 enum Target {
-    Embedded(TestingServer, Over),
+    Embedded(Box<TestingServer>, Over),
+    Constant(String),
     Other(String),
 }
 
@@ -93,7 +98,11 @@ fn main() -> Result<(), Error> {
 async fn run(options: &Options) -> Result<(), Error> {
     let mut targets = Vec::new();
     if !options.no_embedded {
-        targets.push(Target::Embedded(TestingServer::start().await?, options.over));
+        let server = Box::new(TestingServer::start().await?);
+        targets.push(Target::Embedded(server, options.over));
+    }
+    if options.constant {
+        targets.push(Target::Constant(constant::start(options.payload)?.to_string()));
     }
     targets.extend(options.against.iter().cloned().map(Target::Other));
     let mut table = Table::new(targets.iter().map(Target::name));
@@ -142,6 +151,7 @@ impl Target {
         match self {
             Self::Embedded(_, Over::Tcp) => "embedded, TCP".into(),
             Self::Embedded(_, Over::Memory) => "embedded, in memory".into(),
+            Self::Constant(_) => "constant replies".into(),
             Self::Other(connect_string) => connect_string.clone(),
         }
     }
@@ -151,7 +161,9 @@ impl Target {
         Ok(match self {
             Self::Embedded(server, Over::Tcp) => options.connect(&server.connect_string()).await?,
             Self::Embedded(server, Over::Memory) => server.connect().await?,
-            Self::Other(connect_string) => options.connect(connect_string).await?,
+            Self::Constant(connect_string) | Self::Other(connect_string) => {
+                options.connect(connect_string).await?
+            }
         })
     }
 }

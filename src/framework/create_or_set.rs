@@ -31,6 +31,15 @@ impl Stored {
 impl Client {
     /// Creates a node, or writes its data if it exists, of whatever version and mode it is.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::CreateMode;
+    ///
+    /// client.create_or_set("/rates/eur", "1.07", CreateMode::Persistent).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`create`](Self::create) and [`set_data`](Self::set_data). After `ConnectionLoss` it may
     /// be written; it is not tried again, as that could undo what somebody else wrote after it.

@@ -29,6 +29,13 @@ impl Client {
     /// long as it takes no more than 16 rounds. If the connection is lost it looks and goes on,
     /// so a node that somebody makes anew in that instant is deleted as well.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.delete_all("/jobs/done").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode` if the node did not exist to begin with; `NotEmpty` if children kept coming;
     /// `NoAuth`, naming the node; `BadArguments` for the root, before anything is sent; the end

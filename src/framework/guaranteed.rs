@@ -10,6 +10,8 @@ use crate::error::{Error, ErrorKind, Outcome};
 use crate::proto::Version;
 use crate::session::Ending;
 
+const NAME: &str = "delete";
+
 impl Client {
     /// Deletes a node, and does not give up before a server has answered or the session is over:
     /// a task sees to it, whatever becomes of the future. (Curator: `guaranteed()`.)
@@ -18,6 +20,13 @@ impl Client {
     /// session open, as a handle does; [`close`](Self::close) ends it. If a reply is lost and the
     /// node is not there any more, it counts as deleted; if somebody has made it anew in that
     /// instant, it is deleted again.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.delete_guaranteed("/locks/mine").await?; // also if this future is dropped
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// A server's refusal, as `NoNode`, `NotEmpty` or `NoAuth`, or the end of the session.
@@ -34,7 +43,8 @@ impl Client {
         let task = self.spawn_delete(path, &Handle::current());
         async move {
             // A runtime that shuts down ends the task; so it ends the session.
-            task.await.unwrap_or_else(|_| Err(Error::ended("delete", Ending::Closed)))
+            let gone = |_| Err(Error::ended(NAME, Ending::Closed).but_unknown());
+            task.await.unwrap_or_else(gone)
         }
     }
 
@@ -54,8 +64,13 @@ impl Client {
                     Err(error) if is_lost(&error) => {
                         may_be_ours |= error.outcome() == Outcome::Unknown;
                         // With pauses, where connections are made and lost again at once.
-                        client.until_answered(|| client.sync("/")).await?;
+                        if let Err(error) = client.until_answered(|| client.sync("/")).await {
+                            return Err(told(error, &path, may_be_ours));
+                        }
                         reply = client.delete(&path, Version::ANY);
+                    }
+                    Err(error) if error.is_session_over() => {
+                        return Err(told(error, &path, may_be_ours));
                     }
                     Err(error) if error.kind() == ErrorKind::NoNode && may_be_ours => {
                         return Ok(());
@@ -65,4 +80,10 @@ impl Client {
             }
         })
     }
+}
+
+/// The end of the session, as whoever asked for a deletion is told of it.
+fn told(error: Error, path: &str, may_be_done: bool) -> Error {
+    let error = error.renamed(NAME, path);
+    if may_be_done { error.but_unknown() } else { error }
 }

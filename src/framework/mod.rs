@@ -4,6 +4,16 @@
 //! A verb is one request and takes its place in line when it is called. What stands here is made
 //! of several requests, so it is lazy: nothing happens before it is polled, unless its own
 //! documentation says otherwise.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | `parents`, `delete_all`, `create_or_set` | whole paths, subtrees, values wherever they are |
+//! | `walk`, `tree` | subtrees as streams, and as values that are exported and imported |
+//! | `proven`, `protected`, `witness` | what became of a write whose reply was lost |
+//! | `guaranteed` | deletions that a task sees to |
+//! | `update`, `watch_data`, `typed` | values: changed, followed, of one's own types |
+//! | `quota` | limits, kept where ZooKeeper's own tools keep them |
+//! | `again`, `guid` | asking again, names that do not meet |
 
 mod again;
 mod create_or_set;

@@ -87,6 +87,15 @@ impl Client {
     /// It takes one round trip if nothing is missing and two if nobody interferes. No permission
     /// is needed on ancestors that exist, but READ or ADMIN to see that they do.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::Parents;
+    ///
+    /// client.ensure_path("/app/jobs/done", Parents::Container).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`create_with_parents`](Self::create_with_parents), but that lost connections are no
     /// error: what was not answered is asked again.

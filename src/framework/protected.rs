@@ -123,7 +123,9 @@ impl Protected {
             match self.created().await {
                 Err(error) if is_lost(&error) && attempt < ATTEMPTS_MAX => {
                     if matches!(self.state, State::Unknown) {
-                        let found = self.node.find().await.map_err(Error::but_unknown)?;
+                        let found = self.node.find().await;
+                        let found =
+                            found.map_err(|error| error.unproven("create", &self.node.prefix))?;
                         self.state = State::Absent;
                         if let Some(created) = found {
                             return Ok(created);

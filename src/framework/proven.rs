@@ -54,7 +54,7 @@ impl Client {
             if lost.outcome() == Outcome::NotSent {
                 continue;
             }
-            match self.synced(path).await.map_err(Error::but_unknown)? {
+            match self.synced(path).await.map_err(|error| error.unproven(NAME, path))? {
                 None => {}
                 Some(stat) if stat.czxid <= seen => {
                     return Err(Error::rejected(NAME, ErrorCode::NodeExists).with_path(Some(path)));
@@ -95,6 +95,8 @@ impl Client {
         data: impl AsRef<[u8]>,
         read: &Stat,
     ) -> Result<Stat, Error> {
+        const NAME: &str = "set_data_proven";
+
         let data = data.as_ref();
         let seen = self.last_zxid();
         loop {
@@ -114,14 +116,14 @@ impl Client {
             });
             let (found, stat) = match look.await {
                 Err(error) if error.kind() == ErrorKind::NoNode => return Err(lost),
-                looked => looked.map_err(Error::but_unknown)?,
+                looked => looked.map_err(|error| error.unproven(NAME, path))?,
             };
             if stat.czxid != read.czxid {
                 return Err(lost);
             }
             let was_written_once = stat.version == Version(read.version.0.wrapping_add(1));
             if was_written_once && (stat.mzxid <= seen || found != data) {
-                let refused = Error::rejected("set_data_proven", ErrorCode::BadVersion);
+                let refused = Error::rejected(NAME, ErrorCode::BadVersion);
                 return Err(refused.with_path(Some(path)));
             }
             if stat.version != read.version {

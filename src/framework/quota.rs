@@ -91,6 +91,13 @@ impl Client {
 
     /// The quota of a node, and what is used up of it; `None` if it has none of its own.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// println!("{:?}", client.quota("/app").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoAuth`; `InvalidData` if somebody has written there what is no quota; the end of the
     /// session.
@@ -123,6 +130,13 @@ impl Client {
 
     /// Removes the quota of a node, and what the quota alone has needed below
     /// `/zookeeper/quota`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.delete_quota("/app").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoNode` if it has none; `NoAuth`. After `ConnectionLoss` it may be removed.

@@ -59,6 +59,14 @@ impl Client {
     /// Ephemeral nodes are left out. What is read shows no single point in time. That a node is a
     /// container, or has a time to live, does not show; nor are access control lists read.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let tree = client.export("/app").await?;
+    /// println!("{} nodes", tree.nodes().count());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode` if there is none; the first refusal, as `NoAuth`; the end of the session.
     ///
@@ -113,6 +121,13 @@ impl Client {
 
     /// Makes a copy of a node and of everything below it at `to`, which must not exist, below a
     /// node that must: [`export`](Self::export), then [`import`](Self::import).
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.copy_all("/app", "/app-before").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// Those of both.

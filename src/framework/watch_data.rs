@@ -80,6 +80,16 @@ impl Client {
     /// Everything that is said of [`watch_data`](Self::watch_data) holds, with `pzxid` for
     /// `mzxid`.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let mut children = client.watch_children("/workers");
+    /// while let Some(list) = children.recv().await {
+    ///     println!("{:?}", list?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`watch_data`](Self::watch_data).
     pub fn watch_children(&self, path: &str) -> Watched<(Vec<String>, Stat)> {

@@ -10,6 +10,8 @@ use crate::ops::{Op, OpResult};
 use crate::path;
 use crate::proto::{SessionId, Zxid};
 
+const NAME: &str = "multi_proven";
+
 impl Client {
     /// Carries out a transaction exactly once, also if replies are lost, and returns its number.
     ///
@@ -66,7 +68,8 @@ impl Client {
                 }
             };
             if lost.outcome() == Outcome::Unknown {
-                let found = self.synced(&witness.path).await.map_err(Error::but_unknown)?;
+                let found = self.synced(&witness.path).await;
+                let found = found.map_err(|error| error.unproven(NAME, &witness.path))?;
                 if let Some(stat) = found.filter(|stat| self.owns(stat.ephemeral_owner)) {
                     return Ok(stat.czxid);
                 }
@@ -85,7 +88,7 @@ fn zxid(results: &[OpResult]) -> Result<Zxid, Error> {
         Some(OpResult::Created(witness)) => Ok(witness.stat.czxid),
         other => {
             let what = format!("the witness was answered with {other:?}");
-            Err(Error::unexpected("multi_proven", what.into()))
+            Err(Error::unexpected(NAME, what.into()))
         }
     }
 }

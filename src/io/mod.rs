@@ -10,9 +10,13 @@ mod clock;
 pub(crate) mod deadline;
 mod framing;
 mod link;
+#[cfg(feature = "metrics")]
+mod meters;
+pub(crate) mod observer;
 pub(crate) mod probe;
 pub(crate) mod send_task;
 pub(crate) mod shared;
+pub(crate) mod stats;
 pub(crate) mod submissions;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -8,9 +8,10 @@ use tokio::time::Sleep;
 
 use super::clock::Clock;
 use super::link::{Link, LinkEvent};
+use super::observer::{Asked, Observer};
 use super::probe::probe;
 use super::shared::Shared;
-use super::submissions::{Batch, Responder, Submission};
+use super::submissions::{Batch, Submission};
 use super::watchers::Watchers;
 use crate::connect_string::HostPort;
 use crate::moment::Moment;
@@ -18,6 +19,7 @@ use crate::session::{
     Cause, Config, Ending, Failure, Input, Outbox, Output, Probed, Request, Session,
 };
 use crate::state::State;
+use crate::tap::Following;
 
 /// How much memory the outbox keeps between steps.
 const OUTBOX_KEPT: usize = 16 * 1024;
@@ -35,8 +37,10 @@ enum Event {
 
 /// Owns the session, its connection and its watchers.
 pub(crate) struct SendTask {
-    session: Session<Responder>,
-    out: Outbox<Responder>,
+    session: Session<Asked>,
+    out: Outbox<Asked>,
+    observer: Observer,
+    tap: Option<Following>,
     link: Link,
     watchers: Watchers,
     /// Empty between turns; exchanged with the queue of the handles.
@@ -51,11 +55,13 @@ pub(crate) struct SendTask {
 }
 
 impl SendTask {
-    pub(crate) fn new(config: Config, shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(config: Config, shared: Arc<Shared>, tap: Option<Following>) -> Self {
         let clock = Clock::start();
         Self {
             session: Session::new(clock.now(), config),
             out: Outbox::default(),
+            observer: Observer::new(Arc::clone(&shared)),
+            tap,
             link: Link::Down,
             watchers: Watchers::default(),
             batch: Batch::default(),
@@ -101,7 +107,7 @@ impl SendTask {
         if now >= self.session.next_deadline() {
             self.session.step(now, Input::Tick, &mut self.out);
         }
-        self.perform();
+        self.perform(now);
         self.arm();
     }
 
@@ -121,17 +127,20 @@ impl SendTask {
         let mut bytes = batch.bytes.as_slice();
         for submission in batch.items.drain(..) {
             let input = match submission {
-                Submission::Request { op, len, watch, slot, reply } => {
+                Submission::Request { op, len, watch, slot, reply, mut note } => {
+                    if let Some(note) = &mut note {
+                        note.taken = now;
+                    }
                     if let Some((id, slot)) = slot {
                         self.watchers.insert(id, slot);
                     }
                     let (body, rest) = bytes.split_at(len);
                     bytes = rest;
-                    Input::Submit(Request { op, body, watch, reply })
+                    Input::Submit(Request { op, body, watch, reply: Asked { reply, note } })
                 }
                 Submission::Unwatch(watcher, reply) => {
                     self.watchers.remove(watcher);
-                    Input::Unwatch(watcher, reply)
+                    Input::Unwatch(watcher, reply.map(|reply| Asked { reply, note: None }))
                 }
                 Submission::Detach => Input::Detach,
                 Submission::UpdateHosts(hosts) => Input::UpdateHosts(hosts),
@@ -149,6 +158,10 @@ impl SendTask {
             LinkEvent::Readable => loop {
                 match self.link.next_frame() {
                     Ok(Some(frame)) => {
+                        self.observer.received(frame.len());
+                        if let Some(tap) = &mut self.tap {
+                            tap.received(now.since(Moment::START), &frame);
+                        }
                         self.session.step(now, Input::Received(frame), &mut self.out);
                     }
                     Ok(None) => break,
@@ -168,17 +181,22 @@ impl SendTask {
     }
 
     /// Does what the session has put out, in order.
-    fn perform(&mut self) {
+    fn perform(&mut self, now: Moment) {
         if self.out.is_empty() {
             return;
         }
         self.shared.set_last_zxid(self.session.last_zxid());
+        let figures = self.session.figures();
         let ending = self.session.ending();
         let (outputs, mut bytes) = self.out.drain();
         for output in outputs {
             match output {
                 Output::Connect(host) => {
                     tracing::debug!(%host, "connecting");
+                    self.observer.connecting(&host);
+                    if let Some(tap) = &mut self.tap {
+                        tap.connecting(&host);
+                    }
                     self.link = Link::Connecting(self.shared.connect(&host));
                 }
                 Output::Probe(host) => {
@@ -189,6 +207,10 @@ impl SendTask {
                     let (frames, rest) = bytes.split_at(len);
                     bytes = rest;
                     self.link.send(frames);
+                    self.observer.sent(len);
+                    if let Some(tap) = &mut self.tap {
+                        tap.sent(now.since(Moment::START), frames);
+                    }
                 }
                 Output::Disconnect => self.link = Link::Down,
                 Output::Established(established) => self.shared.set_established(established),
@@ -198,17 +220,23 @@ impl SendTask {
                 }
                 Output::State(state) => {
                     tracing::info!(%state, "session state");
+                    self.observer.entered(state);
                     let ending = if state.is_terminal() { ending } else { None };
                     self.shared.enter(state, ending);
                 }
-                // Who asked may not wait any more.
-                Output::Reply(to, outcome) => drop(to.send(outcome)),
+                Output::Reply(asked, outcome) => {
+                    self.observer.answered(now, asked.note.as_deref(), &outcome);
+                    // Who asked may not wait any more.
+                    drop(asked.reply.send(outcome));
+                }
                 Output::Notify(watcher, notice) => {
+                    self.observer.notified(&notice);
                     self.watchers.notify(watcher, notice, &self.shared);
                 }
             }
         }
         self.out.clear(OUTBOX_KEPT);
+        self.observer.publish(figures);
     }
 }
 
@@ -221,14 +249,17 @@ impl Drop for SendTask {
         });
         tracing::debug!(?ending, "session is over");
         for submission in self.shared.submissions.end(ending).items {
-            if let Submission::Request { reply, slot, .. } = submission {
-                drop(reply.send(Err(Failure { cause: Cause::Ended(ending), sent: false })));
+            if let Submission::Request { reply, slot, note, .. } = submission {
+                let failed = Err(Failure { cause: Cause::Ended(ending), sent: false });
+                self.observer.answered(self.clock.now(), note.as_deref(), &failed);
+                drop(reply.send(failed));
                 if let Some((id, slot)) = slot {
                     self.watchers.insert(id, slot);
                 }
             }
         }
         self.watchers.end(ending);
+        self.observer.publish(self.session.figures());
     }
 }
 

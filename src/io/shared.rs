@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::stats::Published;
 use super::submissions::Submissions;
 use super::transport::{Connecting, Connector};
 use crate::chroot::Chroot;
@@ -29,6 +30,11 @@ pub(crate) struct Shared {
     last_zxid: AtomicI64,
     next_watcher: AtomicU64,
     seeded: Mutex<Seeded>,
+    /// What the send task has counted. It lies by itself: it is written all the time, and what
+    /// handles read for each request must not share its cache lines.
+    pub(crate) stats: Box<Published>,
+    /// From which latency on a request is told of as slow.
+    pub(crate) slow_request: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -67,6 +73,8 @@ impl Shared {
             last_zxid: AtomicI64::new(0),
             next_watcher: AtomicU64::new(WatcherId::DEFAULT.0 + 1),
             seeded: Mutex::new(Seeded::new(seed)),
+            stats: Box::default(),
+            slow_request: None,
         }
     }
 

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures::task::AtomicWaker;
 use tokio::sync::oneshot;
 
+use super::observer::Note;
 use super::watchers::WatcherSlot;
 use crate::connect_string::HostPort;
 use crate::proto::OpCode;
@@ -61,6 +62,7 @@ pub(super) enum Submission {
         /// The watcher that the request brings with it.
         slot: Option<(WatcherId, WatcherSlot)>,
         reply: Responder,
+        note: Option<Box<Note>>,
     },
     Unwatch(WatcherId, Option<Responder>),
     Detach,
@@ -87,6 +89,7 @@ impl Submissions {
         watch: WatchEffect,
         slot: Option<(WatcherId, WatcherSlot)>,
         len_max: usize,
+        note: Option<Box<Note>>,
         encode: impl FnOnce(&mut Vec<u8>),
     ) -> Result<oneshot::Receiver<Result<Answer, Failure>>, NotTaken> {
         let (reply, answer) = oneshot::channel();
@@ -102,7 +105,7 @@ impl Submissions {
             queue.batch.bytes.shrink_to(KEPT.max(start));
             return Err(NotTaken::TooLarge(len));
         }
-        self.append(queue, Submission::Request { op, len, watch, slot, reply });
+        self.append(queue, Submission::Request { op, len, watch, slot, reply, note });
         Ok(answer)
     }
 

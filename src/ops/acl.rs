@@ -14,6 +14,15 @@ impl Client {
     /// The access control list and metadata of a node. Without ADMIN on it, a server shows the
     /// hashes of digest ids as `x`.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (acl, stat) = client.get_acl("/rates").await?;
+    /// acl.iter().for_each(|entry| println!("{entry}"));
+    /// println!("version {}", stat.aversion);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `NoAuth` (it takes READ or ADMIN).
     pub fn get_acl(&self, path: &str) -> Reply<(Vec<Acl>, Stat)> {
@@ -31,6 +40,16 @@ impl Client {
 
     /// Writes the access control list of a node if that has the expected version
     /// ([`Stat::aversion`]); [`Version::ANY`] expects none.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::Acl;
+    ///
+    /// let (_, stat) = client.get_acl("/rates").await?;
+    /// client.set_acl("/rates", &[Acl::read_only()], stat.aversion).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NoAuth` (it takes ADMIN), `InvalidAcl`; an empty list is refused

@@ -20,6 +20,13 @@ impl Client {
     /// Adds an identity, as `("digest", "user:password")`. It holds for requests made after this
     /// call, and every new connection of the session is given it again.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.add_auth("digest", "user:password").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `AuthFailed` if the server does not know the scheme or refuses the identity: it closes the
     /// connection then, and the session is over for this client.
@@ -33,6 +40,15 @@ impl Client {
     }
 
     /// The identities that the server knows this connection by, the address among them.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// for identity in client.who_am_i().await? {
+    ///     println!("{}: {}", identity.scheme, identity.user);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `Unimplemented` by servers before 3.7.

@@ -14,6 +14,15 @@ use crate::watcher::OneshotWatcher;
 impl Client {
     /// The names of a node's children, in no order.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// for name in client.get_children("/workers").await? {
+    ///     println!("{name}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn get_children(&self, path: &str) -> Reply<Vec<String>> {
@@ -27,6 +36,14 @@ impl Client {
     }
 
     /// The names of a node's children, in no order, and the node's metadata.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (names, stat) = client.get_children_with_stat("/workers").await?;
+    /// assert_eq!(names.len(), usize::try_from(stat.num_children).unwrap_or(0));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
@@ -42,6 +59,14 @@ impl Client {
 
     /// As [`get_children_with_stat`](Self::get_children_with_stat), and leaves a watch for the
     /// next child that is created or deleted, or the deletion of the node itself.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (workers, _, changed) = client.get_children_watched("/workers").await?;
+    /// println!("{} workers until {:?}", workers.len(), changed.await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`; then no watch stands.
@@ -60,6 +85,14 @@ impl Client {
     }
 
     /// How many nodes are below a node, at any depth.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let nodes = client.get_all_children_number("/").await?;
+    /// println!("{nodes} nodes");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`; `Unimplemented` by servers before 3.6.

@@ -64,6 +64,14 @@ impl Client {
     /// The configuration of the ensemble, one `server.N=…` line for each member and its version;
     /// empty on a server that stands alone. The chroot does not apply.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (config, _) = client.get_config().await?;
+    /// println!("{}", String::from_utf8_lossy(&config));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode` by servers before 3.5.
     pub fn get_config(&self) -> Reply<(Bytes, Stat)> {
@@ -71,6 +79,14 @@ impl Client {
     }
 
     /// As [`get_config`](Self::get_config), and leaves a watch for the next change.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (config, _, changed) = client.get_config_watched().await?;
+    /// println!("{config:?} until {:?}", changed.await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`get_config`](Self::get_config); then no watch stands.
@@ -80,6 +96,17 @@ impl Client {
 
     /// Changes the membership of the ensemble; answers with the new configuration once a quorum
     /// of it stands.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::Reconfig;
+    ///
+    /// let joining = ["server.4=zk4:2888:3888:participant;2181"];
+    /// let (config, _) = client.reconfig(&Reconfig::incremental(joining, [2])).await?;
+    /// println!("{config:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `Unimplemented` where reconfiguration is switched off, as it is by default; `NoAuth` (it

@@ -31,6 +31,16 @@ impl Client {
     /// connection. Then `create` goes first on the next one, in its older form, and so do all
     /// later ones of this session; what was in flight behind it fails with `ConnectionLoss`.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::CreateMode;
+    ///
+    /// let created = client.create("/queue/item-", "job", CreateMode::PersistentSequential).await?;
+    /// println!("{} in transaction {}", created.path, created.stat.czxid);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode` if the parent does not exist, `NodeExists`, `NoAuth`, `NoChildrenForEphemerals`,
     /// `InvalidAcl`, `QuotaExceeded`; `InvalidPath`, `InvalidTtl` and `TooLarge` before anything
@@ -40,6 +50,16 @@ impl Client {
     }
 
     /// Creates a node with an access control list of its own.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{Acl, CreateMode};
+    ///
+    /// let acl = [Acl::creator_all(), Acl::read_only()];
+    /// client.create_with_acl("/rates", "0.19", CreateMode::Persistent, &acl).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`create`](Self::create); an empty list is refused before anything is sent.

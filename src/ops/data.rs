@@ -18,6 +18,14 @@ const SHARED_LEN_MIN: usize = 8 * 1024;
 impl Client {
     /// The data and metadata of a node. Null data, which other clients can write, reads as empty.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (rate, stat) = client.get_data("/rates/eur").await?;
+    /// println!("{rate:?}, version {}", stat.version);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn get_data(&self, path: &str) -> Reply<(Bytes, Stat)> {
@@ -31,6 +39,16 @@ impl Client {
     }
 
     /// As [`get_data`](Self::get_data), and leaves a watch for the next write or the deletion.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// loop {
+    ///     let (rate, _, changed) = client.get_data_watched("/rates/eur").await?;
+    ///     println!("{rate:?}");
+    ///     changed.await?;
+    /// }
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`get_data`](Self::get_data); then no watch stands.
@@ -49,6 +67,14 @@ impl Client {
     }
 
     /// Writes the data of a node if it has the expected version; [`Version::ANY`] expects none.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (_, stat) = client.get_data("/rates/eur").await?;
+    /// client.set_data("/rates/eur", "1.07", stat.version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NoAuth`, `QuotaExceeded`; `TooLarge` before anything is sent.

@@ -22,6 +22,17 @@ pub struct DefaultWatch {
 
 impl Client {
     /// Reads whose events go to the stream of [`events`](Self::events).
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// let mut events = client.events();
+    /// client.default_watch().exists("/ready").await?;
+    /// println!("{:?}", events.next().await);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn default_watch(&self) -> DefaultWatch {
         DefaultWatch { client: self.clone() }
     }

@@ -9,6 +9,14 @@ impl Client {
     /// Deletes a node that has no children, if its data has the expected version;
     /// [`Version::ANY`] expects none.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (_, stat) = client.get_data("/job").await?;
+    /// client.delete("/job", stat.version).await?; // unless somebody has written it since
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NotEmpty`, `NoAuth` (it takes DELETE on the parent);
     /// `BadArguments` for ZooKeeper's own nodes and for the root of a view. After

@@ -10,6 +10,14 @@ impl Client {
     /// The paths of this session's ephemeral nodes that begin with `prefix`; `/` finds all below
     /// the chroot. The prefix is a mere beginning: `/a` finds `/ab`, too.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let mine = client.get_ephemerals("/").await?;
+    /// println!("{mine:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `InvalidPath`; `Unimplemented` by servers before 3.6.
     pub fn get_ephemerals(&self, prefix: &str) -> Reply<Vec<String>> {

@@ -12,6 +12,15 @@ use crate::watcher::OneshotWatcher;
 impl Client {
     /// The metadata of a node, or `None` if it does not exist.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// if let Some(stat) = client.exists("/leader").await? {
+    ///     println!("held by session {}", stat.ephemeral_owner);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `NoAuth` if it exists and may not be read.
     pub fn exists(&self, path: &str) -> Reply<Option<Stat>> {
@@ -26,6 +35,16 @@ impl Client {
 
     /// As [`exists`](Self::exists), and leaves a watch: on a node that exists, for a write or its
     /// deletion; on one that does not, for its creation.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (there, changed) = client.exists_watched("/ready").await?;
+    /// if there.is_none() {
+    ///     changed.await?; // it has been created
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`exists`](Self::exists); then no watch stands.

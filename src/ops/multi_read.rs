@@ -58,6 +58,18 @@ impl Client {
     /// Carries out several reads in one request. Each succeeds or fails on its own; together they
     /// show the tree at one point in time.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::ReadOp;
+    ///
+    /// let reads = [ReadOp::get_data("/a"), ReadOp::get_children("/b")];
+    /// for result in client.multi_read(reads).await? {
+    ///     println!("{:?}", result?);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// Of the whole: those of the connection; `InvalidPath` before anything is sent;
     /// `Unimplemented` by servers before 3.6. Of each read: `NoNode`, `NoAuth`.

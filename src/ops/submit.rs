@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::client::{BODY_LEN_MAX, Client};
 use crate::error::Error;
+use crate::io::observer::Note;
 use crate::io::submissions::NotTaken;
 use crate::io::watch_queue::WatchQueue;
 use crate::io::watchers::{SlotKind, WatcherSlot};
@@ -97,7 +98,9 @@ impl Client {
         decode: DecodeFn<T>,
     ) -> Reply<T> {
         let call = Call { codec: self.codec, ..call };
-        match self.shared().submissions.request(op, watch, slot, BODY_LEN_MAX, encode) {
+        let shared = self.shared();
+        let note = Note::of(shared, call.op, call.path.as_deref());
+        match shared.submissions.request(op, watch, slot, BODY_LEN_MAX, note, encode) {
             Ok(answer) => Reply::waiting(answer, call, decode, self.deadline),
             Err(NotTaken::Ended(ending)) => {
                 Reply::refused(call.name(Error::ended(call.op, ending)))

@@ -38,6 +38,21 @@ impl AddWatchMode {
 impl Client {
     /// Watches a node, which need not exist, until the watcher is dropped.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{AddWatchMode, WatchUpdate};
+    ///
+    /// let mut updates = client.add_watch("/app", AddWatchMode::PersistentRecursive).await?;
+    /// while let Some(update) = updates.recv().await {
+    ///     match update {
+    ///         WatchUpdate::Event(event) => println!("{:?} {}", event.kind, event.path),
+    ///         _ => println!("something was missed: read again"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// `Unimplemented` by servers before 3.6.
     pub fn add_watch(&self, path: &str, mode: AddWatchMode) -> Reply<PersistentWatcher> {
@@ -60,6 +75,13 @@ impl Client {
     /// or `ChildWatchRemoved`, persistent ones yield [`Removed`](crate::WatchUpdate::Removed).
     ///
     /// To remove one watch, drop its watcher.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.remove_watches("/app", znode::WatcherType::Any).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `NoWatcher` if none stands.

@@ -69,7 +69,27 @@ pub struct MultiResponse<'a> {
     pub results: Vec<MultiResult<'a>>,
 }
 
-impl MultiOp<'_> {
+impl<'a> MultiOp<'a> {
+    /// Reads the record of the operation with this code, behind its header.
+    ///
+    /// # Errors
+    /// The code is not that of an operation of a multi, or the record is not whole.
+    pub fn read(code: i32, from: &mut Decoder<'a>) -> Result<Self, DecodeError> {
+        let op = OpCode::try_from(code)?;
+        Ok(match op {
+            OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
+                Self::Create(op, from.read()?)
+            }
+            OpCode::CreateTtl => Self::CreateTtl(from.read()?),
+            OpCode::Delete => Self::Delete(from.read()?),
+            OpCode::SetData => Self::SetData(from.read()?),
+            OpCode::Check => Self::Check(from.read()?),
+            OpCode::GetData => Self::GetData(from.read()?),
+            OpCode::GetChildren => Self::GetChildren(from.read()?),
+            _ => return Err(unknown("operation of a multi", code)),
+        })
+    }
+
     /// The operation's code.
     pub fn op(&self) -> OpCode {
         match self {
@@ -98,19 +118,7 @@ impl<'a> Decode<'a> for MultiRequest<'a> {
             if header.done {
                 return Ok(Self { ops });
             }
-            let op = OpCode::try_from(header.op)?;
-            ops.push(match op {
-                OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
-                    MultiOp::Create(op, from.read()?)
-                }
-                OpCode::CreateTtl => MultiOp::CreateTtl(from.read()?),
-                OpCode::Delete => MultiOp::Delete(from.read()?),
-                OpCode::SetData => MultiOp::SetData(from.read()?),
-                OpCode::Check => MultiOp::Check(from.read()?),
-                OpCode::GetData => MultiOp::GetData(from.read()?),
-                OpCode::GetChildren => MultiOp::GetChildren(from.read()?),
-                _ => return Err(unknown("operation of a multi", header.op)),
-            });
+            ops.push(MultiOp::read(header.op, from)?);
         }
     }
 }

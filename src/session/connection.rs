@@ -145,6 +145,7 @@ impl<R> Session<R> {
         if let Phase::Connected(connected) = &mut self.phase {
             connected.last_sent = now;
             connected.ping_sent_at = Some(now);
+            self.pings += 1;
             put_request(out, Xid::PING, OpCode::Ping, &[]);
         }
     }

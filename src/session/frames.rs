@@ -31,7 +31,7 @@ impl<R> Session<R> {
                 };
                 match header.xid {
                     Xid::NOTIFICATION => self.notified(header.zxid, from, out),
-                    Xid::PING => self.pinged(),
+                    Xid::PING => self.pinged(now),
                     Xid::AUTH => self.authenticated(now, header, out),
                     _ => self.answered(now, header, frame, out),
                 }
@@ -62,7 +62,8 @@ impl<R> Session<R> {
             }
             Verdict::Expired => self.end(Ending::Expired, out),
             Verdict::Confirmed { session_id, password, timeout, read_only } => {
-                self.identity = Identity { session_id, password: password.clone() };
+                let is_known = self.identity.is_known || !read_only;
+                self.identity = Identity { session_id, password: password.clone(), is_known };
                 self.timers.confirmed(timeout, sent_at);
                 out.push(Output::Established(Established { session_id, password, timeout }));
                 if !self.begin_sasl(now, deadline, read_only, out) {
@@ -122,11 +123,12 @@ impl<R> Session<R> {
         self.told = told;
     }
 
-    pub(super) fn pinged(&mut self) {
+    pub(super) fn pinged(&mut self, now: Moment) {
         if let Phase::Connected(connected) = &mut self.phase
             && let Some(sent_at) = connected.ping_sent_at.take()
         {
             self.timers.answered(sent_at);
+            self.last_ping = now.since(sent_at);
         }
     }
 
@@ -136,8 +138,7 @@ impl<R> Session<R> {
         }
         match self.auth.answered() {
             Some(Some(reply)) => {
-                let answer = Answer { zxid: Zxid::ZERO, code: ErrorCode::Ok, body: Bytes::new() };
-                out.push(Output::Reply(reply, Ok(answer)));
+                out.push(Output::Reply(reply, Ok(Answer::done(Xid::AUTH))));
             }
             Some(None) => {}
             None => self.out_of_order(now, out),
@@ -155,6 +156,9 @@ impl<R> Session<R> {
             return self.out_of_order(now, out);
         };
         self.timers.answered(sent.sent_at);
+        let latency = now.as_nanos().saturating_sub(sent.sent_at.as_nanos());
+        self.last_latency = latency;
+        self.max_latency = self.max_latency.max(latency);
         self.last_zxid = self.last_zxid.max(header.zxid);
         let Some(sent) = self.learn(now, sent, header.error, out) else {
             return;
@@ -176,7 +180,8 @@ impl<R> Session<R> {
         }
         if let Some(reply) = sent.reply {
             let body = frame.slice(ReplyHeader::LEN..);
-            let mut answer = Answer { zxid: header.zxid, code: header.error, body };
+            let ReplyHeader { xid, zxid, error: code } = header;
+            let mut answer = Answer { xid, zxid, code, body };
             if let (OpCode::Create, Some(request)) = (sent.op, &sent.body) {
                 answer = with_stat(request, answer, self.identity.session_id);
             }

@@ -10,6 +10,10 @@ use crate::secret::Secret;
 pub(super) struct Identity {
     pub(super) session_id: SessionId,
     pub(super) password: Secret,
+    /// Whether other servers know of the session. A server that was cut off from its quorum hands
+    /// out sessions of its own, which end with their connection: the next server is asked for
+    /// another one, and what it answers is not held against it.
+    pub(super) is_known: bool,
 }
 
 /// What a server answered to a connect request.
@@ -33,12 +37,17 @@ impl Identity {
     ) -> ConnectRequest<'_> {
         // A server that has not seen what this client has seen must refuse it, but only a client
         // that resumes has seen anything.
+        let (session_id, password) = if self.is_known {
+            (self.session_id, self.password.expose())
+        } else {
+            (SessionId::NONE, &[0; 16][..])
+        };
         ConnectRequest {
             protocol_version: 0,
             last_zxid_seen,
             timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX),
-            session_id: self.session_id,
-            password: Some(self.password.expose()),
+            session_id,
+            password: Some(password),
             read_only: Some(read_only),
         }
     }
@@ -49,14 +58,13 @@ impl Identity {
         let Ok(response) = Decoder::new(frame).read::<ConnectResponse<'_>>() else {
             return Verdict::Malformed;
         };
-        let resumes = self.session_id != SessionId::NONE;
         let timeout_ms = match u64::try_from(response.timeout_ms) {
             Ok(timeout_ms) if timeout_ms > 0 && response.session_id != SessionId::NONE => {
                 timeout_ms
             }
             _ => return Verdict::Expired,
         };
-        if resumes && response.session_id != self.session_id {
+        if self.is_known && response.session_id != self.session_id {
             return Verdict::Expired;
         }
         Verdict::Confirmed {

@@ -1,13 +1,13 @@
 //! The machine itself: inputs, time and frames in, one ordered list of things to do out.
 
-use bytes::Bytes;
+use std::time::Duration;
 
 use super::auth::Auth;
 use super::fallback::Create2;
 use super::handshake::Identity;
 use super::input::{Config, Input, Limits, Request, WatchEffect};
 use super::outgoing::{Outgoing, Waiting as Queued};
-use super::output::{Answer, Cause, Ending, Failure, Outbox, Output};
+use super::output::{Answer, Cause, Ending, Failure, Figures, Outbox, Output};
 use super::pending::Pending;
 use super::phase::{Destination, Phase, Waiting};
 use super::sasl::Sasl;
@@ -17,7 +17,7 @@ use crate::connect_string::HostPort;
 use crate::hosts::{Attempt, HostProvider};
 use crate::moment::Moment;
 use crate::proto::requests::WatchesRequest;
-use crate::proto::{ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
+use crate::proto::{JutePut, OpCode, RequestHeader, SessionId, Xid, Zxid};
 use crate::secret::Secret;
 
 /// The session of one client, over any number of connections, one at a time.
@@ -48,6 +48,14 @@ pub struct Session<R> {
     pub(super) leaving: Option<Leaving>,
     /// Reused: who hears of the event at hand.
     pub(super) told: Vec<WatcherId>,
+    /// How many pings were sent.
+    pub(super) pings: u64,
+    /// How long the last one took.
+    pub(super) last_ping: Duration,
+    /// How long the newest answer took, in nanoseconds.
+    pub(super) last_latency: u64,
+    /// How long the slowest took, in nanoseconds.
+    pub(super) max_latency: u64,
 }
 
 /// A request to end the session; later requests are refused.
@@ -73,7 +81,7 @@ impl<R> Session<R> {
             host,
             destination: None,
             timers,
-            identity: Identity { session_id, password },
+            identity: Identity { session_id, password, is_known: session_id != SessionId::NONE },
             read_only_allowed: config.read_only,
             last_zxid,
             outgoing: Outgoing::new(),
@@ -85,6 +93,10 @@ impl<R> Session<R> {
             create2: Create2::Untried,
             leaving: None,
             told: Vec::new(),
+            pings: 0,
+            last_ping: Duration::ZERO,
+            last_latency: 0,
+            max_latency: 0,
         }
     }
 
@@ -126,6 +138,19 @@ impl<R> Session<R> {
         match self.phase {
             Phase::Over(ending) => Some(ending),
             _ => None,
+        }
+    }
+
+    /// What there is to tell at this moment.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            in_flight: self.pending.len(),
+            waiting: self.outgoing.len(),
+            watches: self.watches.len(),
+            pings: self.pings,
+            last_ping: self.last_ping,
+            last_latency: Duration::from_nanos(self.last_latency),
+            max_latency: Duration::from_nanos(self.max_latency),
         }
     }
 
@@ -231,8 +256,7 @@ impl<R> Session<R> {
     fn unwatch(&mut self, watcher: WatcherId, reply: Option<R>, out: &mut Outbox<R>) {
         let removal = self.watches.release(watcher);
         if let Some(reply) = self.remove_at_server(removal, reply) {
-            let answer = Answer { zxid: Zxid::ZERO, code: ErrorCode::Ok, body: Bytes::new() };
-            out.push(Output::Reply(reply, Ok(answer)));
+            out.push(Output::Reply(reply, Ok(Answer::done(Xid(0)))));
         }
     }
 

@@ -41,7 +41,7 @@ pub mod watches;
 
 pub use input::{Config, Input, Limits, Probed, Registration, Request, Want, WatchEffect};
 pub use machine::Session;
-pub use output::{Answer, Cause, Ending, Established, Failure, Notice, Outbox, Output};
+pub use output::{Answer, Cause, Ending, Established, Failure, Figures, Notice, Outbox, Output};
 pub use sasl::Sasl;
 pub use watches::WatcherId;
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::watches::WatcherId;
 use crate::connect_string::HostPort;
-use crate::proto::{ErrorCode, EventType, SessionId, Zxid};
+use crate::proto::{ErrorCode, EventType, SessionId, Xid, Zxid};
 use crate::sasl::SaslError;
 use crate::secret::Secret;
 use crate::state::State;
@@ -49,15 +49,43 @@ pub struct Established {
     pub timeout: Duration,
 }
 
+/// What a session can tell of itself at any time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Requests that are sent and not answered.
+    pub in_flight: usize,
+    /// Requests that wait for their turn.
+    pub waiting: usize,
+    /// Watchers that stand; those of the default watcher are not counted.
+    pub watches: usize,
+    /// Pings that were sent.
+    pub pings: u64,
+    /// The time between the last ping and its answer.
+    pub last_ping: Duration,
+    /// The time between the sending of a request and its answer, of the newest answer.
+    pub last_latency: Duration,
+    /// The longest such time so far.
+    pub max_latency: Duration,
+}
+
 /// What a server answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
+    /// The number of the request; 0 if the session has answered by itself.
+    pub xid: Xid,
     /// The newest transaction that the server had applied; of a write, its own.
     pub zxid: Zxid,
     /// Success, or why not.
     pub code: ErrorCode,
     /// The record that follows a success.
     pub body: Bytes,
+}
+
+impl Answer {
+    /// A success that no server had to be asked for, or of which it told nothing else.
+    pub(super) fn done(xid: Xid) -> Self {
+        Self { xid, zxid: Zxid::ZERO, code: ErrorCode::Ok, body: Bytes::new() }
+    }
 }
 
 /// Why a request was never answered.

@@ -41,6 +41,10 @@ impl<R> Pending<R> {
             || (self.queue.len() < limits.in_flight_max && self.bytes < limits.in_flight_bytes_max)
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.queue.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.queue.is_empty()
     }

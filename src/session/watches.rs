@@ -135,6 +135,11 @@ impl AtPath {
 }
 
 impl Watches {
+    /// How many watchers stand, the default one not counted.
+    pub(super) fn len(&self) -> usize {
+        self.watchers.len()
+    }
+
     /// A request that will leave a watch was accepted.
     pub(super) fn expect(&mut self, registration: &Registration) {
         let at = self.paths.entry(Arc::clone(&registration.path)).or_default();

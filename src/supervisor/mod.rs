@@ -164,6 +164,20 @@ impl Supervisor {
     }
 
     /// What happens from now on.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use futures::StreamExt;
+    ///
+    /// # let supervisor =
+    /// #     znode::Supervisor::connect(znode::ConnectOptions::new(), "zk1:2181").await?;
+    /// let mut events = supervisor.events();
+    /// while let Some(event) = events.next().await {
+    ///     println!("{event}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn events(&self) -> SupervisorEvents {
         let (sender, receiver) = mpsc::unbounded_channel();
         self.shared.present().listeners.push(sender);

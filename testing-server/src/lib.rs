@@ -27,10 +27,11 @@
 //! | `tree` | the nodes, their children and owners, access control lists, watches |
 //! | `log` | what files hold, byte for byte |
 //! | `session`, `auth`, `admin` | expiry and passwords, schemes, four-letter words |
+//! | `proxy` | [`FaultProxy`], which stands before any server and does what networks do |
 //! | `io` | sockets, pipes, timers: everything that waits |
 //!
-//! Everything but `io` is pure: it reads no clock, draws no random number and awaits nothing, so
-//! the same inputs make the same server.
+//! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits
+//! nothing, so the same inputs make the same server.
 
 mod config;
 mod server;
@@ -53,8 +54,12 @@ mod admin;
 
 mod io;
 
+mod proxy;
+
+pub use auth::{Identity, Scheme};
 pub use config::{Config, ConfigError};
 pub use io::memory::MemoryConnector;
+pub use proxy::FaultProxy;
 pub use server::TestingServer;
 pub use spec::InstanceSpec;
 pub use views::{NodeView, SessionView, WatchView};

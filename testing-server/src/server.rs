@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use znode::proto::{SessionId, Zxid};
 use znode::{Client, ConnectOptions};
 
+use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
 use crate::io::disk::load::load;
 use crate::io::disk::{Disk, DiskOptions};
@@ -99,6 +100,7 @@ impl TestingServer {
             running: Mutex::new(None),
         };
         server.address = server.run()?;
+        server.shared.lock().node.settings.client_port = server.address.port();
         Ok(server)
     }
 
@@ -318,6 +320,19 @@ fn settings(spec: &InstanceSpec) -> Settings {
         extended_types: spec.extended_types,
         super_digest: spec.super_digest.as_deref().map(Into::into),
         origin_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
+        container_check_interval: spec.container_check_interval,
+        containers_per_minute_max: spec.containers_per_minute_max,
+        container_never_used_max: spec.container_never_used_max,
+        enforce_quota: spec.enforce_quota,
+        skip_acl: spec.skip_acl,
+        schemes: spec.schemes.clone(),
+        connections_max: spec.connections_max,
+        outstanding_max: spec.outstanding_max,
+        large_request_threshold: spec.large_request_threshold,
+        large_request_bytes_max: spec.large_request_bytes_max,
+        words: Whitelist::parse(&spec.words),
+        client_port: spec.port,
+        connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),

@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::auth::Scheme;
 use crate::io::disk::DiskOptions;
+use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 
 /// The specification of one server.
 ///
@@ -28,6 +31,18 @@ pub struct InstanceSpec {
     pub(crate) extended_types: bool,
     pub(crate) super_digest: Option<String>,
     pub(crate) started_at: Option<SystemTime>,
+    pub(crate) container_check_interval: Duration,
+    pub(crate) containers_per_minute_max: u32,
+    pub(crate) container_never_used_max: Option<Duration>,
+    pub(crate) enforce_quota: bool,
+    pub(crate) skip_acl: bool,
+    pub(crate) schemes: Vec<Arc<dyn Scheme>>,
+    pub(crate) connections_max: usize,
+    pub(crate) outstanding_max: usize,
+    pub(crate) large_request_threshold: Option<usize>,
+    pub(crate) large_request_bytes_max: usize,
+    pub(crate) words: String,
+    pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
 }
 
@@ -48,6 +63,18 @@ impl InstanceSpec {
             extended_types: true,
             super_digest: None,
             started_at: None,
+            container_check_interval: Duration::from_secs(60),
+            containers_per_minute_max: 10_000,
+            container_never_used_max: None,
+            enforce_quota: false,
+            skip_acl: false,
+            schemes: Vec::new(),
+            connections_max: CONNECTIONS_MAX,
+            outstanding_max: OUTSTANDING_MAX,
+            large_request_threshold: None,
+            large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
+            words: "*".to_owned(),
+            connections_per_address_max: None,
             disk: None,
         }
     }
@@ -168,6 +195,83 @@ impl InstanceSpec {
     /// hash is the base64 of the SHA-1 of `user:password`.
     pub fn super_digest(mut self, digest: impl Into<String>) -> Self {
         self.super_digest = Some(digest.into());
+        self
+    }
+
+    /// Sets how often the server looks for containers that have lost their last child and for nodes
+    /// whose time to live is over, to delete them (`znode.container.checkIntervalMs`): every minute
+    /// to start with, as Apache does.
+    pub fn container_checks(mut self, interval: Duration) -> Self {
+        self.container_check_interval = interval;
+        self
+    }
+
+    /// Sets how many of them the server deletes in a minute (`znode.container.maxPerMinute`):
+    /// 10000 to start with, evenly spread.
+    pub fn containers_per_minute(mut self, max: u32) -> Self {
+        self.containers_per_minute_max = max;
+        self
+    }
+
+    /// Sets how long a container lives that never had a child
+    /// (`znode.container.maxNeverUsedIntervalMs`): for ever to start with.
+    pub fn unused_containers(mut self, max: Duration) -> Self {
+        self.container_never_used_max = Some(max);
+        self
+    }
+
+    /// Sets whether the hard limits of quotas hold (`enforceQuota`), which Apache leaves off.
+    pub fn enforce_quota(mut self, enforce: bool) -> Self {
+        self.enforce_quota = enforce;
+        self
+    }
+
+    /// Sets whether nobody is asked for a permission (`skipACL`).
+    pub fn skip_acl(mut self, skip: bool) -> Self {
+        self.skip_acl = skip;
+        self
+    }
+
+    /// Registers an authentication scheme beside `digest` and `ip`; one of the same name takes the
+    /// place of those.
+    pub fn scheme(mut self, scheme: impl Scheme + 'static) -> Self {
+        self.schemes.push(Arc::new(scheme));
+        self
+    }
+
+    /// Sets how many connections there may be (`maxCnxns`); more are closed without a word.
+    pub fn connections(mut self, max: usize) -> Self {
+        self.connections_max = max;
+        self
+    }
+
+    /// Sets how many requests may wait for the disk before connections that have one waiting are no
+    /// longer read (`globalOutstandingLimit`): 1000 to start with.
+    pub fn outstanding_requests(mut self, max: usize) -> Self {
+        self.outstanding_max = max;
+        self
+    }
+
+    /// Closes the connection of a request of more than `threshold` bytes (`largeRequestThreshold`)
+    /// if it and others of the kind that wait had more than `bytes_max` together
+    /// (`largeRequestMaxBytes`). There is no such limit to start with.
+    pub fn large_requests(mut self, threshold: usize, bytes_max: usize) -> Self {
+        self.large_request_threshold = Some(threshold);
+        self.large_request_bytes_max = bytes_max;
+        self
+    }
+
+    /// Sets which four-letter words are answered (`4lw.commands.whitelist`): names with commas
+    /// between them, or `*`, which is what a testing server starts with. `srvr` always is.
+    pub fn four_letter_words(mut self, list: impl Into<String>) -> Self {
+        self.words = list.into();
+        self
+    }
+
+    /// Sets how many connections may come from one address (`maxClientCnxns`); more are closed
+    /// without a word. There is no limit to start with.
+    pub fn connections_per_address(mut self, max: usize) -> Self {
+        self.connections_per_address_max = Some(max);
         self
     }
 

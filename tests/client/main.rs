@@ -9,6 +9,7 @@
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
 //! | `oneshot`, `unwatch`, `persistent`, `restored` | watches, also across a reconnect |
 //! | `follow`, `deadline` | values that are followed; answers that come too late |
+//! | `stats`, `tapped` | what a client tells of its own work |
 //! | `reconnect`, `outcome`, `chroot` | lost links, lost replies, and views of a session |
 //! | `script`, `hostile` | a server that does what the test says, and what none should do |
 //! | `regressions` | what has gone wrong in other clients |
@@ -54,6 +55,8 @@ mod rare;
 mod reconnect;
 mod regressions;
 mod restored;
+mod stats;
 mod supervised;
+mod tapped;
 mod tree;
 mod unwatch;

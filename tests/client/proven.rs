@@ -69,6 +69,29 @@ async fn a_protected_node_whose_session_ends_meanwhile_is_unknown() {
     wire.refuse();
     let error = soon(client.create_protected("/a", "", PERSISTENT)).await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::SessionExpired, Outcome::Unknown));
+    assert_eq!(error.op(), "create");
+    assert!(error.path().unwrap().starts_with("/_c_"));
+}
+
+#[tokio::test]
+async fn what_is_not_proven_when_the_session_ends_is_unknown() {
+    let ground = Ground::start().await;
+    let other = ground.connect().await;
+    soon(other.create("/w", "", PERSISTENT)).await.unwrap();
+    let stat = soon(other.create("/a", "", PERSISTENT)).await.unwrap().stat;
+    for op in [OpCode::Create2, OpCode::SetData, OpCode::Multi, OpCode::Delete] {
+        let (client, wire) = ground.connect_short().await;
+        wire.cut_before_reply(op);
+        wire.refuse();
+        let error = match op {
+            OpCode::Create2 => soon(client.create_proven("/e", "", EPHEMERAL)).await.unwrap_err(),
+            OpCode::SetData => soon(client.set_data_proven("/a", "", &stat)).await.unwrap_err(),
+            OpCode::Multi => soon(client.multi_proven([], "/w")).await.unwrap_err(),
+            _ => soon(client.delete_guaranteed("/a")).await.unwrap_err(),
+        };
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::SessionExpired, Outcome::Unknown));
+        assert!(error.op() != "sync" && error.path().unwrap().len() > 1, "{error}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,9 @@
 #   zookeeper.sh fetch                       get the server's jars (quick when they are there)
 #   zookeeper.sh start DIR [zoo.cfg line…]   start one standalone server with fresh data under DIR
 #   zookeeper.sh stop DIR                    end the server that was started in DIR
+#   zookeeper.sh ensemble DIR N [line…]      start N servers under DIR/1 to DIR/N as one ensemble;
+#                                            prints the connect string of each, one a line
+#   zookeeper.sh resume DIR                  start the stopped server of DIR on the data it has
 #
 # `fetch` resolves Apache ZooKeeper with Maven into
 # `${CARGO_TARGET_DIR:-target}/interop/zookeeper-<version>/lib`. Where Maven fails it unpacks (not
@@ -75,6 +78,15 @@ main() {
     stop)
         [ $# -eq 2 ] || usage
         stop "$2"
+        ;;
+    ensemble)
+        [ $# -ge 3 ] || usage
+        shift
+        ensemble "$@"
+        ;;
+    resume)
+        [ $# -eq 2 ] || usage
+        launch "$2" "$(fetch)"
         ;;
     *) usage ;;
     esac
@@ -291,6 +303,33 @@ start() {
     say "the server did not start; the end of $dir/server.log:"
     tail -n 20 "$dir/server.log" >&2
     return 1
+}
+
+# Each member is stopped, and resumed, by its own directory.
+ensemble() {
+    local dir="$1" count="$2" lib number members=() ports=()
+    shift 2
+    mkdir -p "$dir"
+    dir="$(cd "$dir" && pwd)"
+    lib="$(fetch)"
+    for ((number = 1; number <= count; number++)); do
+        ports+=("$(free_port)")
+        members+=("server.$number=127.0.0.1:$(free_port):$(free_port):participant;127.0.0.1:${ports[-1]}")
+    done
+    for ((number = 1; number <= count; number++)); do
+        rm -rf "${dir:?}/$number"
+        mkdir -p "$dir/$number/data"
+        echo "$number" >"$dir/$number/data/myid"
+        write_config "$dir/$number" 0 initLimit=100 syncLimit=50 standaloneEnabled=false \
+            reconfigEnabled=true "${members[@]}" "$@" |
+            grep -v '^clientPort' >"$dir/$number/zoo.cfg"
+        write_logging "$dir/$number"
+        launch "$dir/$number" "$lib"
+    done
+    for ((number = 1; number <= count; number++)); do
+        wait_until_serving "$dir/$number" "${ports[number - 1]}"
+        echo "127.0.0.1:${ports[number - 1]}"
+    done
 }
 
 # A port of 127.0.0.1 on which nobody answers.

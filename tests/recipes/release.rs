@@ -220,3 +220,13 @@ async fn no_task_is_left_of_a_guard_that_cannot_be_watched() {
     }
     ground.nothing_left().await;
 }
+
+/// A handle's deadline bounds what its caller waits for, not what a lock needs to clean up.
+#[tokio::test]
+async fn a_deadline_of_the_handle_leaves_no_place_behind() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await.with_deadline(std::time::Duration::ZERO);
+    let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    soon(guard.release()).await.unwrap();
+    ground.nothing_left().await;
+}

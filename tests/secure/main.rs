@@ -1,11 +1,12 @@
-//! Who may listen and who may ask: TLS, told from outside. Against our server behind a relay that
-//! ends TLS, or, with `ZNODE_TEST_APACHE=1`, against Apache ZooKeeper, started for each test.
+//! Who may listen and who may ask, and what is told of it: TLS, SASL and logs, from outside.
+//! Against our server, behind a relay that ends TLS, or, with `ZNODE_TEST_APACHE=1`, against Apache
+//! ZooKeeper, started for each test.
 //!
 //! | rooms | what they hold |
 //! |---|---|
 //! | `pki`, `apache`, `ground` | certificates, a server of Apache's, a server with a secure port |
 //! | `sasl` | who a client proves to be by a password that it does not send |
-//! | `capture`, `secrets` | what is printed, and what is not |
+//! | `capture`, `secrets`, `traced` | what is printed, and what is not |
 //! | `tls` | whom a client trusts, and who it says it is |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -16,3 +17,4 @@ mod pki;
 mod sasl;
 mod secrets;
 mod tls;
+mod traced;

@@ -53,7 +53,9 @@ impl Mutex {
     /// for.
     pub fn new(client: &Client, path: impl Into<String>) -> Self {
         let path = Arc::from(path.into());
-        Self { line: Line { client: client.clone(), path, naming: Naming::LOCK, leases: 1 } }
+        // A place in line is not given up because an answer came late: that would leave it behind.
+        let client = client.without_deadline();
+        Self { line: Line { client, path, naming: Naming::LOCK, leases: 1 } }
     }
 
     /// The path of the lock.

@@ -62,10 +62,20 @@ fn a_read_only_session_goes_to_a_writable_server_once_there_is_one() {
         pair.log(),
         ["disconnect".to_owned(), "state Suspect".into(), format!("connect {there}")]
     );
-    pair.shake_hands(7);
+    pair.step(Input::Connected);
+    let frame = pair.inbox.pop().unwrap();
+    let request: ConnectRequest<'_> = Decoder::new(&frame).read().unwrap();
+    // The session of a server that was cut off is known to no other.
+    assert_eq!(request.session_id, SessionId::NONE);
+    pair.greet(8, 9000);
     assert_eq!(pair.log(), ["state Connected"]);
     pair.wait(T / 3);
     assert!(pair.log().is_empty());
+    pair.step(Input::Broken);
+    pair.log();
+    pair.step(Input::Connected);
+    pair.greet(9, 9000);
+    assert_eq!(pair.log(), ["disconnect", "state Expired"]);
 }
 
 #[test]

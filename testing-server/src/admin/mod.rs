@@ -1,8 +1,20 @@
 //! Four-letter words: questions that operators type into a bare connection.
+//!
+//! [`words`] has the answers, [`monitor`] the longest of them, [`stats`] what is counted for them,
+//! [`text`] what Java makes of dates and numbers.
+
+pub(crate) mod monitor;
+pub(crate) mod stats;
+mod text;
+mod words;
 
 /// A word that the server recognises in place of the length of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Word([u8; 4]);
+pub(crate) struct Word {
+    name: [u8; 4],
+    /// What `stmk` brings along; of any other word, nothing.
+    argument: i64,
+}
 
 /// The words of ZooKeeper 3.9.
 const WORDS: [&[u8; 4]; 18] = [
@@ -10,86 +22,74 @@ const WORDS: [&[u8; 4]; 18] = [
     b"ruok", b"srst", b"srvr", b"stat", b"stmk", b"wchc", b"wchp", b"wchs",
 ];
 
-/// What `srvr` tells.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ServerStats {
-    /// Frames that have arrived.
-    pub(crate) received: u64,
-    /// Frames that have gone out.
-    pub(crate) sent: u64,
-    /// Open connections.
-    pub(crate) connections: usize,
-    /// Requests that wait for the disk.
-    pub(crate) outstanding: usize,
-    /// The last transaction that was applied.
-    pub(crate) zxid: i64,
-    /// Nodes as ZooKeeper counts them: the root twice.
-    pub(crate) node_count: usize,
-}
+/// How many bytes `stmk` brings along.
+pub(crate) const ARGUMENT_LEN: usize = 8;
 
 impl Word {
     /// Reads the first four bytes of a connection; they may also be the length of a frame.
     pub(crate) fn recognise(bytes: [u8; 4]) -> Option<Self> {
-        WORDS.contains(&&bytes).then_some(Self(bytes))
+        WORDS.contains(&&bytes).then_some(Self { name: bytes, argument: 0 })
     }
 
-    /// The answer.
-    pub(crate) fn answer(self, stats: &ServerStats) -> String {
-        match &self.0 {
-            b"ruok" => "imok".to_owned(),
-            b"isro" => "rw".to_owned(),
-            b"srvr" => server(stats),
-            word => {
-                let word = String::from_utf8_lossy(word);
-                format!("{word} is not executed because it is not in the whitelist.\n")
-            }
-        }
+    /// Whether more bytes belong to the word.
+    pub(crate) fn has_argument(self) -> bool {
+        &self.name == b"stmk"
+    }
+
+    /// The word with what it brought along.
+    pub(crate) fn with_argument(self, bytes: [u8; ARGUMENT_LEN]) -> Self {
+        Self { argument: i64::from_be_bytes(bytes), ..self }
+    }
+
+    /// The word as text.
+    fn name(&self) -> &str {
+        str::from_utf8(&self.name).expect("the words are ASCII")
     }
 }
 
-fn server(stats: &ServerStats) -> String {
-    let ServerStats { received, sent, connections, outstanding, zxid, node_count } = stats;
-    format!(
-        "Zookeeper version: 3.9.5-znode-{}, built on Rust\n\
-         Latency min/avg/max: 0/0.0/0\n\
-         Received: {received}\n\
-         Sent: {sent}\n\
-         Connections: {connections}\n\
-         Outstanding: {outstanding}\n\
-         Zxid: {zxid:#x}\n\
-         Mode: standalone\n\
-         Node count: {node_count}\n",
-        env!("CARGO_PKG_VERSION"),
-    )
+/// Which words are answered: `4lw.commands.whitelist`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Whitelist {
+    all: bool,
+    words: Vec<Box<str>>,
+}
+
+impl Whitelist {
+    /// Reads a list with commas, or `*` for every word. `srvr` is always in it.
+    pub(crate) fn parse(list: &str) -> Self {
+        let words = list.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let words: Vec<Box<str>> = words.map(Into::into).collect();
+        Self { all: words.iter().any(|word| &**word == "*"), words }
+    }
+
+    fn allows(&self, word: Word) -> bool {
+        let name = word.name();
+        self.all || name == "srvr" || self.words.iter().any(|allowed| &**allowed == name)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn word(name: &[u8; 4]) -> Word {
+        Word::recognise(*name).unwrap()
+    }
+
     #[test]
     fn a_length_is_no_word() {
         assert!(Word::recognise(44_i32.to_be_bytes()).is_none());
         assert!(Word::recognise(*b"GET ").is_none());
-        assert_eq!(Word::recognise(*b"ruok"), Some(Word(*b"ruok")));
+        assert_eq!(word(b"ruok").name(), "ruok");
     }
 
     #[test]
-    fn answers_are_apaches() {
-        let stats = ServerStats {
-            received: 3,
-            sent: 2,
-            connections: 1,
-            outstanding: 0,
-            zxid: 255,
-            node_count: 5,
-        };
-        assert_eq!(Word(*b"ruok").answer(&stats), "imok");
-        assert_eq!(Word(*b"isro").answer(&stats), "rw");
-        let srvr = Word(*b"srvr").answer(&stats);
-        assert!(srvr.starts_with("Zookeeper version: 3.9.5-"), "{srvr}");
-        assert!(srvr.ends_with("Zxid: 0xff\nMode: standalone\nNode count: 5\n"), "{srvr}");
-        let refused = "wchs is not executed because it is not in the whitelist.\n";
-        assert_eq!(Word(*b"wchs").answer(&stats), refused);
+    fn srvr_is_always_allowed_and_anything_else_if_it_is_listed() {
+        let list = Whitelist::parse(" ruok , mntr,");
+        assert!(list.allows(word(b"ruok")) && list.allows(word(b"mntr")));
+        assert!(list.allows(word(b"srvr")));
+        assert!(!list.allows(word(b"wchs")));
+        assert!(Whitelist::parse("srvr, *").allows(word(b"wchs")));
+        assert!(!Whitelist::parse("").allows(word(b"ruok")));
     }
 }

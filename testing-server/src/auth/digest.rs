@@ -23,7 +23,7 @@ impl Digest {
 }
 
 impl Scheme for Digest {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "digest"
     }
 

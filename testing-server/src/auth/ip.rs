@@ -9,7 +9,7 @@ use super::{Identity, Scheme};
 pub(crate) struct Ip;
 
 impl Scheme for Ip {
-    fn name(&self) -> &'static str {
+    fn name(&self) -> &str {
         "ip"
     }
 

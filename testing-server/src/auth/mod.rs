@@ -9,10 +9,13 @@ pub(crate) mod ip;
 
 use std::fmt;
 use std::net::IpAddr;
+use std::sync::Arc;
 
-/// One identity of a connection.
+use crate::node::settings::Settings;
+
+/// One identity of a connection: who a [`Scheme`] has found its client to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Identity {
+pub struct Identity {
     /// The scheme that vouched for it.
     pub(crate) scheme: Box<str>,
     /// Who it is, in the scheme's own form.
@@ -21,15 +24,18 @@ pub(crate) struct Identity {
 
 impl Identity {
     /// An identity of a scheme.
-    pub(crate) fn new(scheme: &str, id: &str) -> Self {
+    pub fn new(scheme: &str, id: &str) -> Self {
         Self { scheme: scheme.into(), id: id.into() }
     }
 }
 
-/// A way to prove who one is.
-pub(crate) trait Scheme: fmt::Debug + Send + Sync {
+/// A way to prove who one is, and to be named by access control lists: Apache's
+/// `AuthenticationProvider`. [`InstanceSpec::scheme`](crate::InstanceSpec::scheme) registers one.
+///
+/// It is asked while the server stands still, so it must not block.
+pub trait Scheme: fmt::Debug + Send + Sync {
     /// The word that requests and access control lists use.
-    fn name(&self) -> &'static str;
+    fn name(&self) -> &str;
 
     /// The identities that `auth`, sent by a client at `peer`, proves; `None` refuses it.
     fn authenticate(&self, peer: IpAddr, auth: Option<&[u8]>) -> Option<Vec<Identity>>;
@@ -44,22 +50,31 @@ pub(crate) trait Scheme: fmt::Debug + Send + Sync {
     fn is_authenticated(&self) -> bool;
 
     /// The part of an identity that may be shown.
-    fn user<'a>(&self, id: &'a str) -> &'a str;
+    fn user<'a>(&self, id: &'a str) -> &'a str {
+        id
+    }
 }
 
 /// The schemes that a server knows.
 #[derive(Debug)]
-pub(crate) struct Schemes(Vec<Box<dyn Scheme>>);
+pub(crate) struct Schemes {
+    all: Vec<Arc<dyn Scheme>>,
+    /// Whether nobody is asked for a permission.
+    pub(crate) skip_acl: bool,
+}
 
 impl Schemes {
-    /// `digest` and `ip`; whoever computes to `super_digest` may do everything.
-    pub(crate) fn new(super_digest: Option<Box<str>>) -> Self {
-        Self(vec![Box::new(digest::Digest::new(super_digest)), Box::new(ip::Ip)])
+    /// Those that the settings bring along, in front of `digest` and `ip`.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let mut all: Vec<Arc<dyn Scheme>> = settings.schemes.clone();
+        all.push(Arc::new(digest::Digest::new(settings.super_digest.clone())));
+        all.push(Arc::new(ip::Ip));
+        Self { all, skip_acl: settings.skip_acl }
     }
 
     /// The scheme with a name.
     pub(crate) fn find(&self, name: &str) -> Option<&dyn Scheme> {
-        self.0.iter().find(|scheme| scheme.name() == name).map(|scheme| &**scheme)
+        self.all.iter().find(|scheme| scheme.name() == name).map(|scheme| &**scheme)
     }
 
     /// The part of an identity that may be shown; nothing if no scheme vouches for it.

@@ -2,7 +2,7 @@
 
 use std::future::pending;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,10 +68,11 @@ async fn serve(
             () = ring(deadline) => {}
             () = shared.deadline_moved.notified() => {}
             Some(pipe) = pipes.recv() => {
-                spawn(&mut connections, shared, IpAddr::V4(Ipv4Addr::LOCALHOST), pipe);
+                let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+                spawn(&mut connections, shared, here, pipe);
             }
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => spawn(&mut connections, shared, peer.ip(), tuned(stream)),
+                Ok((stream, peer)) => spawn(&mut connections, shared, peer, tuned(stream)),
                 Err(error) => pause(&error).await,
             },
             Some(_) = connections.join_next() => {}
@@ -91,7 +92,7 @@ async fn ring(deadline: Option<Instant>) {
 fn spawn(
     connections: &mut JoinSet<()>,
     shared: &Arc<Shared>,
-    peer: IpAddr,
+    peer: SocketAddr,
     transport: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
 ) {
     let conn = shared.accept(peer);

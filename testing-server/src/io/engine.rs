@@ -1,7 +1,7 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
@@ -14,7 +14,7 @@ use super::ports::{End, Port, Ports};
 use crate::node::Node;
 use crate::node::input::{ConnId, Input};
 use crate::node::outbox::{Outbox, Output};
-use crate::node::settings::{OUTSTANDING_MAX, Settings};
+use crate::node::settings::Settings;
 
 /// The engine, and what tasks share of it without the lock.
 #[derive(Debug)]
@@ -95,7 +95,7 @@ impl Shared {
     }
 
     /// Opens a port for a connection.
-    pub(super) fn accept(&self, peer: IpAddr) -> ConnId {
+    pub(super) fn accept(&self, peer: SocketAddr) -> ConnId {
         let mut engine = self.lock();
         engine.read_clock();
         let conn = engine.ports.open();
@@ -305,7 +305,7 @@ impl Engine {
     }
 
     fn wake_throttled(&mut self) {
-        if self.throttled.is_empty() || self.node.gate.len() >= OUTSTANDING_MAX {
+        if self.throttled.is_empty() || self.node.is_full() {
             return;
         }
         for conn in std::mem::take(&mut self.throttled) {

@@ -23,7 +23,11 @@ pub(super) fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
         return Next::Incomplete;
     };
     if fresh && let Some(word) = Word::recognise(*len) {
-        return Next::Word(word);
+        return match rest.first_chunk() {
+            _ if !word.has_argument() => Next::Word(word),
+            Some(argument) => Next::Word(word.with_argument(*argument)),
+            None => Next::Incomplete,
+        };
     }
     match usize::try_from(i32::from_be_bytes(*len)) {
         Ok(len) if len <= FRAME_LEN_MAX => match rest.split_at_checked(len) {

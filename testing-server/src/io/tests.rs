@@ -347,7 +347,7 @@ async fn a_client_that_lets_too_much_pile_up_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_four_letter_word_is_answered_and_the_connection_closed() {
+async fn edge_31_a_four_letter_word_is_answered_and_the_connection_closed() {
     let server = TestingServer::start().await.unwrap();
     for mut c in [Plain::tcp(&server).await, Plain::pipe(&server).await] {
         c.0.write_all(b"ruok\n").await.unwrap();

@@ -1,9 +1,12 @@
 //! What the server knows of each connection.
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use znode::Moment;
+
 use super::input::ConnId;
+use crate::admin::stats::ConnectionStats;
 use crate::auth::{Identity, ip};
 use crate::session::SessionSlot;
 
@@ -35,7 +38,9 @@ pub(crate) struct Connection {
     /// Its number.
     pub(crate) id: ConnId,
     /// Where it comes from.
-    pub(crate) peer: IpAddr,
+    pub(crate) peer: SocketAddr,
+    /// Since when it stands.
+    pub(crate) established: Moment,
     /// How far it has come.
     pub(crate) phase: Phase,
     /// Who its client is. Requests that wait keep the list as it was when they arrived.
@@ -44,6 +49,7 @@ pub(crate) struct Connection {
     pub(crate) outstanding: u32,
     /// Whether its client sent the byte that says if a read-only server will do.
     pub(crate) sent_read_only: bool,
+    pub(crate) stats: ConnectionStats,
 }
 
 /// Every connection, by its slot.
@@ -55,7 +61,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     /// Adds a connection.
-    pub(crate) fn insert(&mut self, id: ConnId, peer: IpAddr) {
+    pub(crate) fn insert(&mut self, id: ConnId, peer: SocketAddr, now: Moment) {
         let slot = id.slot as usize;
         if self.slots.len() <= slot {
             self.slots.resize_with(slot + 1, || None);
@@ -63,10 +69,12 @@ impl Connections {
         let connection = Box::new(Connection {
             id,
             peer,
+            established: now,
             phase: Phase::Handshake,
-            identities: [ip::identity(peer)].into(),
+            identities: [ip::identity(peer.ip())].into(),
             outstanding: 0,
             sent_read_only: false,
+            stats: ConnectionStats::NONE,
         });
         if self.slots[slot].replace(connection).is_none() {
             self.len += 1;
@@ -97,6 +105,16 @@ impl Connections {
         self.slots.get(slot as usize)?.as_deref()
     }
 
+    /// Every connection, in the order of the slots.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().flatten().map(|connection| &**connection)
+    }
+
+    /// Every connection, to change it.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.slots.iter_mut().flatten().map(|connection| &mut **connection)
+    }
+
     /// How many connections there are.
     pub(crate) fn len(&self) -> usize {
         self.len
@@ -115,13 +133,13 @@ mod tests {
 
     #[test]
     fn a_slot_that_was_used_again_is_not_mistaken() {
-        let peer = IpAddr::from([127, 0, 0, 1]);
+        let peer = SocketAddr::from(([127, 0, 0, 1], 7));
         let old = ConnId { slot: 3, generation: 0 };
         let new = ConnId { slot: 3, generation: 1 };
         let mut connections = Connections::default();
-        connections.insert(old, peer);
+        connections.insert(old, peer, Moment::START);
         connections.remove(old);
-        connections.insert(new, peer);
+        connections.insert(new, peer, Moment::START);
         assert!(connections.get(old).is_none());
         assert!(connections.remove(old).is_none());
         assert_eq!(connections.get(new).unwrap().id, new);

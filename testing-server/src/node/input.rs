@@ -1,7 +1,7 @@
 //! What the server is told.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use znode::proto::{SessionId, Zxid};
 
@@ -33,7 +33,7 @@ pub(crate) enum Input<'a> {
         /// The number of the new connection.
         conn: ConnId,
         /// Where it comes from.
-        peer: IpAddr,
+        peer: SocketAddr,
     },
     /// A frame has arrived, here without its length.
     Frame {

@@ -15,27 +15,30 @@ mod views;
 mod tests;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::ops::Range;
 
 use znode::Moment;
-use znode::proto::{ErrorCode, SessionId, Xid, Zxid};
+use znode::proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
 
-use crate::admin::{ServerStats, Word};
+use crate::admin::Word;
+use crate::admin::stats::{Sent, ServerStats};
 use crate::auth::{Identity, Schemes};
 use crate::log::record::put_txn;
 use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
 use crate::pipeline::gate::{Gate, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
+use crate::pipeline::reaper::Reaper;
 use crate::pipeline::txn::{Change, Txn};
 use crate::session::SessionTracker;
 use crate::session::identity::SessionIds;
 use crate::tree::Tree;
 use crate::tree::watches::Watches;
-use connection::{Connections, Phase};
+use connection::{Connection, Connections, Phase};
 use input::{ConnId, Input};
 use outbox::{Outbox, ReplyTo};
-use settings::{CONNECTIONS_MAX, HANDSHAKE_TIMEOUT, OUTSTANDING_MAX, Settings};
+use settings::{HANDSHAKE_TIMEOUT, Settings};
 
 /// A server.
 #[derive(Debug)]
@@ -51,12 +54,21 @@ pub(crate) struct Node {
     pub(crate) schemes: Schemes,
     pub(crate) outstanding: Outstanding,
     pub(crate) gate: Gate,
+    pub(crate) reaper: Reaper,
     /// The last transaction that was applied.
     pub(crate) last_processed: Zxid,
     /// The last transaction that was prepared.
     last_prepared: Zxid,
-    /// Frames that have arrived.
-    pub(crate) received: u64,
+    pub(crate) stats: ServerStats,
+    /// What had gone out when a word was last answered.
+    pub(crate) sent: Sent,
+    /// The time of the step.
+    pub(crate) now: Moment,
+    /// When the server was last started.
+    pub(crate) started: Moment,
+    /// How many bytes of large requests wait, and how many of them are the present request's.
+    pub(crate) large_bytes: usize,
+    pub(crate) large_request: usize,
     /// Used for each event, to collect whom it goes to.
     told: Vec<u32>,
     /// Used for each multi, to collect its results.
@@ -74,12 +86,18 @@ impl Node {
             session_ids: SessionIds::new(settings.server_id, settings.origin_ms),
             tree: Tree::new(seed),
             watches: Watches::new(seed),
-            schemes: Schemes::new(settings.super_digest.clone()),
+            schemes: Schemes::new(&settings),
             outstanding: Outstanding::new(seed),
             gate: Gate::default(),
+            reaper: Reaper::new(settings.container_check_interval),
             last_processed: Zxid::ZERO,
             last_prepared: Zxid::ZERO,
-            received: 0,
+            stats: ServerStats::NONE,
+            sent: Sent::default(),
+            now: Moment::START,
+            started: Moment::START,
+            large_bytes: 0,
+            large_request: 0,
             told: Vec::new(),
             results: Vec::new(),
             settings,
@@ -91,21 +109,17 @@ impl Node {
     /// `now` never falls. The shell may take many steps before it does anything of it, but then
     /// does everything in the order of the list.
     pub(crate) fn step(&mut self, now: Moment, input: Input<'_>, out: &mut Outbox) {
+        self.now = now;
         match input {
             Input::Frame { conn, bytes } => self.intake(now, conn, bytes, out),
             Input::Persisted(zxid) => self.persisted(zxid, out),
-            Input::Accepted { conn, peer } => {
-                self.connections.insert(conn, peer);
-                self.handshakes.push_back((now + HANDSHAKE_TIMEOUT, conn));
-                if self.connections.len() > CONNECTIONS_MAX {
-                    self.close(conn, out);
-                }
-            }
+            Input::Accepted { conn, peer } => self.accept(conn, peer, out),
             Input::FourLetterWord { conn, word } => self.four_letter_word(conn, word, out),
             Input::Closed { conn } => self.forget(conn),
             Input::Tick => self.tick(now, out),
             Input::Expire(session) => self.expire(now, session, out),
             Input::Restart => {
+                self.started = now;
                 for conn in self.connections.clear() {
                     self.watches.remove_connection(conn.slot);
                 }
@@ -118,14 +132,19 @@ impl Node {
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn next_deadline(&self) -> Moment {
         let handshake = self.handshakes.front().map_or(Moment::NEVER, |(due, _)| *due);
-        handshake.min(self.sessions.next_deadline())
+        handshake.min(self.sessions.next_deadline()).min(self.reaper_deadline())
     }
 
     /// Whether a connection should not be read for now: too much waits for the disk, and some of it
     /// is its own.
     pub(crate) fn is_throttled(&self, conn: ConnId) -> bool {
-        self.gate.len() >= OUTSTANDING_MAX
+        self.is_full()
             && self.connections.get(conn).is_some_and(|connection| connection.outstanding > 0)
+    }
+
+    /// Whether as many requests wait for the disk as may.
+    pub(crate) fn is_full(&self) -> bool {
+        self.gate.len() >= self.settings.outstanding_max
     }
 
     /// The wall clock, in milliseconds since 1970.
@@ -160,14 +179,15 @@ impl Node {
             session,
             zxid,
             extended_types: self.settings.extended_types,
+            enforce_quota: self.settings.enforce_quota,
         }
     }
 
     /// Has a transaction written; what it does and answers waits for that.
-    pub(crate) fn append(&mut self, to: Option<ReplyTo>, txn: Txn, out: &mut Outbox) {
+    pub(crate) fn append(&mut self, to: Option<ReplyTo>, op: OpCode, txn: Txn, out: &mut Outbox) {
         let entry = if self.settings.durable { self.entry(to, &txn, out) } else { 0..0 };
         out.append(txn.zxid, entry);
-        self.wait(Waiting { to, work: Work::Apply(txn) });
+        self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Apply(txn) });
     }
 
     /// What a log holds of a transaction. Kept out of the way of a disk in memory.
@@ -178,7 +198,9 @@ impl Node {
     }
 
     /// Puts a request in line.
-    pub(crate) fn wait(&mut self, waiting: Waiting) {
+    pub(crate) fn wait(&mut self, mut waiting: Waiting) {
+        waiting.large = std::mem::take(&mut self.large_request);
+        self.large_bytes += waiting.large;
         let conn = waiting.to.map(|to| to.conn);
         if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
             connection.outstanding += 1;
@@ -189,6 +211,7 @@ impl Node {
     /// Answers whatever has had to wait for this.
     fn persisted(&mut self, zxid: Zxid, out: &mut Outbox) {
         while let Some(waiting) = self.gate.pass(zxid) {
+            self.large_bytes -= waiting.large;
             let conn = waiting.to.map(|to| to.conn);
             if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
                 connection.outstanding -= 1;
@@ -200,10 +223,11 @@ impl Node {
     /// Does what a request has waited for. Whoever is gone by then gets no answer.
     pub(crate) fn perform(&mut self, waiting: Waiting, out: &mut Outbox) {
         let to = waiting.to.filter(|to| self.connections.get(to.conn).is_some());
+        let (op, since) = (waiting.op, waiting.since);
         match (waiting.work, to) {
             (Work::Apply(txn), to) => self.apply(txn, to, out),
             (_, None) => {}
-            (Work::Read { op, body, identities }, Some(to)) => {
+            (Work::Read { body, identities }, Some(to)) => {
                 self.read(to, op, &body, &identities, out);
             }
             (Work::Refuse(error), Some(to)) => out.reply(to, self.last_processed, error),
@@ -211,6 +235,20 @@ impl Node {
                 out.reply(to, Zxid(-1), ErrorCode::Unimplemented);
                 self.close(to.conn, out);
             }
+        }
+        if let Some(to) = to {
+            self.answered(to, op, since);
+        }
+    }
+
+    /// Counts an answer to what was asked at `since`.
+    pub(crate) fn answered(&mut self, to: ReplyTo, op: OpCode, since: Moment) {
+        let ms = u32::try_from(self.now.as_millis() - since.as_millis()).unwrap_or(u32::MAX);
+        let kind = if op.is_write() { &mut self.stats.updates } else { &mut self.stats.reads };
+        kind.note(ms);
+        if let Some(connection) = self.connections.get_mut(to.conn) {
+            connection.stats.answered(op, to.xid, self.last_processed, self.now);
+            connection.stats.latency.note(ms);
         }
     }
 
@@ -286,11 +324,28 @@ impl Node {
         {
             self.handshakes.pop_front();
             if self.in_handshake(conn) {
+                self.stats.sessionless += 1;
                 self.close(conn, out);
             }
         }
         while let Some(session) = self.sessions.expired(now) {
+            self.stats.expired += 1;
             self.expire(now, session, out);
+        }
+        self.reap(now, out);
+    }
+
+    fn accept(&mut self, conn: ConnId, peer: SocketAddr, out: &mut Outbox) {
+        let from_there = |connection: &&Connection| connection.peer.ip() == peer.ip();
+        let crowded = self.settings.connections_per_address_max.is_some_and(|max| {
+            max > 0 && self.connections.iter().filter(from_there).count() >= max
+        });
+        self.connections.insert(conn, peer, self.now);
+        out.forget_sent_to(conn);
+        self.handshakes.push_back((self.now + HANDSHAKE_TIMEOUT, conn));
+        if crowded || self.connections.len() > self.settings.connections_max {
+            self.stats.rejected += 1;
+            self.close(conn, out);
         }
     }
 
@@ -308,14 +363,11 @@ impl Node {
     }
 
     fn four_letter_word(&mut self, conn: ConnId, word: Word, out: &mut Outbox) {
-        let answer = word.answer(&ServerStats {
-            received: self.received,
-            sent: out.frames(),
-            connections: self.connections.len(),
-            outstanding: self.gate.len(),
-            zxid: self.last_processed.0,
-            node_count: self.tree.len() + 1,
-        });
+        self.stats.received += 1;
+        if let Some(connection) = self.connections.get_mut(conn) {
+            connection.stats.received += 1;
+        }
+        let answer = self.answer_word(word, out);
         out.text(conn, &answer);
         self.close(conn, out);
     }
@@ -342,6 +394,7 @@ impl Node {
         let Some(connection) = self.connections.remove(conn) else {
             return;
         };
+        self.stats.dropped += 1;
         self.watches.remove_connection(conn.slot);
         if let Some(slot) = connection.phase.session()
             && let Some(session) = self.sessions.get_mut(slot)

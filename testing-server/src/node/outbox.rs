@@ -5,6 +5,7 @@ use std::ops::Range;
 use znode::proto::{ErrorCode, EventType, JutePut, KeeperState, Xid, Zxid};
 
 use super::input::ConnId;
+use crate::admin::stats::Sent;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,8 +38,10 @@ pub(crate) enum Output {
 pub(crate) struct Outbox {
     outputs: Vec<Output>,
     arena: Vec<u8>,
-    /// Frames since the server was started.
-    frames: u64,
+    /// What was sent since the server was started.
+    sent: Sent,
+    /// Frames to each connection, by its slot.
+    sent_by_slot: Vec<u64>,
     /// The last transaction that was asked to be written since somebody looked.
     appended: Option<Zxid>,
 }
@@ -64,9 +67,28 @@ impl Outbox {
         self.arena.shrink_to(ARENA_KEPT);
     }
 
-    /// How many frames were ever put in, an event for many connections counting as one.
-    pub(crate) fn frames(&self) -> u64 {
-        self.frames
+    /// What was sent since the server was started.
+    pub(crate) fn sent(&self) -> Sent {
+        self.sent
+    }
+
+    /// How many frames a connection was sent.
+    pub(crate) fn sent_to(&self, conn: ConnId) -> u64 {
+        self.sent_by_slot.get(conn.slot as usize).copied().unwrap_or(0)
+    }
+
+    /// Counts everything anew.
+    pub(crate) fn forget_sent(&mut self) {
+        self.sent = Sent::default();
+    }
+
+    /// Counts what a connection is sent anew.
+    pub(crate) fn forget_sent_to(&mut self, conn: ConnId) {
+        let slot = conn.slot as usize;
+        if self.sent_by_slot.len() <= slot {
+            self.sent_by_slot.resize(slot + 1, 0);
+        }
+        self.sent_by_slot[slot] = 0;
     }
 
     /// The last transaction that was asked to be written since the last call: for a disk that
@@ -103,7 +125,7 @@ impl Outbox {
     pub(crate) fn text(&mut self, conn: ConnId, text: &str) {
         let start = self.arena.len();
         self.arena.extend_from_slice(text.as_bytes());
-        self.send(conn, start..self.arena.len());
+        self.outputs.push(Output::Send { conn, range: start..self.arena.len() });
     }
 
     /// Sends a reply with a body.
@@ -137,6 +159,10 @@ impl Outbox {
 
     /// Sends bytes that were encoded before; neighbouring bytes to one connection become one send.
     pub(crate) fn send(&mut self, conn: ConnId, range: Range<usize>) {
+        self.sent.frames += 1;
+        if let Some(sent) = self.sent_by_slot.get_mut(conn.slot as usize) {
+            *sent += 1;
+        }
         match self.outputs.last_mut() {
             Some(Output::Send { conn: last, range: sent })
                 if *last == conn && sent.end == range.start =>
@@ -154,7 +180,7 @@ impl Outbox {
         let end = self.arena.len();
         let len = i32::try_from(end - start - 4).expect("replies are bounded by the tree's memory");
         self.arena[start..start + 4].copy_from_slice(&len.to_be_bytes());
-        self.frames += 1;
+        self.sent.encoded(end - start - 4);
         start..end
     }
 }

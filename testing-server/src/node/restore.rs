@@ -57,6 +57,7 @@ impl Node {
                 return Err(format!("{}: the node above it is missing", told()));
             }
         }
+        node.tree.settle_quotas();
         node.passed(zxid);
         Ok(node)
     }

@@ -1,10 +1,17 @@
 //! What a server is told before it starts, and the limits that it sets itself.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use crate::admin::Whitelist;
+use crate::auth::Scheme;
 
 /// How many requests may wait for the disk before connections that have one waiting are no longer
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
 pub(crate) const OUTSTANDING_MAX: usize = 1000;
+
+/// How many bytes of large requests may wait, where there are such.
+pub(crate) const LARGE_REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
 
 /// How many connections there may be. Each costs memory before it has proved anything; this many
 /// idle ones take less than 64 MiB.
@@ -33,6 +40,33 @@ pub(crate) struct Settings {
     pub(crate) durable: bool,
     /// Milliseconds between 1970 and the moment zero.
     pub(crate) origin_ms: u64,
+    /// How often the reaper looks for containers: `znode.container.checkIntervalMs`.
+    pub(crate) container_check_interval: Duration,
+    /// How many nodes the reaper deletes in a minute: `znode.container.maxPerMinute`.
+    pub(crate) containers_per_minute_max: u32,
+    /// How long a container lives that never had a child, if not for ever:
+    /// `znode.container.maxNeverUsedIntervalMs`.
+    pub(crate) container_never_used_max: Option<Duration>,
+    /// Whether hard limits of quotas hold: `enforceQuota`.
+    pub(crate) enforce_quota: bool,
+    /// Whether nobody is asked for a permission: `skipACL`.
+    pub(crate) skip_acl: bool,
+    /// Schemes beside `digest` and `ip`.
+    pub(crate) schemes: Vec<Arc<dyn Scheme>>,
+    /// How many connections there may be: `maxCnxns`.
+    pub(crate) connections_max: usize,
+    /// How many requests may wait for the disk: `globalOutstandingLimit`.
+    pub(crate) outstanding_max: usize,
+    /// From how many bytes on a request is large, if any is: `largeRequestThreshold`.
+    pub(crate) large_request_threshold: Option<usize>,
+    /// How many bytes of large requests may wait: `largeRequestMaxBytes`.
+    pub(crate) large_request_bytes_max: usize,
+    /// The four-letter words that are answered: `4lw.commands.whitelist`.
+    pub(crate) words: Whitelist,
+    /// The port that clients come to, as far as it is known.
+    pub(crate) client_port: u16,
+    /// How many connections may come from one address: `maxClientCnxns`.
+    pub(crate) connections_per_address_max: Option<usize>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
 }
@@ -50,6 +84,19 @@ impl Settings {
             super_digest: Some(crate::auth::digest::digest("super:secret").into()),
             durable: true,
             origin_ms: 1_700_000_000_000,
+            container_check_interval: Duration::from_secs(60),
+            containers_per_minute_max: 10_000,
+            container_never_used_max: None,
+            enforce_quota: false,
+            skip_acl: false,
+            schemes: Vec::new(),
+            connections_max: CONNECTIONS_MAX,
+            outstanding_max: OUTSTANDING_MAX,
+            large_request_threshold: None,
+            large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
+            words: Whitelist::parse("*"),
+            client_port: 2181,
+            connections_per_address_max: None,
             hash_seed: 11,
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use znode::Moment;
 use znode::proto::{ErrorCode, OpCode, Zxid};
 
 use super::txn::Txn;
@@ -14,6 +15,12 @@ use crate::node::outbox::ReplyTo;
 pub(crate) struct Waiting {
     /// Whom to answer; the end of an expired session is nobody's request.
     pub(crate) to: Option<ReplyTo>,
+    /// What was asked.
+    pub(crate) op: OpCode,
+    /// When.
+    pub(crate) since: Moment,
+    /// How many bytes it has if it is large.
+    pub(crate) large: usize,
     /// What to do when its turn comes.
     pub(crate) work: Work,
 }
@@ -25,8 +32,6 @@ pub(crate) enum Work {
     Apply(Txn),
     /// Answer a read.
     Read {
-        /// Which one.
-        op: OpCode,
         /// Its body, copied since its frame is gone by then.
         body: Box<[u8]>,
         /// Who asked, as of the arrival.

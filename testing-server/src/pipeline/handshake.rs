@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use znode::Moment;
-use znode::proto::{ConnectRequest, ConnectResponse, Decoder, JutePut, SessionId, Xid};
+use znode::proto::{ConnectRequest, ConnectResponse, Decoder, JutePut, OpCode, SessionId, Xid};
 
 use crate::node::Node;
 use crate::node::connection::Phase;
@@ -23,6 +23,7 @@ impl Node {
         if request.last_zxid_seen > self.last_processed {
             return self.close(conn, out);
         }
+        self.stats.handshakes += 1;
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.sent_read_only = request.read_only.is_some();
         }
@@ -55,7 +56,7 @@ impl Node {
             session,
             change: Change::CreateSession(timeout),
         };
-        self.append(Some(ReplyTo { conn, xid: Xid(0) }), txn, out);
+        self.append(Some(ReplyTo { conn, xid: Xid(0) }), OpCode::CreateSession, txn, out);
     }
 
     fn resume_session(
@@ -82,6 +83,7 @@ impl Node {
                 self.close(before, out);
             }
         }
+        self.stats.revalidated += 1;
         self.sessions.touch(now, slot);
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.phase = Phase::Open(slot);
@@ -140,6 +142,6 @@ impl Node {
         let zxid = self.next_zxid();
         let change = self.preparer(session, zxid, &[]).close_session();
         let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
-        self.append(to, txn, out);
+        self.append(to, OpCode::CloseSession, txn, out);
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use znode::Moment;
-use znode::proto::multi::MultiRequest;
 use znode::proto::requests::{
     AuthRequest, CreateRequest, CreateTtlRequest, DeleteRequest, ReconfigRequest, SetAclRequest,
     SetDataRequest,
@@ -13,7 +12,7 @@ use znode::proto::{
 };
 
 use super::gate::{Waiting, Work};
-use super::prepare::has_null_acl;
+use super::prepare::{Fault, read_multi};
 use super::txn::{Change, Txn};
 use crate::auth::Identity;
 use crate::node::Node;
@@ -49,10 +48,12 @@ impl From<ErrorCode> for Unprepared {
 impl Node {
     /// Takes in one frame.
     pub(crate) fn intake(&mut self, now: Moment, conn: ConnId, bytes: &[u8], out: &mut Outbox) {
-        self.received += 1;
-        let Some(connection) = self.connections.get(conn) else {
+        self.stats.received += 1;
+        self.stats.bytes_received += bytes.len() as u64;
+        let Some(connection) = self.connections.get_mut(conn) else {
             return;
         };
+        connection.stats.received += 1;
         match connection.phase {
             Phase::Handshake => self.handshake(now, conn, bytes, out),
             Phase::Open(slot) => self.request(now, conn, slot, bytes, out),
@@ -79,6 +80,9 @@ impl Node {
             Some(OpCode::Sasl) => return sasl(to, out),
             _ => {}
         }
+        if !self.admit(bytes.len()) {
+            return self.close(conn, out);
+        }
         // The session has ended, or its end is decided: dropped without an answer.
         if !self.sessions.touch(now, slot) {
             return;
@@ -94,9 +98,21 @@ impl Node {
             // could send deleteContainer would delete what it may not (Apache lets it).
             _ => {
                 self.stop_reading(conn);
-                self.in_turn(Waiting { to: Some(to), work: Work::Unimplemented }, out);
+                self.in_turn(to, OpCode::Error, Work::Unimplemented, out);
             }
         }
+    }
+
+    /// Whether a request of this length may be taken in: large ones must not pile up.
+    fn admit(&mut self, len: usize) -> bool {
+        let threshold = self.settings.large_request_threshold.unwrap_or(usize::MAX);
+        self.large_request = if len > threshold { len } else { 0 };
+        if self.large_request == 0 {
+            return true;
+        }
+        let fits = self.large_bytes + len <= self.settings.large_request_bytes_max;
+        self.stats.large += u64::from(!fits);
+        fits
     }
 
     /// `auth` is no request of the session: it is answered at once, and holds for what comes after.
@@ -110,8 +126,9 @@ impl Node {
         let proved = self
             .schemes
             .find(&request.scheme)
-            .and_then(|scheme| scheme.authenticate(connection.peer, request.auth));
+            .and_then(|scheme| scheme.authenticate(connection.peer.ip(), request.auth));
         let Some(proved) = proved else {
+            self.stats.auth_failed += 1;
             out.reply(to, Zxid::ZERO, ErrorCode::AuthFailed);
             return self.close(to.conn, out);
         };
@@ -144,11 +161,11 @@ impl Node {
             Err(Unprepared::Unreadable) => {
                 self.take_back_zxid();
                 let work = Work::Refuse(ErrorCode::MarshallingError);
-                return self.in_turn(Waiting { to: Some(to), work }, out);
+                return self.in_turn(to, op, work, out);
             }
         };
         let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
-        self.append(Some(to), txn, out);
+        self.append(Some(to), op, txn, out);
     }
 
     fn prepare(
@@ -168,12 +185,10 @@ impl Node {
             OpCode::Delete => preparer.delete(&from.read::<DeleteRequest<'_>>()?),
             OpCode::SetData => preparer.set_data(&from.read::<SetDataRequest<'_>>()?),
             OpCode::SetAcl => preparer.set_acl(&from.read::<SetAclRequest<'_>>()?),
-            OpCode::Multi => match from.read::<MultiRequest<'_>>() {
-                // Here alone Apache stumbles before it takes one.
-                Ok(request) if has_null_acl(&request) => return Err(Unprepared::Unreadable),
+            OpCode::Multi => match read_multi(&mut from) {
                 Ok(request) => preparer.multi(&request),
-                // Unlike any other write, an unreadable multi takes a zxid.
-                Err(_) => Err(ErrorCode::MarshallingError),
+                Err(Fault::NullAcl) => return Err(Unprepared::Unreadable),
+                Err(Fault::Nonsense) => Err(ErrorCode::MarshallingError),
             },
             OpCode::Reconfig => {
                 from.read::<ReconfigRequest<'_>>()?;
@@ -186,19 +201,24 @@ impl Node {
 
     /// Answers a read at once if nothing is before it, else in its turn.
     fn read_in_turn(&mut self, to: ReplyTo, op: OpCode, body: &[u8], out: &mut Outbox) {
-        let Some(connection) = self.connections.get(to.conn) else {
+        let Some(connection) = self.connections.get_mut(to.conn) else {
             return;
         };
         let identities = Arc::clone(&connection.identities);
         if self.gate.is_open() {
+            // Counted here and not in `answered`, which would have to look up the connection.
+            connection.stats.answered(op, to.xid, self.last_processed, self.now);
+            connection.stats.latency.note_none();
+            self.stats.reads.note_none();
             return self.read(to, op, body, &identities, out);
         }
-        let work = Work::Read { op, body: body.into(), identities };
-        self.wait(Waiting { to: Some(to), work });
+        let work = Work::Read { body: body.into(), identities };
+        self.wait(Waiting { to: Some(to), op, since: self.now, large: 0, work });
     }
 
     /// Does what needs no disk: at once if nothing is before it, else in its turn.
-    fn in_turn(&mut self, waiting: Waiting, out: &mut Outbox) {
+    fn in_turn(&mut self, to: ReplyTo, op: OpCode, work: Work, out: &mut Outbox) {
+        let waiting = Waiting { to: Some(to), op, since: self.now, large: 0, work };
         if self.gate.is_open() {
             self.perform(waiting, out);
         } else {

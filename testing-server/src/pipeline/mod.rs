@@ -20,5 +20,6 @@ mod intake;
 pub(crate) mod outstanding;
 pub(crate) mod prepare;
 mod read;
+pub(crate) mod reaper;
 pub(crate) mod txn;
 mod watching;

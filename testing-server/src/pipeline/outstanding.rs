@@ -16,6 +16,7 @@ pub(super) struct NodeState {
     pub(super) cversion: i32,
     pub(super) aversion: i32,
     pub(super) child_count: i32,
+    pub(super) data_len: i64,
     /// In its stored encoding.
     pub(super) owner: i64,
     pub(super) acl: AclId,
@@ -28,6 +29,7 @@ impl From<&DataNode> for NodeState {
             cversion: node.cversion,
             aversion: node.aversion,
             child_count: count(node.children().len()),
+            data_len: i64::from(count(node.image.data_len())),
             owner: node.owner,
             acl: node.acl,
         }
@@ -178,6 +180,7 @@ mod tests {
             cversion: 0,
             aversion: 0,
             child_count: 0,
+            data_len: 0,
             owner: 0,
             acl: AclId::OPEN,
         })

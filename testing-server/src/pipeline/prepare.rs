@@ -17,11 +17,12 @@ use crate::auth::{Identity, Schemes};
 use crate::tree::acl_cache::AclId;
 use crate::tree::containers::{OwnerKind, TTL_MS_MAX};
 use crate::tree::node::Image;
+use crate::tree::quota::{Amounts, limits_path, usage_path};
 use crate::tree::{NewNode, Tree, is_reserved, parent};
 
 mod multi;
 
-pub(super) use multi::has_null_acl;
+pub(super) use multi::{Fault, read_multi};
 
 /// Everything that the decision about one transaction depends on.
 #[derive(Debug)]
@@ -39,6 +40,8 @@ pub(crate) struct Preparer<'a> {
     pub(crate) zxid: Zxid,
     /// Whether nodes may have a time to live.
     pub(crate) extended_types: bool,
+    /// Whether hard limits of quotas hold.
+    pub(crate) enforce_quota: bool,
 }
 
 /// The create modes, as the flags of a request number them.
@@ -148,13 +151,23 @@ impl Preparer<'_> {
         if OwnerKind::of(above.owner).is_ephemeral() {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
+        self.check_quota(path.as_bytes(), 1, data_len(data))?;
         let parent_cversion = above.cversion.wrapping_add(1);
         let acl = self.tree.acls.intern(&acl);
         let above =
             NodeState { child_count: above.child_count + 1, cversion: parent_cversion, ..above };
         self.record(above_path, Some(above));
         let owner = owner.encode();
-        let state = NodeState { version: 0, cversion: 0, aversion: 0, child_count: 0, owner, acl };
+        let state = NodeState {
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            child_count: 0,
+            data_len: data_len(data),
+            // Until it is applied, even a container of an ephemeral mode passes for ephemeral.
+            owner: if mode.kind == ModeKind::Ephemeral { self.session.0 } else { owner },
+            acl,
+        };
         self.record(path.as_bytes(), Some(state));
         let image = Image::new(path.as_bytes(), data);
         Ok(Change::Create(op, NewNode { image, acl, owner, parent_cversion }))
@@ -180,18 +193,38 @@ impl Preparer<'_> {
         Ok(Change::Delete(path.into()))
     }
 
+    /// `deleteContainer`, which the reaper alone may ask for; nothing need be allowed.
+    ///
+    /// # Errors
+    /// In this order: node, children, ephemeral.
+    pub(super) fn delete_container(&mut self, path: &[u8]) -> Result<Change, ErrorCode> {
+        let above_path = parent(path).ok_or(ErrorCode::BadArguments)?;
+        let node = self.state(path)?;
+        if node.child_count > 0 {
+            return Err(ErrorCode::NotEmpty);
+        }
+        if OwnerKind::of(node.owner).is_ephemeral() {
+            return Err(ErrorCode::BadVersion);
+        }
+        let above = self.state(above_path)?;
+        self.record_deletion(path, above_path, above);
+        Ok(Change::Delete(path.into()))
+    }
+
     /// `setData`.
     ///
     /// # Errors
-    /// In this order: path, node, permission, version.
+    /// In this order: path, node, permission, quota, version.
     pub(super) fn set_data(&mut self, request: &SetDataRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.as_bytes();
         path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
         let node = self.state(path)?;
         self.check_acl(node.acl, Perms::WRITE)?;
+        let data_len = data_len(request.data);
+        self.check_quota(path, 0, data_len - node.data_len)?;
         check_version(request.version, node.version)?;
         let version = next_version(node.version);
-        self.record(path, Some(NodeState { version, ..node }));
+        self.record(path, Some(NodeState { version, data_len, ..node }));
         let image = Image::new(path, request.data);
         Ok(Change::SetData { image, version })
     }
@@ -261,6 +294,27 @@ impl Preparer<'_> {
         check_acl(self.schemes, &self.tree.acls, acl, wanted, self.identities)
     }
 
+    /// Whether a hard limit leaves room. Apache compares with the usage that was applied, not with
+    /// what it will be once waiting transactions are, and so does this.
+    fn check_quota(&self, path: &[u8], count: i64, bytes: i64) -> Result<(), ErrorCode> {
+        if !self.enforce_quota {
+            return Ok(());
+        }
+        let Some(of) = self.tree.quotas.deepest(path) else {
+            return Ok(());
+        };
+        let amounts = |path: Vec<u8>| {
+            let node = self.tree.node(&path)?;
+            Some(Amounts::parse(node.image.data().unwrap_or_default()))
+        };
+        match (amounts(limits_path(of)), amounts(usage_path(of))) {
+            (Some(limits), Some(usage)) if limits.forbid(&usage, count, bytes) => {
+                Err(ErrorCode::QuotaExceeded)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn record(&mut self, path: &[u8], state: Option<NodeState>) {
         let path = if path.is_empty() { b"/" } else { path };
         self.outstanding.add(&mut self.tree.acls, self.zxid, path, state);
@@ -278,6 +332,10 @@ impl Preparer<'_> {
 fn parent_to_create(path: &str) -> Option<&[u8]> {
     let slash = path.rfind('/')?;
     (!path.contains('\0')).then(|| &path.as_bytes()[..slash])
+}
+
+fn data_len(data: Option<&[u8]>) -> i64 {
+    data.map_or(0, |data| i64::try_from(data.len()).unwrap_or(i64::MAX))
 }
 
 fn check_version(expected: Version, current: i32) -> Result<(), ErrorCode> {
@@ -298,7 +356,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn versions_skip_the_number_that_means_any() {
+    fn edge_36_versions_skip_the_number_that_means_any() {
         assert_eq!(next_version(0), 1);
         assert_eq!(next_version(-2), 0);
         assert_eq!(next_version(i32::MAX), i32::MIN);

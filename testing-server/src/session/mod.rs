@@ -39,6 +39,13 @@ pub(crate) struct Session {
     pub(crate) closing: bool,
 }
 
+impl Session {
+    /// When it expires unless its client gives a sign of life.
+    pub(crate) fn expires(&self) -> Moment {
+        self.expires
+    }
+}
+
 /// Every session that has begun and whose end was not applied yet.
 #[derive(Debug)]
 pub(crate) struct SessionTracker {

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`node`] | one node, its data and its `Stat` |
 //! | [`slab`], [`index`] | nodes under numbers, and the numbers by path |
+//! | [`quota`] | limits of subtrees, and how much of them is used |
 //! | [`ephemerals`], [`containers`] | owners: sessions, containers, times to live |
 //! | [`acl_cache`] | access control lists, each kept once |
 //! | [`watches`] | who wants to know of what |
@@ -17,12 +18,15 @@ pub(crate) mod containers;
 pub(crate) mod ephemerals;
 pub(crate) mod index;
 pub(crate) mod node;
+pub(crate) mod quota;
 pub(crate) mod restore;
 pub(crate) mod slab;
 pub(crate) mod watches;
 
 #[cfg(test)]
 mod model_tests;
+
+use std::collections::BTreeSet;
 
 use znode::proto::{AclRecord, Perms, Zxid};
 
@@ -31,6 +35,7 @@ use containers::OwnerKind;
 use ephemerals::Ephemerals;
 use index::{PathHasher, PathIndex};
 use node::{DataNode, Image, NodeId};
+use quota::{Amounts, QuotaNode, Quotas, usage_path};
 use slab::Slab;
 
 /// The nodes that a new tree has and that nobody may delete.
@@ -48,6 +53,9 @@ pub(crate) struct Tree {
     /// Lists that nodes refer to; transactions on their way hold references too.
     pub(crate) acls: AclCache,
     ephemerals: Ephemerals,
+    /// Containers and nodes with a time to live.
+    reapable: BTreeSet<NodeId>,
+    pub(crate) quotas: Quotas,
 }
 
 /// What a transaction says about a node that it creates.
@@ -73,6 +81,8 @@ impl Tree {
             hasher,
             acls: AclCache::new(hasher),
             ephemerals: Ephemerals::default(),
+            reapable: BTreeSet::new(),
+            quotas: Quotas::default(),
         };
         // Installed without the bookkeeping of a creation, so counts of creations stay zero.
         for path in RESERVED {
@@ -114,6 +124,12 @@ impl Tree {
         self.nodes.len()
     }
 
+    /// How many bytes paths and data take, roughly.
+    pub(crate) fn data_size(&self) -> usize {
+        let size = |node: &DataNode| node.image.path().len() + node.image.data_len();
+        self.nodes.iter().map(|(_, node)| size(node)).sum()
+    }
+
     /// How many nodes stand below `id`, at any depth.
     pub(crate) fn descendants(&self, id: NodeId) -> usize {
         let mut waiting = vec![id];
@@ -152,7 +168,59 @@ impl Tree {
         if let OwnerKind::Session(session) = OwnerKind::of(new.owner) {
             self.ephemerals.insert(session, id);
         }
+        self.count_new(id);
         id
+    }
+
+    /// Containers and nodes with a time to live, in the order of their numbers.
+    pub(crate) fn may_be_reaped(&self) -> impl Iterator<Item = NodeId> {
+        self.reapable.iter().copied()
+    }
+
+    /// Arms a quota, counts its usage anew, or just counts: what a new node is for.
+    fn count_new(&mut self, id: NodeId) {
+        let node = self.at(id);
+        if !self.quotas.concern(node.image.path()) {
+            return;
+        }
+        let bytes = node.image.data_len();
+        let path: Box<[u8]> = node.image.path().into();
+        match QuotaNode::of(&path) {
+            Some(QuotaNode::Limits(of)) => self.quotas.arm(of),
+            Some(QuotaNode::Usage(of)) => self.recount(of, id),
+            None => {}
+        }
+        self.count_usage(&path, 1, len(bytes));
+    }
+
+    /// Writes the usage of a whole subtree into its node.
+    fn recount(&mut self, of: &[u8], usage: NodeId) {
+        let (mut count, mut bytes) = (0, 0);
+        let mut waiting: Vec<NodeId> = self.lookup(of).into_iter().collect();
+        while let Some(id) = waiting.pop() {
+            let node = self.at(id);
+            (count, bytes) = (count + 1, bytes + len(node.image.data_len()));
+            waiting.extend_from_slice(node.children());
+        }
+        self.rewrite(usage, &Amounts::of(count, bytes));
+    }
+
+    /// Adds to the usage of the deepest quota above a path. No transaction does this: the node's
+    /// data changes without a trace in its metadata, and nobody is told.
+    fn count_usage(&mut self, path: &[u8], count: i64, bytes: i64) {
+        let Some(of) = self.quotas.deepest(path) else {
+            return;
+        };
+        if let Some(id) = self.lookup(&usage_path(of)) {
+            let mut amounts = Amounts::parse(self.at(id).image.data().unwrap_or_default());
+            amounts.add(count, bytes);
+            self.rewrite(id, &amounts);
+        }
+    }
+
+    fn rewrite(&mut self, id: NodeId, amounts: &Amounts) {
+        let node = &mut self.nodes[id.0];
+        node.image = Image::new(node.image.path(), Some(amounts.text().as_bytes()));
     }
 
     /// Deletes a node without children and returns it; its access control list still counts as
@@ -168,6 +236,11 @@ impl Tree {
         if let OwnerKind::Session(session) = OwnerKind::of(node.owner) {
             self.ephemerals.remove(session, id);
         }
+        self.reapable.remove(&id);
+        if let Some(QuotaNode::Limits(of)) = QuotaNode::of(path) {
+            self.quotas.disarm(of);
+        }
+        self.count_usage(path, -1, -len(node.image.data_len()));
         Some(node)
     }
 
@@ -181,10 +254,14 @@ impl Tree {
     ) -> Option<NodeId> {
         let id = self.lookup(image.path())?;
         let node = &mut self.nodes[id.0];
-        node.image = image;
+        let before = std::mem::replace(&mut node.image, image);
         node.version = version;
         node.mzxid = zxid;
         node.mtime_ms = time_ms;
+        if self.quotas.deepest(before.path()).is_some() {
+            let more = len(self.at(id).image.data_len()) - len(before.data_len());
+            self.count_usage(before.path(), 0, more);
+        }
         Some(id)
     }
 
@@ -207,8 +284,13 @@ impl Tree {
 
     fn insert(&mut self, node: DataNode) -> NodeId {
         let hash = self.hasher.hash(node.image.path());
+        let reapable =
+            matches!(OwnerKind::of(node.owner), OwnerKind::Container | OwnerKind::Ttl(_));
         let id = self.nodes.insert(node);
         self.index.insert(hash, id);
+        if reapable {
+            self.reapable.insert(NodeId(id));
+        }
         NodeId(id)
     }
 
@@ -248,6 +330,10 @@ pub(crate) fn parent(path: &[u8]) -> Option<&[u8]> {
         0 => Some(b"/"),
         slash => Some(&path[..slash]),
     }
+}
+
+fn len(len: usize) -> i64 {
+    i64::try_from(len).unwrap_or(i64::MAX)
 }
 
 fn new_node(image: Image, acl: AclId, owner: i64, parent: NodeId) -> DataNode {

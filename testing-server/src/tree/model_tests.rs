@@ -182,7 +182,7 @@ enum WatchOp {
 
 /// Watches as a list of three-column rows.
 #[derive(Default)]
-struct NaiveWatches(std::collections::BTreeSet<(String, u32, u8)>);
+struct NaiveWatches(BTreeSet<(String, u32, u8)>);
 
 fn bit(modes: Modes) -> u8 {
     let kinds = [Modes::DATA, Modes::CHILD, Modes::PERSISTENT, Modes::RECURSIVE];
@@ -257,7 +257,7 @@ proptest! {
                 }
             }
         }
-        let pairs: std::collections::BTreeSet<(&str, u32)> =
+        let pairs: BTreeSet<(&str, u32)> =
             model.0.iter().map(|(path, conn, _)| (&**path, *conn)).collect();
         prop_assert_eq!(watches.iter().count(), pairs.len());
     }

@@ -6,6 +6,7 @@ use znode::proto::Zxid;
 
 use super::acl_cache::AclId;
 use super::node::{DataNode, Image};
+use super::quota::QuotaNode;
 use super::{NewNode, ROOT, Tree, new_node, parent};
 use crate::tree::containers::OwnerKind;
 
@@ -65,10 +66,35 @@ impl Tree {
         if let OwnerKind::Session(session) = OwnerKind::of(owner_before) {
             self.ephemerals.remove(session, id);
         }
-        if let OwnerKind::Session(session) = OwnerKind::of(stored.owner) {
-            self.ephemerals.insert(session, id);
+        self.reapable.remove(&id);
+        match OwnerKind::of(stored.owner) {
+            OwnerKind::Session(session) => self.ephemerals.insert(session, id),
+            OwnerKind::Container | OwnerKind::Ttl(_) => drop(self.reapable.insert(id)),
+            OwnerKind::Nobody => {}
         }
         true
+    }
+
+    /// Arms the quotas that have come in with a snapshot, and counts what they are about: usage is
+    /// nobody's transaction, so what the snapshot says of it may be old.
+    pub(crate) fn settle_quotas(&mut self) {
+        let mut paths = Vec::new();
+        self.each_parent_first(|node| {
+            if QuotaNode::of(node.image.path()).is_some() {
+                paths.push(node.image.path().to_vec());
+            }
+        });
+        for path in &paths {
+            if let Some(QuotaNode::Limits(of)) = QuotaNode::of(path) {
+                self.quotas.arm(of);
+            }
+        }
+        for path in &paths {
+            if let (Some(QuotaNode::Usage(of)), Some(id)) = (QuotaNode::of(path), self.lookup(path))
+            {
+                self.recount(of, id);
+            }
+        }
     }
 
     /// Creates a node again. One that is there takes the list alone; if `plain`, its parent's count
@@ -117,5 +143,46 @@ impl Tree {
                 self.acls.release(node.acl);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(tree: &mut Tree, path: &str, data: &str, owner: i64) {
+        tree.acls.retain(AclId::OPEN);
+        let none = Zxid::ZERO;
+        assert!(tree.load(StoredNode {
+            image: Image::new(path.as_bytes(), Some(data.as_bytes())),
+            acl: AclId::OPEN,
+            owner,
+            zxids: (none, none, none),
+            times_ms: (0, 0),
+            versions: (0, 0, 0),
+        }));
+    }
+
+    #[test]
+    fn a_loaded_container_is_reaped_like_one_that_was_created() {
+        let mut tree = Tree::new(0);
+        load(&mut tree, "/a", "", OwnerKind::Container.encode());
+        load(&mut tree, "/b", "", OwnerKind::Ttl(5).encode());
+        load(&mut tree, "/c", "", 0);
+        assert_eq!(tree.may_be_reaped().count(), 2);
+    }
+
+    #[test]
+    fn a_loaded_quota_holds_and_its_usage_is_counted_anew() {
+        let mut tree = Tree::new(0);
+        load(&mut tree, "/a", "four", 0);
+        load(&mut tree, "/a/b", "five!", 0);
+        load(&mut tree, "/zookeeper/quota/a", "", 0);
+        load(&mut tree, "/zookeeper/quota/a/zookeeper_limits", "count=9,bytes=-1", 0);
+        load(&mut tree, "/zookeeper/quota/a/zookeeper_stats", "count=77,bytes=77", 0);
+        tree.settle_quotas();
+        assert_eq!(tree.quotas.deepest(b"/a/b"), Some(&b"/a"[..]));
+        let usage = tree.node(b"/zookeeper/quota/a/zookeeper_stats").unwrap();
+        assert_eq!(usage.image.data(), Some(&b"count=2,bytes=9"[..]));
     }
 }

@@ -30,9 +30,9 @@ impl Modes {
     /// Every kind.
     const ANY: Self = Self(15);
     /// Hears of what happens to the node itself.
-    const DATA_TABLE: Self = Self(1 | 4 | 8);
+    pub(crate) const DATA_TABLE: Self = Self(1 | 4 | 8);
     /// Hears of the node's list of children.
-    const CHILD_TABLE: Self = Self(2 | 4);
+    pub(crate) const CHILD_TABLE: Self = Self(2 | 4);
 
     /// What `checkWatches` and `removeWatches` mean by a type.
     pub(crate) fn of(kind: WatcherType) -> Option<Self> {

@@ -1,5 +1,5 @@
 //! The program `znode-server`, run as a process.
-
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod kill;

@@ -1,9 +1,13 @@
 //! The whole server, driven by frames as a client would send them, without a socket.
 
+mod edges;
 mod golden;
+mod limits;
 mod malformed;
 mod multi;
+mod quotas;
 mod reads;
+mod reaper;
 mod restored;
 mod sessions;
 mod slow_disk;
@@ -13,7 +17,7 @@ mod writes;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use znode::Moment;
@@ -127,7 +131,7 @@ impl World {
     pub(super) fn accept(&mut self) -> ConnId {
         let conn = ConnId { slot: self.next_slot, generation: 0 };
         self.next_slot += 1;
-        self.step(Input::Accepted { conn, peer: IpAddr::from([127, 0, 0, 1]) });
+        self.step(Input::Accepted { conn, peer: SocketAddr::from(([127, 0, 0, 1], 7)) });
         conn
     }
 
@@ -166,6 +170,11 @@ impl World {
         let len = usize::try_from(len).unwrap();
         let frame: Vec<u8> = bytes.drain(..4 + len).collect();
         Some(frame[4..].to_vec())
+    }
+
+    /// Everything that a connection has received, frames or not.
+    pub(super) fn take_bytes(&mut self, conn: ConnId) -> Vec<u8> {
+        self.received.remove(&conn).unwrap_or_default()
     }
 
     /// The oldest answer or event.

@@ -57,7 +57,7 @@ fn every_operation_shares_one_zxid_and_sees_those_before_it() {
 }
 
 #[test]
-fn a_failure_does_nothing_and_still_takes_its_zxid() {
+fn edge_06_a_failure_does_nothing_and_still_takes_its_zxid() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/a");

@@ -102,7 +102,7 @@ fn get_acl_hides_hashes_from_whoever_may_not_write_the_list() {
 }
 
 #[test]
-fn sync_echoes_its_path_and_checks_nothing() {
+fn edge_40_sync_echoes_its_path_and_checks_nothing() {
     let mut world = World::new();
     let c = world.connect();
     let answer = world.call(c, OpCode::Sync, &at("not//a path"));
@@ -194,7 +194,7 @@ fn reads_of_a_multi_stand_each_for_itself() {
 }
 
 #[test]
-fn a_multi_read_with_a_write_fails_with_a_body() {
+fn edge_07_a_multi_read_with_a_write_fails_with_a_body() {
     let mut world = World::new();
     let c = world.connect();
     let request = MultiRequest { ops: vec![MultiOp::Delete(delete("/a", -1))] };

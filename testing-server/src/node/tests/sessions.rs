@@ -6,7 +6,7 @@ use crate::admin::Word;
 use crate::session::identity::password;
 
 #[test]
-fn a_new_session_takes_a_zxid_and_its_password_follows_from_its_id() {
+fn edge_19_a_new_session_takes_a_zxid_and_its_password_follows_from_its_id() {
     let mut world = World::new();
     let (c, session, secret) = world.connect_for(10_000);
     assert_eq!(session.0 >> 56, 1);
@@ -27,7 +27,7 @@ fn the_timeout_is_clamped() {
 }
 
 #[test]
-fn the_response_has_the_read_only_byte_only_if_the_request_had() {
+fn edge_17_the_response_has_the_read_only_byte_only_if_the_request_had() {
     // ZOOKEEPER-4814
     let mut world = World::new();
     for (read_only, len) in [(None, 36), (Some(false), 37), (Some(true), 37)] {
@@ -38,7 +38,7 @@ fn the_response_has_the_read_only_byte_only_if_the_request_had() {
 }
 
 #[test]
-fn resuming_closes_the_older_connection_and_keeps_the_session() {
+fn edge_21_resuming_closes_the_older_connection_and_keeps_the_session() {
     let mut world = World::new();
     let (old, session, secret) = world.connect_for(10_000);
     world.create_mode(old, "/e", 1).unwrap();
@@ -53,7 +53,7 @@ fn resuming_closes_the_older_connection_and_keeps_the_session() {
 }
 
 #[test]
-fn a_wrong_password_gets_zeros_and_harms_nobody() {
+fn edge_18_a_wrong_password_gets_zeros_and_harms_nobody() {
     let mut world = World::new();
     let (old, session, _) = world.connect_for(10_000);
     for (session, secret) in [(session, [7; 16]), (SessionId(99), password(SessionId(99)))] {
@@ -93,7 +93,7 @@ fn a_request_too_short_for_a_header_closes() {
 }
 
 #[test]
-fn a_silent_session_expires_without_a_word_and_takes_its_ephemerals_along() {
+fn edge_20_a_silent_session_expires_without_a_word_and_takes_its_ephemerals_along() {
     let mut world = World::new();
     let (c, session, secret) = world.connect_for(1000);
     world.create_mode(c, "/e", 1).unwrap();
@@ -145,7 +145,7 @@ fn closing_a_session_answers_and_then_closes_the_connection() {
 }
 
 #[test]
-fn a_create_behind_the_close_leaves_no_ephemeral_and_gets_no_answer() {
+fn edge_22_a_create_behind_the_close_leaves_no_ephemeral_and_gets_no_answer() {
     let mut world = World::new();
     world.slow_disk = true;
     let c = world.accept();

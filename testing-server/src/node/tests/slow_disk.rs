@@ -24,7 +24,7 @@ fn paths(world: &mut World, c: ConnId) -> Vec<Result<String, ErrorCode>> {
 }
 
 #[test]
-fn everything_behind_a_write_waits_for_it_whoever_sent_it() {
+fn edge_39_everything_behind_a_write_waits_for_it_whoever_sent_it() {
     let (mut world, c) = slow();
     let other = world.accept();
     world.handshake(other, &hello(1000, SessionId::NONE, &[]));
@@ -58,7 +58,7 @@ fn a_read_in_front_of_a_write_does_not_see_it() {
 }
 
 #[test]
-fn requests_behind_an_unanswered_handshake_are_held_and_not_dropped() {
+fn edge_16_requests_behind_an_unanswered_handshake_are_held_and_not_dropped() {
     let mut world = World::new();
     world.slow_disk = true;
     let c = world.accept();
@@ -129,7 +129,7 @@ fn versions_children_and_lists_that_wait_count() {
 }
 
 #[test]
-fn a_failed_multi_restores_the_records_of_node_and_parent() {
+fn edge_23_a_failed_multi_restores_the_records_of_node_and_parent() {
     // ZOOKEEPER-1624
     let (mut world, c) = slow();
     world.send(c, OpCode::Create.code(), &create("/q/n-", 2));
@@ -196,7 +196,7 @@ fn the_answer_for_a_lost_connection_reaches_nobody() {
     world.send(c, OpCode::Exists.code(), &read("/a", true));
     world.step(Input::Closed { conn: c });
     let stranger = ConnId { generation: 1, ..c };
-    world.step(Input::Accepted { conn: stranger, peer: IpAddr::from([127, 0, 0, 1]) });
+    world.step(Input::Accepted { conn: stranger, peer: SocketAddr::from(([127, 0, 0, 1], 7)) });
     world.persist();
     assert_eq!(world.take_frame(stranger), None);
     assert_eq!(world.take_frame(c), None);

@@ -32,7 +32,7 @@ fn a_create_sets_every_zxid_and_time_of_the_node() {
 }
 
 #[test]
-fn creating_and_deleting_a_child_raise_the_parents_cversion_and_pzxid_only() {
+fn edge_01_creating_and_deleting_a_child_raise_the_parents_cversion_and_pzxid_only() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/p");
@@ -106,7 +106,7 @@ fn null_data_stays_null() {
 }
 
 #[test]
-fn a_fresh_server_shows_apaches_numbers() {
+fn edge_02_a_fresh_server_shows_apaches_numbers() {
     let mut world = World::new();
     let c = world.connect();
     assert_eq!(world.stat(c, "/").unwrap().cversion, -1);

@@ -20,7 +20,7 @@ fn event(kind: EventType, path: &str) -> (EventType, String) {
 }
 
 #[test]
-fn the_event_comes_before_the_reply_and_carries_the_zxid() {
+fn edge_08_the_event_comes_before_the_reply_and_carries_the_zxid() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/a");
@@ -44,7 +44,7 @@ fn a_one_shot_watch_is_told_once() {
 }
 
 #[test]
-fn a_missing_node_can_be_watched_by_exists_alone() {
+fn edge_12_a_missing_node_can_be_watched_by_exists_alone() {
     let mut world = World::new();
     let (c, w) = (world.connect(), world.connect());
     watch(&mut world, w, OpCode::Exists, "/a");
@@ -72,7 +72,7 @@ fn a_list_of_children_is_watched_and_data_below_is_not() {
 }
 
 #[test]
-fn a_deletion_is_told_once_whatever_was_watched() {
+fn edge_11_a_deletion_is_told_once_whatever_was_watched() {
     let mut world = World::new();
     let (c, w) = (world.connect(), world.connect());
     world.create(c, "/a");
@@ -109,7 +109,7 @@ fn a_persistent_watch_hears_of_the_node_and_its_list_again_and_again() {
 }
 
 #[test]
-fn a_recursive_watch_hears_of_everything_below_but_of_no_list() {
+fn edge_10_a_recursive_watch_hears_of_everything_below_but_of_no_list() {
     let mut world = World::new();
     let (c, w) = (world.connect(), world.connect());
     assert_eq!(add(&mut world, w, "/p", 1), ErrorCode::Ok);
@@ -141,7 +141,7 @@ fn one_transaction_may_tell_two_things() {
 }
 
 #[test]
-fn what_may_not_be_read_is_not_told_and_the_watch_is_used_up() {
+fn edge_13_what_may_not_be_read_is_not_told_and_the_watch_is_used_up() {
     let mut world = World::new();
     let (c, w) = (world.connect(), world.connect());
     world.create(c, "/a");
@@ -211,7 +211,7 @@ fn an_unknown_mode_is_a_marshalling_error() {
 }
 
 #[test]
-fn watches_are_checked_and_removed_by_type() {
+fn edge_14_watches_are_checked_and_removed_by_type() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/a");

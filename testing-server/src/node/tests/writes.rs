@@ -73,7 +73,7 @@ fn a_time_to_live_is_between_one_and_forty_bits() {
 }
 
 #[test]
-fn delete_names_its_errors_in_apaches_order() {
+fn edge_26_delete_names_its_errors_in_apaches_order() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/p");
@@ -161,7 +161,7 @@ fn sequential_names_count_every_child_ever_created() {
 }
 
 #[test]
-fn the_sequence_sticks_where_thirty_two_bits_end() {
+fn edge_37_the_sequence_sticks_where_thirty_two_bits_end() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/q");
@@ -171,7 +171,7 @@ fn the_sequence_sticks_where_thirty_two_bits_end() {
 }
 
 #[test]
-fn the_container_flag_makes_a_container_only_by_its_own_operation() {
+fn edge_04_the_container_flag_makes_a_container_only_by_its_own_operation() {
     let mut world = World::new();
     let c = world.connect();
     world.create_mode(c, "/plain", 4).unwrap();
@@ -199,7 +199,7 @@ fn the_shape_of_the_reply_follows_the_operation() {
 }
 
 #[test]
-fn a_write_that_fails_takes_a_zxid_and_one_that_cannot_be_read_does_not() {
+fn edge_05_a_write_that_fails_takes_a_zxid_and_one_that_cannot_be_read_does_not() {
     let mut world = World::new();
     let c = world.connect();
     let first = world.call(c, OpCode::Create, &create("/a", 0)).header.zxid;
@@ -230,7 +230,7 @@ fn reconfiguration_is_disabled_on_a_server_that_stands_alone() {
 }
 
 #[test]
-fn operations_that_are_not_a_clients_close_the_connection_and_not_the_session() {
+fn edge_27_and_28_operations_that_are_not_a_clients_close_the_connection_and_not_the_session() {
     let container = Raw(b"\0\0\0\x02/c");
     for op in [13, 20, -10, -1, 0, 10, 99] {
         let mut world = World::new();
@@ -268,7 +268,7 @@ fn lists_are_kept_as_they_were_expanded() {
 }
 
 #[test]
-fn a_pending_list_of_the_root_is_seen_by_a_create_below_it() {
+fn edge_24_a_pending_list_of_the_root_is_seen_by_a_create_below_it() {
     let mut world = World::new();
     let c = world.connect();
     let none = acl(Perms::READ, "world", "anyone");

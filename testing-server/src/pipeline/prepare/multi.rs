@@ -2,9 +2,9 @@
 
 use znode::proto::multi::{MultiOp, MultiRequest};
 use znode::proto::requests::{CreateRequest, CreateTtlRequest};
-use znode::proto::{ErrorCode, OpCode};
+use znode::proto::{Decoder, ErrorCode, MultiHeader, OpCode};
 
-use super::{Mode, ModeKind, Preparer};
+use super::{Mode, ModeKind, OwnerKind, Preparer};
 use crate::pipeline::txn::Change;
 
 impl Preparer<'_> {
@@ -17,7 +17,7 @@ impl Preparer<'_> {
         &mut self,
         request: &MultiRequest<'_>,
     ) -> Result<Change, ErrorCode> {
-        let ops = request.ops.iter().map(flavour).collect::<Result<Vec<_>, _>>()?;
+        let ops: Vec<_> = request.ops.iter().map(flavour).collect();
         let mark = self.outstanding.mark();
         let mut changes = Vec::with_capacity(ops.len());
         for op in &ops {
@@ -45,13 +45,14 @@ impl Preparer<'_> {
         match op {
             Flavoured::Create(op, request) => self.create(*op, request),
             Flavoured::PlainCreate(request) => {
-                let mode = Mode::of(request.flags).ok_or(ErrorCode::MarshallingError)?;
-                let owner = match mode.kind {
-                    ModeKind::Ephemeral => super::OwnerKind::Session(self.session),
-                    _ => super::OwnerKind::Nobody,
+                let mode = Mode::of(request.flags).ok_or(ErrorCode::BadArguments)?;
+                let (op, owner) = match mode.kind {
+                    ModeKind::Container => (OpCode::CreateContainer, OwnerKind::Container),
+                    ModeKind::Ephemeral => (OpCode::Create, OwnerKind::Session(self.session)),
+                    _ => (OpCode::Create, OwnerKind::Nobody),
                 };
                 let acl = request.acl.as_deref();
-                self.create_node(OpCode::Create, &request.path, request.data, acl, mode, owner)
+                self.create_node(op, &request.path, request.data, acl, mode, owner)
             }
             Flavoured::CreateTtl(request) => self.create_ttl(request),
             Flavoured::Other(MultiOp::Delete(request)) => self.delete(request),
@@ -62,13 +63,41 @@ impl Preparer<'_> {
     }
 }
 
-/// Whether some create of a multi comes without a list of who may do what.
-pub(in crate::pipeline) fn has_null_acl(request: &MultiRequest<'_>) -> bool {
-    request.ops.iter().any(|op| match op {
-        MultiOp::Create(_, request) => request.acl.is_none(),
-        MultiOp::CreateTtl(request) => request.acl.is_none(),
-        _ => false,
-    })
+/// Why a multi cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::pipeline) enum Fault {
+    /// Some record makes no sense. Unlike any other write, such a multi takes a zxid.
+    Nonsense,
+    /// A create comes without a list of who may do what: Apache stumbles before it takes a zxid.
+    NullAcl,
+}
+
+/// Reads a multi as Apache does: the first fault counts.
+pub(in crate::pipeline) fn read_multi<'a>(
+    from: &mut Decoder<'a>,
+) -> Result<MultiRequest<'a>, Fault> {
+    let mut ops = Vec::new();
+    loop {
+        let header: MultiHeader = from.read().map_err(|_| Fault::Nonsense)?;
+        if header.done {
+            return Ok(MultiRequest { ops });
+        }
+        let op = MultiOp::read(header.op, from).map_err(|_| Fault::Nonsense)?;
+        if let MultiOp::Create(_, request) = &op {
+            let mode = Mode::of(request.flags).ok_or(Fault::Nonsense)?;
+            if request.acl.is_none() {
+                return Err(Fault::NullAcl);
+            }
+            // Taken for a createTTL, which it has not the record of.
+            if mode.kind == ModeKind::Ttl {
+                return Err(Fault::Nonsense);
+            }
+        }
+        if matches!(op, MultiOp::GetData(_) | MultiOp::GetChildren(_)) {
+            return Err(Fault::Nonsense);
+        }
+        ops.push(op);
+    }
 }
 
 /// An operation after its flavour was derived from its flags.
@@ -81,24 +110,18 @@ enum Flavoured<'r, 'a> {
 }
 
 /// In a multi the flags decide the flavour, not the code of the operation.
-fn flavour<'r, 'a>(op: &'r MultiOp<'a>) -> Result<Flavoured<'r, 'a>, ErrorCode> {
-    let unreadable = ErrorCode::MarshallingError;
+fn flavour<'r, 'a>(op: &'r MultiOp<'a>) -> Flavoured<'r, 'a> {
+    let kind = |flags| Mode::of(flags).map(|mode| mode.kind);
     match op {
-        MultiOp::Create(op, request) => match Mode::of(request.flags).ok_or(unreadable)?.kind {
-            ModeKind::Container => Ok(Flavoured::Create(OpCode::CreateContainer, request)),
-            // Apache takes it for a createTTL and fails to cast the record.
-            ModeKind::Ttl => Err(unreadable),
-            _ if *op == OpCode::CreateContainer => {
-                Ok(Flavoured::Create(OpCode::CreateContainer, request))
-            }
-            _ => Ok(Flavoured::Create(*op, request)),
-        },
-        MultiOp::CreateTtl(request) => match Mode::of(request.flags).ok_or(unreadable)?.kind {
-            ModeKind::Ttl => Ok(Flavoured::CreateTtl(request)),
-            _ => Ok(Flavoured::PlainCreate(request)),
-        },
-        MultiOp::GetData(_) | MultiOp::GetChildren(_) => Err(unreadable),
-        other => Ok(Flavoured::Other(other)),
+        MultiOp::Create(_, request) if kind(request.flags) == Some(ModeKind::Container) => {
+            Flavoured::Create(OpCode::CreateContainer, request)
+        }
+        MultiOp::Create(op, request) => Flavoured::Create(*op, request),
+        MultiOp::CreateTtl(request) if kind(request.flags) == Some(ModeKind::Ttl) => {
+            Flavoured::CreateTtl(request)
+        }
+        MultiOp::CreateTtl(request) => Flavoured::PlainCreate(request),
+        other => Flavoured::Other(other),
     }
 }
 
