@@ -145,6 +145,9 @@ impl Shared {
     /// The disk holds every transaction up to this one.
     pub(super) fn persisted(&self, zxid: Zxid) {
         let mut engine = self.lock();
+        if engine.failure.is_some() {
+            return;
+        }
         let before = engine.node.last_processed;
         engine.input(Input::Persisted(zxid));
         self.settle(&mut engine, None);

@@ -16,6 +16,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::ops::Range;
 
 use znode::Moment;
 use znode::proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
@@ -184,13 +185,16 @@ impl Node {
 
     /// Has a transaction written; what it does and answers waits for that.
     pub(crate) fn append(&mut self, to: Option<ReplyTo>, op: OpCode, txn: Txn, out: &mut Outbox) {
-        let Self { settings, tree, .. } = self;
-        out.append(txn.zxid, |bytes| {
-            if settings.durable {
-                put_txn(&txn, to.map_or(Xid(0), |to| to.xid), &tree.acls, bytes);
-            }
-        });
+        let entry = if self.settings.durable { self.entry(to, &txn, out) } else { 0..0 };
+        out.append(txn.zxid, entry);
         self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Apply(txn) });
+    }
+
+    /// What a log holds of a transaction. Kept out of the way of a disk in memory.
+    #[inline(never)]
+    fn entry(&self, to: Option<ReplyTo>, txn: &Txn, out: &mut Outbox) -> Range<usize> {
+        let cxid = to.map_or(Xid(0), |to| to.xid);
+        out.entry(|bytes| put_txn(txn, cxid, &self.tree.acls, bytes))
     }
 
     /// Puts a request in line.

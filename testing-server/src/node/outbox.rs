@@ -102,11 +102,16 @@ impl Outbox {
         self.outputs.push(Output::Close { conn });
     }
 
-    /// Asks for a transaction to be written, with the bytes that `write` appends.
-    pub(super) fn append(&mut self, zxid: Zxid, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Keeps the bytes that `write` appends, for [`append`](Self::append).
+    pub(super) fn entry(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let start = self.arena.len();
         write(&mut self.arena);
-        self.outputs.push(Output::Append { zxid, range: start..self.arena.len() });
+        start..self.arena.len()
+    }
+
+    /// Asks for a transaction to be written; `range` is what a log holds of it.
+    pub(super) fn append(&mut self, zxid: Zxid, range: Range<usize>) {
+        self.outputs.push(Output::Append { zxid, range });
         self.appended = Some(zxid);
     }
 
