@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use znode::{Acl, Client, ConnectOptions, CreateMode, Op, Perms, SessionTicket, Version};
+use znode::{Acl, Client, ConnectOptions, CreateMode, Op, Perms, Quota, SessionTicket, Version};
 use znode_testing::{InstanceSpec, TestingServer};
 
 /// A session that is nobody's for so long lives through the change of servers.
@@ -112,6 +112,8 @@ async fn fill(client: &Client, top: &str) {
     let path = |name: &str| format!("/{top}/{name}");
     let ttl = CreateMode::PersistentTtl { ttl: Duration::from_secs(3600) };
     client.create(&format!("/{top}"), b"", CreateMode::Persistent).await.unwrap();
+    let quota = Quota { count: Some(1000), bytes: Some(1_000_000), ..Quota::default() };
+    client.set_quota(&format!("/{top}"), &quota).await.unwrap();
     for (name, mode) in [
         ("plain", CreateMode::Persistent),
         ("s-", CreateMode::PersistentSequential),

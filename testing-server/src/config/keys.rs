@@ -1,5 +1,7 @@
 //! The keys of `zoo.cfg`, and what each of them may be set to.
 
+use std::time::Duration;
+
 use super::Said;
 
 /// What becomes of a key.
@@ -50,6 +52,11 @@ impl Value {
         if let Self::Number(number) = self { *number } else { 0 }
     }
 
+    /// The same as a count of things in memory.
+    fn count(&self) -> usize {
+        usize::try_from(self.number()).unwrap_or(usize::MAX)
+    }
+
     fn flag(&self) -> bool {
         *self == Self::Flag(true)
     }
@@ -91,7 +98,7 @@ fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
 
 /// What becomes of a key; nothing if no server knows it.
 pub(super) fn find(key: &str) -> Option<Key> {
-    used(key).or_else(|| without_effect(key)).or_else(|| elsewhere(key))
+    used(key).or_else(|| limit(key)).or_else(|| without_effect(key)).or_else(|| elsewhere(key))
 }
 
 fn used(key: &str) -> Option<Key> {
@@ -136,6 +143,46 @@ fn used(key: &str) -> Option<Key> {
     })
 }
 
+/// What goes into the specification as it is. Zero stands for no limit.
+fn limit(key: &str) -> Option<Key> {
+    const COUNT: Kind = Kind::Number(0, INT_MAX);
+    Some(match key {
+        "maxClientCnxns" => Key::Used(COUNT, |said, v| {
+            said.spec.connections_per_address_max = Some(v.count()).filter(|max| *max > 0);
+        }),
+        "maxCnxns" => Key::Used(COUNT, |said, v| {
+            if v.count() > 0 {
+                said.spec.connections_max = v.count();
+            }
+        }),
+        "globalOutstandingLimit" => {
+            Key::Used(Kind::Number(1, INT_MAX), |said, v| said.spec.outstanding_max = v.count())
+        }
+        "largeRequestThreshold" => Key::Used(COUNT, |said, v| {
+            said.spec.large_request_threshold = Some(v.count()).filter(|max| *max > 0);
+        }),
+        "largeRequestMaxBytes" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
+            said.spec.large_request_bytes_max = v.count();
+        }),
+        "4lw.commands.whitelist" => Key::Used(Kind::Text, |said, v| said.spec.words = v.text()),
+        "enforceQuota" => {
+            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.enforce_quota = v.flag())
+        }
+        "skipACL" => Key::Used(Kind::YesOrNo, |said, v| said.spec.skip_acl = v.flag()),
+        "znode.container.checkIntervalMs" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
+            said.spec.container_check_interval = Duration::from_millis(v.number());
+        }),
+        "znode.container.maxPerMinute" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
+            said.spec.containers_per_minute_max = u32::try_from(v.number()).unwrap_or(u32::MAX);
+        }),
+        "znode.container.maxNeverUsedIntervalMs" => Key::Used(COUNT, |said, v| {
+            let interval = Some(v.number()).filter(|ms| *ms > 0);
+            said.spec.container_never_used_max = interval.map(Duration::from_millis);
+        }),
+        _ => return None,
+    })
+}
+
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
         "initLimit"
@@ -163,7 +210,7 @@ fn without_effect(key: &str) -> Option<Key> {
 
 fn elsewhere(key: &str) -> Option<Key> {
     const JAVA: [&str; 5] = ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty."];
-    const UNSUPPORTED: [&str; 12] = [
+    const UNSUPPORTED: [&str; 11] = [
         "ssl.",
         "sslQuorum",
         "secureClientPort",
@@ -172,7 +219,6 @@ fn elsewhere(key: &str) -> Option<Key> {
         "metricsProvider.",
         "admin.",
         "enforce.auth.",
-        "znode.container.",
         "group.",
         "weight.",
         "client.",
@@ -186,14 +232,8 @@ fn elsewhere(key: &str) -> Option<Key> {
         | "cnxTimeout"
         | "electionPortBindRetry"
         | "fips-mode" => Key::JavaOnly,
-        "maxClientCnxns"
-        | "maxCnxns"
-        | "globalOutstandingLimit"
-        | "4lw.commands.whitelist"
-        | "jute.maxbuffer"
+        "jute.maxbuffer"
         | "readonlymode.enabled"
-        | "enforceQuota"
-        | "skipACL"
         | "enableEagerACLCheck"
         | "localSessionsEnabled"
         | "localSessionsUpgradingEnabled"

@@ -47,6 +47,8 @@ impl std::error::Error for ConfigError {}
 /// Everything that keys can say, before it is made into a specification.
 #[derive(Debug, Clone)]
 struct Said {
+    /// What keys say that need no second look.
+    spec: InstanceSpec,
     data_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     client_port: Option<u16>,
@@ -69,6 +71,8 @@ struct Said {
 impl Default for Said {
     fn default() -> Self {
         Self {
+            // Apache's defaults, where they differ from those of a server for tests.
+            spec: InstanceSpec::new().four_letter_words("srvr").connections_per_address(60),
             data_dir: None,
             log_dir: None,
             client_port: None,
@@ -188,7 +192,8 @@ impl Said {
             ));
         }
         let ms = Duration::from_millis;
-        let mut spec = InstanceSpec::new()
+        let mut spec = self
+            .spec
             .address(self.address)
             .port(port)
             .tick(ms(self.tick_ms))
@@ -233,7 +238,11 @@ mod tests {
             "tickTime=50\nminSessionTimeout=60\nmaxSessionTimeout=70\nsnapCount=9\nforceSync=no\n\
              dataLogDir=/l\nautopurge.purgeInterval=1\nautopurge.snapRetainCount=5\n\
              preAllocSize=7\nextendedTypesEnabled=true\nclientPortAddress=127.0.0.1\n\
-             DigestAuthenticationProvider.superDigest=super:x\nsnapshot.trust.empty=true\n",
+             DigestAuthenticationProvider.superDigest=super:x\nsnapshot.trust.empty=true\n\
+             maxClientCnxns=0\nmaxCnxns=8\nglobalOutstandingLimit=9\nlargeRequestThreshold=10\n\
+             largeRequestMaxBytes=11\n4lw.commands.whitelist=*\nenforceQuota=true\nskipACL=yes\n\
+             znode.container.checkIntervalMs=12\nznode.container.maxPerMinute=13\n\
+             znode.container.maxNeverUsedIntervalMs=14\n",
         )
         .unwrap();
         assert!(config.notes().is_empty(), "{:?}", config.notes());
@@ -241,6 +250,13 @@ mod tests {
         assert_eq!((spec.port, spec.tick), (2181, Duration::from_millis(50)));
         assert_eq!(spec.session_timeout_min, Duration::from_millis(60));
         assert_eq!(spec.session_timeout_max, Duration::from_millis(70));
+        assert_eq!((spec.connections_per_address_max, spec.connections_max), (None, 8));
+        assert_eq!((spec.outstanding_max, spec.large_request_bytes_max), (9, 11));
+        assert_eq!((spec.large_request_threshold, &*spec.words), (Some(10), "*"));
+        assert!(spec.enforce_quota && spec.skip_acl);
+        assert_eq!(spec.container_check_interval, Duration::from_millis(12));
+        assert_eq!(spec.containers_per_minute_max, 13);
+        assert_eq!(spec.container_never_used_max, Some(Duration::from_millis(14)));
         assert!(spec.extended_types);
         assert_eq!(spec.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
         assert_eq!(spec.super_digest.as_deref(), Some("super:x"));
@@ -257,6 +273,7 @@ mod tests {
         assert_eq!(spec.session_timeout_min, Duration::from_secs(6));
         assert_eq!(spec.session_timeout_max, Duration::from_secs(60));
         assert!(!spec.extended_types);
+        assert_eq!((spec.connections_per_address_max, &*spec.words), (Some(60), "srvr"));
         assert_eq!(spec.disk_options().snapshots_kept, None);
     }
 

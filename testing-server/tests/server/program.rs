@@ -39,6 +39,40 @@ async fn a_signal_ends_a_server_cleanly_and_its_data_stays() {
     }
 }
 
+/// A file that may not grow any more stands for a disk that is full.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_full_disk_stops_the_server_and_loses_nothing_that_was_acknowledged() {
+    let dir = Dir::new();
+    let config = dir.config("tickTime=100\n");
+    let mut shell = Command::new("sh");
+    let limited = "trap '' XFSZ; ulimit -f 512; exec \"$0\" \"$1\"";
+    shell.args(["-c", limited, env!("CARGO_BIN_EXE_znode-server")]).arg(&config);
+    let mut server = Server::start(&mut shell);
+    let client = Client::connect(&server.connect_string).await.unwrap();
+    let mut acknowledged = 0;
+    while client
+        .create(&format!("/n{acknowledged}"), [7; 9000], CreateMode::Persistent)
+        .await
+        .is_ok()
+    {
+        acknowledged += 1;
+        assert!(acknowledged < 1000, "the disk is never full");
+    }
+    assert_eq!(server.child.wait().unwrap().code(), Some(1));
+    let told = errors(server.child.stderr.take().unwrap());
+    assert!(told.contains("the disk has failed"), "{told}");
+    assert!(told.contains("version-2/log.1: File too large"), "{told}");
+    assert!(acknowledged > 10, "{acknowledged}");
+
+    let server = Server::start(command().arg(&config));
+    let client = Client::connect(&server.connect_string).await.unwrap();
+    for i in 0..acknowledged {
+        assert_eq!(client.get_data(&format!("/n{i}")).await.unwrap().0, [7; 9000][..]);
+    }
+    client.create("/more", b"", CreateMode::Persistent).await.unwrap();
+}
+
 #[tokio::test]
 async fn status_asks_the_server_that_the_file_describes() {
     let dir = Dir::new();
