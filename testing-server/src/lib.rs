@@ -52,6 +52,14 @@ mod auth;
 
 mod admin;
 
+mod quorum;
+
+mod election;
+
+mod zab;
+
+mod peer;
+
 mod io;
 
 mod proxy;

@@ -291,6 +291,13 @@ impl Engine {
                         disk.append(*zxid, self.outbox.bytes(range));
                     }
                 }
+                Output::SaveEpoch { .. }
+                | Output::SaveSnapshot { .. }
+                | Output::Truncate { .. }
+                | Output::Reload { .. }
+                | Output::Dial { .. }
+                | Output::Listen { .. }
+                | Output::Halt { .. } => unreachable!("later"),
             }
         }
         self.outbox.clear();

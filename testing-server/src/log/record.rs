@@ -178,8 +178,12 @@ pub(crate) enum Body<'a> {
     CreateSession(i32),
     /// Ends a session; old logs do not say which nodes go with it.
     CloseSession(Vec<&'a [u8]>),
-    /// Does nothing: it was refused, or compared a version.
-    Nothing,
+    /// Compared a version, which was found right.
+    Check,
+    /// Does none of several things; the results say why.
+    FailedMulti(Vec<i32>),
+    /// Does nothing: it was refused.
+    Error(i32),
 }
 
 /// A transaction as it was read.
@@ -218,7 +222,7 @@ fn body<'a>(
             let paths: Vec<PathBytes<'a>> = from.read()?;
             return Ok(Body::CloseSession(paths.iter().map(|path| path.0).collect()));
         }
-        ERROR => return from.read::<i32>().map(|_| Body::Nothing),
+        ERROR => return from.read::<i32>().map(Body::Error),
         _ => {}
     }
     match OpCode::try_from(kind).map_err(|_| unknown.clone())? {
@@ -238,7 +242,7 @@ fn body<'a>(
         OpCode::SetAcl => from.read().map(Body::SetAcl),
         OpCode::Check => {
             from.read::<PathBytes<'_>>()?;
-            from.read::<i32>().map(|_| Body::Nothing)
+            from.read::<i32>().map(|_| Body::Check)
         }
         OpCode::Multi if depth > 0 => multi(session, from, depth - 1),
         _ => Err(unknown),
@@ -289,7 +293,10 @@ fn multi<'a>(
 ) -> Result<Body<'a>, DecodeError> {
     let parts: Vec<SubTxn<'a>> = from.read()?;
     if parts.iter().any(|part| part.kind == ERROR) {
-        return Ok(Body::Nothing);
+        let error = |part: &SubTxn<'a>| {
+            Decoder::new(part.data.unwrap_or_default()).read().unwrap_or_default()
+        };
+        return Ok(Body::FailedMulti(parts.iter().map(error).collect()));
     }
     let read = |part: &SubTxn<'a>| {
         let mut from = Decoder::new(part.data.unwrap_or_default());

@@ -98,6 +98,21 @@ impl<'a> Snapshot<'a> {
         bytes.len() >= 10 && bytes.ends_with(&[0, 0, 0, 1, b'/'])
     }
 
+    /// Reads what a leader sends over a link: no header, no checksums, no digest.
+    ///
+    /// # Errors
+    /// It is not as a leader would send it.
+    pub(crate) fn read_body(bytes: &'a [u8]) -> Result<Self, Damage> {
+        let mut reader =
+            Reader { bytes, from: Decoder::new(bytes), sum: Adler32::new(), summed: 0 };
+        let mut read = || {
+            let (sessions, acls) = (reader.sessions()?, reader.acls()?);
+            Ok(Self { sessions, acls, nodes: reader.nodes()?, digest: None, last_processed: None })
+        };
+        let read: Result<Self, DecodeError> = read();
+        read.map_err(|why| Damage::new(reader.at(), why.to_string()))
+    }
+
     /// Reads a file. Parts that only newer servers write may be missing.
     ///
     /// # Errors
@@ -198,7 +213,31 @@ impl<'a> Reader<'a> {
 /// Writes everything as it is now, after the transaction `zxid`.
 pub(crate) fn encode(tree: &Tree, sessions: &SessionTracker, zxid: Zxid) -> Vec<u8> {
     let mut writer = Writer { out: FILE_HEADER.to_vec(), sum: Adler32::new(), summed: 0 };
-    let out = &mut writer.out;
+    put_body(tree, sessions, &mut writer.out);
+    writer.seal();
+    writer.out.put(&zxid);
+    writer.out.put(&DIGEST_VERSION);
+    writer.out.put(&tree_digest(tree));
+    writer.seal();
+    writer.out.put(&zxid);
+    writer.seal();
+    writer.out
+}
+
+/// Everything as it is now, as a leader sends it over a link.
+pub(crate) fn body(tree: &Tree, sessions: &SessionTracker) -> Vec<u8> {
+    let mut out = Vec::new();
+    put_body(tree, sessions, &mut out);
+    out
+}
+
+/// What a server without any data would send.
+#[cfg(test)]
+pub(crate) fn body_of_an_empty_server() -> Vec<u8> {
+    body(&Tree::new(0), &SessionTracker::new(std::time::Duration::from_millis(100)))
+}
+
+fn put_body(tree: &Tree, sessions: &SessionTracker, out: &mut Vec<u8>) {
     let opened: Vec<_> = sessions.iter().filter(|session| session.opened).collect();
     out.put_len(opened.len());
     for session in opened {
@@ -217,14 +256,6 @@ pub(crate) fn encode(tree: &Tree, sessions: &SessionTracker, zxid: Zxid) -> Vec<
         out.put(&NodeRecord { data: node.image.data(), acl, stat: stat(node) });
     });
     out.put(&PathBytes(END));
-    writer.seal();
-    writer.out.put(&zxid);
-    writer.out.put(&DIGEST_VERSION);
-    writer.out.put(&tree_digest(tree));
-    writer.seal();
-    writer.out.put(&zxid);
-    writer.seal();
-    writer.out
 }
 
 struct Writer {

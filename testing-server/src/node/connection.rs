@@ -18,6 +18,9 @@ pub(crate) enum Phase {
     /// It speaks for a session. That session's transaction may still be on its way to the disk:
     /// whatever arrives meanwhile is answered behind it.
     Open(SessionSlot),
+    /// It has come back with a session, and the leader is asked whether that lives. What arrives
+    /// meanwhile is kept.
+    Moving,
     /// It will be closed once the answers before it have gone out; what arrives is ignored.
     Closing(SessionSlot),
 }
@@ -26,7 +29,7 @@ impl Phase {
     /// The session that the connection speaks for, or spoke for until now.
     pub(crate) fn session(self) -> Option<SessionSlot> {
         match self {
-            Self::Handshake => None,
+            Self::Handshake | Self::Moving => None,
             Self::Open(slot) | Self::Closing(slot) => Some(slot),
         }
     }
@@ -49,6 +52,8 @@ pub(crate) struct Connection {
     pub(crate) outstanding: u32,
     /// Whether its client sent the byte that says if a read-only server will do.
     pub(crate) sent_read_only: bool,
+    /// What has arrived while its session was being moved.
+    pub(crate) held: Vec<Box<[u8]>>,
     pub(crate) stats: ConnectionStats,
 }
 
@@ -74,6 +79,7 @@ impl Connections {
             identities: [ip::identity(peer.ip())].into(),
             outstanding: 0,
             sent_read_only: false,
+            held: Vec::new(),
             stats: ConnectionStats::NONE,
         });
         if self.slots[slot].replace(connection).is_none() {

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use znode::proto::{SessionId, Zxid};
 
 use crate::admin::Word;
+use crate::quorum::Sid;
 
 /// One connection, as the shell numbers them.
 ///
@@ -23,6 +24,24 @@ impl fmt::Debug for ConnId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c{}.{}", self.slot, self.generation)
     }
+}
+
+/// What a connection between two servers is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum LinkKind {
+    /// To find a leader.
+    Election,
+    /// To follow one.
+    Quorum,
+}
+
+/// What a server writes down about its leaders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EpochKind {
+    /// It follows nobody of an earlier epoch: `acceptedEpoch`.
+    Accepted,
+    /// It has all that this epoch began with: `currentEpoch`.
+    Current,
 }
 
 /// One thing that happened.
@@ -62,4 +81,53 @@ pub(crate) enum Input<'a> {
     Expire(SessionId),
     /// The server starts again with the data that it has; every connection is gone.
     Restart,
+    /// The disk holds an epoch, and everything that was to be written before it.
+    EpochSaved {
+        /// Which.
+        kind: EpochKind,
+        /// The epoch.
+        epoch: u32,
+    },
+    /// A server has connected.
+    LinkAccepted {
+        /// The number of the new connection.
+        link: ConnId,
+        /// What for.
+        kind: LinkKind,
+    },
+    /// A connection that was asked for has come about, or has not.
+    LinkDialed {
+        /// What for.
+        kind: LinkKind,
+        /// To whom.
+        to: Sid,
+        /// The number of the new connection, if there is one.
+        link: Option<ConnId>,
+    },
+    /// A message of an election has arrived, without its length; or the greeting before it.
+    LinkMessage {
+        /// The connection.
+        link: ConnId,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+    /// A packet between a leader and a learner has arrived.
+    LinkPacket {
+        /// The connection.
+        link: ConnId,
+        /// All of it.
+        bytes: &'a [u8],
+    },
+    /// The snapshot that a packet has announced has arrived.
+    LinkSnapshot {
+        /// The connection.
+        link: ConnId,
+        /// All of it, but what marks its end.
+        bytes: &'a [u8],
+    },
+    /// A connection between servers is no more.
+    LinkClosed {
+        /// The connection.
+        link: ConnId,
+    },
 }

@@ -26,7 +26,8 @@ use crate::admin::stats::{Sent, ServerStats};
 use crate::auth::{Identity, Schemes};
 use crate::log::record::put_txn;
 use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
-use crate::pipeline::gate::{Gate, Waiting, Work};
+use crate::peer::QuorumPeer;
+use crate::pipeline::gate::{Gate, Lines, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
 use crate::pipeline::reaper::Reaper;
@@ -54,11 +55,15 @@ pub(crate) struct Node {
     pub(crate) schemes: Schemes,
     pub(crate) outstanding: Outstanding,
     pub(crate) gate: Gate,
+    /// Instead of the gate, in an ensemble.
+    pub(crate) lines: Lines,
+    /// What a server of an ensemble has beside its data; nothing if this one stands alone.
+    pub(crate) peer: Option<Box<QuorumPeer>>,
     pub(crate) reaper: Reaper,
     /// The last transaction that was applied.
     pub(crate) last_processed: Zxid,
     /// The last transaction that was prepared.
-    last_prepared: Zxid,
+    pub(crate) last_prepared: Zxid,
     pub(crate) stats: ServerStats,
     /// What had gone out when a word was last answered.
     pub(crate) sent: Sent,
@@ -70,9 +75,9 @@ pub(crate) struct Node {
     pub(crate) large_bytes: usize,
     pub(crate) large_request: usize,
     /// Used for each event, to collect whom it goes to.
-    told: Vec<u32>,
+    pub(crate) told: Vec<u32>,
     /// Used for each multi, to collect its results.
-    results: Vec<u8>,
+    pub(crate) results: Vec<u8>,
 }
 
 impl Node {
@@ -89,6 +94,8 @@ impl Node {
             schemes: Schemes::new(&settings),
             outstanding: Outstanding::new(seed),
             gate: Gate::default(),
+            lines: Lines::default(),
+            peer: None,
             reaper: Reaper::new(settings.container_check_interval),
             last_processed: Zxid::ZERO,
             last_prepared: Zxid::ZERO,
@@ -112,6 +119,7 @@ impl Node {
         self.now = now;
         match input {
             Input::Frame { conn, bytes } => self.intake(now, conn, bytes, out),
+            Input::Persisted(zxid) if self.peer.is_some() => self.peer_persisted(zxid, out),
             Input::Persisted(zxid) => self.persisted(zxid, out),
             Input::Accepted { conn, peer } => self.accept(conn, peer, out),
             Input::FourLetterWord { conn, word } => self.four_letter_word(conn, word, out),
@@ -125,26 +133,44 @@ impl Node {
                 }
                 self.handshakes.clear();
                 self.sessions.restart(now);
+                self.peer_starts(out);
             }
+            Input::EpochSaved { kind, epoch } => self.epoch_saved(kind, epoch, out),
+            Input::LinkAccepted { link, kind } => self.link_accepted(link, kind, out),
+            Input::LinkDialed { kind, to, link } => self.link_dialed(kind, to, link, out),
+            Input::LinkMessage { link, bytes } => self.link_message(link, bytes, out),
+            Input::LinkPacket { link, bytes } => self.link_packet(link, bytes, out),
+            Input::LinkSnapshot { link, bytes } => self.learner_snapshot(link, bytes, out),
+            Input::LinkClosed { link } => self.link_closed(link, out),
         }
     }
 
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn next_deadline(&self) -> Moment {
         let handshake = self.handshakes.front().map_or(Moment::NEVER, |(due, _)| *due);
-        handshake.min(self.sessions.next_deadline()).min(self.reaper_deadline())
+        let decides = self.is_deciding();
+        let decided = if decides {
+            self.sessions.next_deadline().min(self.reaper_deadline())
+        } else {
+            Moment::NEVER
+        };
+        handshake.min(decided).min(self.peer_deadline())
     }
 
     /// Whether a connection should not be read for now: too much waits for the disk, and some of it
     /// is its own.
     pub(crate) fn is_throttled(&self, conn: ConnId) -> bool {
+        let connection = self.connections.get(conn);
+        if connection.is_some_and(|connection| connection.phase == Phase::Moving) {
+            return true;
+        }
         self.is_full()
             && self.connections.get(conn).is_some_and(|connection| connection.outstanding > 0)
     }
 
     /// Whether as many requests wait for the disk as may.
     pub(crate) fn is_full(&self) -> bool {
-        self.gate.len() >= self.settings.outstanding_max
+        self.gate.len() + self.lines.len() >= self.settings.outstanding_max
     }
 
     /// The wall clock, in milliseconds since 1970.
@@ -185,15 +211,21 @@ impl Node {
 
     /// Has a transaction written; what it does and answers waits for that.
     pub(crate) fn append(&mut self, to: Option<ReplyTo>, op: OpCode, txn: Txn, out: &mut Outbox) {
-        let entry = if self.settings.durable { self.entry(to, &txn, out) } else { 0..0 };
+        let cxid = to.map_or(Xid(0), |to| to.xid);
+        if self.peer.is_some() {
+            if to.is_some() {
+                self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Commit });
+            }
+            return self.propose(to, op, cxid, txn, out);
+        }
+        let entry = if self.settings.durable { self.log_entry(cxid, &txn, out) } else { 0..0 };
         out.append(txn.zxid, entry);
         self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Apply(txn) });
     }
 
     /// What a log holds of a transaction. Kept out of the way of a disk in memory.
     #[inline(never)]
-    fn entry(&self, to: Option<ReplyTo>, txn: &Txn, out: &mut Outbox) -> Range<usize> {
-        let cxid = to.map_or(Xid(0), |to| to.xid);
+    pub(crate) fn log_entry(&self, cxid: Xid, txn: &Txn, out: &mut Outbox) -> Range<usize> {
         out.entry(|bytes| put_txn(txn, cxid, &self.tree.acls, bytes))
     }
 
@@ -205,18 +237,28 @@ impl Node {
         if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
             connection.outstanding += 1;
         }
-        self.gate.push(waiting);
+        if self.peer.is_some() { self.lines.push(waiting) } else { self.gate.push(waiting) }
+    }
+
+    /// Whether nothing is before a request of this client.
+    pub(crate) fn is_open(&self, conn: ConnId) -> bool {
+        if self.peer.is_some() { self.lines.is_open(conn) } else { self.gate.is_open() }
     }
 
     /// Answers whatever has had to wait for this.
     fn persisted(&mut self, zxid: Zxid, out: &mut Outbox) {
         while let Some(waiting) = self.gate.pass(zxid) {
-            self.large_bytes -= waiting.large;
-            let conn = waiting.to.map(|to| to.conn);
-            if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
-                connection.outstanding -= 1;
-            }
+            self.let_go(&waiting);
             self.perform(waiting, out);
+        }
+    }
+
+    /// Counts a request out that has waited.
+    pub(crate) fn let_go(&mut self, waiting: &Waiting) {
+        self.large_bytes -= waiting.large;
+        let conn = waiting.to.map(|to| to.conn);
+        if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
+            connection.outstanding -= 1;
         }
     }
 
@@ -226,7 +268,7 @@ impl Node {
         let (op, since) = (waiting.op, waiting.since);
         match (waiting.work, to) {
             (Work::Apply(txn), to) => self.apply(txn, to, out),
-            (_, None) => {}
+            (Work::Commit | Work::Sync { .. }, _) | (_, None) => {}
             (Work::Read { body, identities }, Some(to)) => {
                 self.read(to, op, &body, &identities, out);
             }
@@ -253,7 +295,7 @@ impl Node {
     }
 
     /// Applies a transaction, then answers it: whatever it triggers goes out before its reply.
-    fn apply(&mut self, txn: Txn, to: Option<ReplyTo>, out: &mut Outbox) {
+    pub(crate) fn apply(&mut self, txn: Txn, to: Option<ReplyTo>, out: &mut Outbox) {
         let (zxid, session) = (txn.zxid, txn.session);
         let error = header_error(&txn);
         self.last_processed = zxid;
@@ -311,7 +353,7 @@ impl Node {
     }
 
     /// The client of an expired session is not told: its connection just closes.
-    fn session_closed(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
+    pub(crate) fn session_closed(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
         let conn = self.sessions.remove(session).and_then(|session| session.conn);
         for conn in [conn, to.map(|to| to.conn)].into_iter().flatten() {
             self.close(conn, out);
@@ -327,6 +369,10 @@ impl Node {
                 self.stats.sessionless += 1;
                 self.close(conn, out);
             }
+        }
+        self.peer_tick(out);
+        if !self.is_deciding() {
+            return;
         }
         while let Some(session) = self.sessions.expired(now) {
             self.stats.expired += 1;
@@ -395,6 +441,9 @@ impl Node {
             return;
         };
         self.stats.dropped += 1;
+        for waiting in self.lines.remove(conn) {
+            self.large_bytes -= waiting.large;
+        }
         self.watches.remove_connection(conn.slot);
         if let Some(slot) = connection.phase.session()
             && let Some(session) = self.sessions.get_mut(slot)

@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use znode::proto::{ErrorCode, EventType, JutePut, KeeperState, Xid, Zxid};
 
-use super::input::ConnId;
+use super::input::{ConnId, EpochKind, LinkKind};
 use crate::admin::stats::Sent;
+use crate::quorum::Sid;
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,50 @@ pub(crate) enum Output {
         /// Which bytes, as a log holds them; none if no disk wants them.
         range: Range<usize>,
     },
+    /// Write an epoch to the disk, behind everything before it, and report it with
+    /// [`EpochSaved`](super::input::Input::EpochSaved).
+    SaveEpoch {
+        /// Which.
+        kind: EpochKind,
+        /// The epoch.
+        epoch: u32,
+    },
+    /// Write a snapshot to the disk, behind everything before it.
+    SaveSnapshot {
+        /// The transaction after which it holds.
+        zxid: Zxid,
+        /// Which bytes, as a file holds them.
+        range: Range<usize>,
+    },
+    /// Cut off what the log holds behind a transaction, so that it never comes back.
+    Truncate {
+        /// The last that stays.
+        zxid: Zxid,
+    },
+    /// As [`Truncate`](Self::Truncate), and read the files anew.
+    Reload {
+        /// The last that stays.
+        zxid: Zxid,
+    },
+    /// Connect to a server and report it with [`LinkDialed`](super::input::Input::LinkDialed).
+    Dial {
+        /// What for.
+        kind: LinkKind,
+        /// To whom.
+        to: Sid,
+        /// Where it may be: hosts and ports, one as good as the other.
+        addresses: Vec<(String, u16)>,
+    },
+    /// Let learners connect, or no longer.
+    Listen {
+        /// Whether they may.
+        open: bool,
+    },
+    /// Stop for good: going on would tell clients what is not so.
+    Halt {
+        /// Why.
+        why: String,
+    },
 }
 
 /// The list, and the bytes that it refers to. It is emptied and used again, so that a step
@@ -44,6 +89,8 @@ pub(crate) struct Outbox {
     sent_by_slot: Vec<u64>,
     /// The last transaction that was asked to be written since somebody looked.
     appended: Option<Zxid>,
+    /// Epochs that were asked to be written since somebody looked.
+    saved: Vec<(EpochKind, u32)>,
 }
 
 /// How large an emptied arena may stay. A listing of many children may have blown it up.
@@ -98,21 +145,86 @@ impl Outbox {
     }
 
     /// Asks for a connection to be closed.
-    pub(super) fn close(&mut self, conn: ConnId) {
+    pub(crate) fn close(&mut self, conn: ConnId) {
         self.outputs.push(Output::Close { conn });
     }
 
     /// Keeps the bytes that `write` appends, for [`append`](Self::append).
-    pub(super) fn entry(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+    pub(crate) fn entry(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
         let start = self.arena.len();
         write(&mut self.arena);
         start..self.arena.len()
     }
 
     /// Asks for a transaction to be written; `range` is what a log holds of it.
-    pub(super) fn append(&mut self, zxid: Zxid, range: Range<usize>) {
+    pub(crate) fn append(&mut self, zxid: Zxid, range: Range<usize>) {
         self.outputs.push(Output::Append { zxid, range });
         self.appended = Some(zxid);
+    }
+
+    /// Asks for a transaction to be written that is there already as a log holds it.
+    pub(crate) fn append_bytes(&mut self, zxid: Zxid, bytes: &[u8]) {
+        let range = self.entry(|arena| arena.extend_from_slice(bytes));
+        self.append(zxid, range);
+    }
+
+    /// Asks for an epoch to be written.
+    pub(crate) fn save_epoch(&mut self, kind: EpochKind, epoch: u32) {
+        self.outputs.push(Output::SaveEpoch { kind, epoch });
+        self.saved.push((kind, epoch));
+    }
+
+    /// The first epoch that was asked to be written and not been taken: for a disk that needs no
+    /// time.
+    pub(crate) fn take_saved(&mut self) -> Option<(EpochKind, u32)> {
+        (!self.saved.is_empty()).then(|| self.saved.remove(0))
+    }
+
+    /// Asks for a snapshot to be written.
+    pub(crate) fn save_snapshot(&mut self, zxid: Zxid, bytes: &[u8]) {
+        let range = self.entry(|arena| arena.extend_from_slice(bytes));
+        self.outputs.push(Output::SaveSnapshot { zxid, range });
+    }
+
+    /// Asks for the log to be cut.
+    pub(crate) fn truncate(&mut self, zxid: Zxid) {
+        self.outputs.push(Output::Truncate { zxid });
+    }
+
+    /// Asks for the log to be cut, and for what is left.
+    pub(crate) fn reload(&mut self, zxid: Zxid) {
+        self.outputs.push(Output::Reload { zxid });
+    }
+
+    /// Asks for a connection to a server.
+    pub(crate) fn dial(&mut self, kind: LinkKind, to: Sid, addresses: Vec<(String, u16)>) {
+        self.outputs.push(Output::Dial { kind, to, addresses });
+    }
+
+    /// Opens or closes the port for learners.
+    pub(crate) fn listen(&mut self, open: bool) {
+        self.outputs.push(Output::Listen { open });
+    }
+
+    /// Stops the server.
+    pub(crate) fn halt(&mut self, why: String) {
+        self.outputs.push(Output::Halt { why });
+    }
+
+    /// Encodes a packet between servers; whoever must get it is sent the range.
+    pub(crate) fn encode_packet(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> Range<usize> {
+        self.entry(write)
+    }
+
+    /// Sends a packet that `write` fills to a server.
+    pub(crate) fn packet(&mut self, link: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
+        let range = self.entry(write);
+        self.send_bytes(link, range);
+    }
+
+    /// Sends bytes to a server as they are.
+    pub(crate) fn raw(&mut self, link: ConnId, bytes: &[u8]) {
+        self.packet(link, |arena| arena.extend_from_slice(bytes));
     }
 
     /// Sends a frame that `write` fills.
@@ -163,6 +275,11 @@ impl Outbox {
         if let Some(sent) = self.sent_by_slot.get_mut(conn.slot as usize) {
             *sent += 1;
         }
+        self.send_bytes(conn, range);
+    }
+
+    /// Sends bytes that are no frame for a client.
+    pub(crate) fn send_bytes(&mut self, conn: ConnId, range: Range<usize>) {
         match self.outputs.last_mut() {
             Some(Output::Send { conn: last, range: sent })
                 if *last == conn && sent.end == range.start =>

@@ -114,11 +114,12 @@ impl Node {
             Body::Multi(bodies) => {
                 bodies.iter().for_each(|body| self.replay_change(body, zxid, time_ms));
             }
-            Body::CreateSession(_) | Body::CloseSession(_) | Body::Nothing => {}
+            Body::CreateSession(_) | Body::CloseSession(_) => {}
+            Body::Check | Body::FailedMulti(_) | Body::Error(_) => {}
         }
     }
 
-    fn session_was_opened(&mut self, session: SessionId, timeout_ms: i32) {
+    pub(crate) fn session_was_opened(&mut self, session: SessionId, timeout_ms: i32) {
         self.session_ids.skip(session);
         let timeout = Duration::from_millis(u64::try_from(timeout_ms).unwrap_or(0));
         let slot = match self.sessions.find(session) {

@@ -29,7 +29,7 @@ pub(crate) struct Delivery<'a> {
 impl Delivery<'_> {
     /// Tells whoever watches and may read. The one-shot watch of somebody who may not is used up
     /// all the same.
-    fn tell(&mut self, acls: &AclCache, event: EventType, path: &[u8], acl: AclId, zxid: Zxid) {
+    pub(super) fn tell(&mut self, acls: &AclCache, event: EventType, path: &[u8], acl: AclId, zxid: Zxid) {
         self.watches.trigger(path, event, self.told);
         if self.told.is_empty() {
             return;
@@ -58,6 +58,18 @@ pub(crate) enum Outcome {
     Done(OpCode),
     /// A session has ended.
     SessionClosed,
+    /// Nothing was done.
+    Failed(ErrorCode),
+}
+
+impl Outcome {
+    /// The error that the header of a reply tells.
+    pub(crate) fn error(self) -> ErrorCode {
+        match self {
+            Self::Failed(error) => error,
+            _ => ErrorCode::Ok,
+        }
+    }
 }
 
 /// Applies changes to the tree.
@@ -101,7 +113,7 @@ impl Applier<'_> {
                     .expect("a write is checked against its node"),
             ),
             Change::CloseSession(paths) => {
-                paths.iter().for_each(|path| self.delete(path));
+                self.close_session(paths);
                 Outcome::SessionClosed
             }
             _ => Outcome::Done(OpCode::Check),
@@ -117,7 +129,12 @@ impl Applier<'_> {
         results.put(&MultiHeader::DONE);
     }
 
-    fn tell_created(&mut self, id: NodeId) {
+    /// Deletes what a session leaves behind.
+    pub(crate) fn close_session(&mut self, paths: Vec<Box<[u8]>>) {
+        paths.iter().for_each(|path| self.delete(path));
+    }
+
+    pub(super) fn tell_created(&mut self, id: NodeId) {
         let node = self.tree.at(id);
         let acls = &self.tree.acls;
         let path = node.image.path();
@@ -127,7 +144,7 @@ impl Applier<'_> {
         self.delivery.tell(acls, EventType::NodeChildrenChanged, path, above.acl, self.zxid);
     }
 
-    fn delete(&mut self, path: &[u8]) {
+    pub(super) fn delete(&mut self, path: &[u8]) {
         let Some(node) = self.tree.delete(path, self.zxid) else {
             return;
         };
@@ -139,13 +156,14 @@ impl Applier<'_> {
         self.tree.acls.release(node.acl);
     }
 
-    fn put_result(&self, outcome: Outcome, results: &mut Vec<u8>) {
+    pub(super) fn put_result(&self, outcome: Outcome, results: &mut Vec<u8>) {
         let (op, id) = match outcome {
             Outcome::Created(OpCode::Create, id) => (OpCode::Create, Some(id)),
             Outcome::Created(_, id) => (OpCode::Create2, Some(id)),
             Outcome::Written(id) => (OpCode::SetData, Some(id)),
             Outcome::Done(op) => (op, None),
             Outcome::SessionClosed => (OpCode::CloseSession, None),
+            Outcome::Failed(error) => return MultiResult::Error(error).encode(results),
         };
         results.put(&MultiHeader { op: op.code(), done: false, error: 0 });
         let Some(id) = id else { return };
@@ -178,7 +196,7 @@ pub(crate) fn put_body(tree: &Tree, outcome: Outcome, body: &mut Vec<u8>) {
             }
         }
         Outcome::Written(id) => body.put(&tree.at(id).stat()),
-        Outcome::Done(_) | Outcome::SessionClosed => {}
+        Outcome::Done(_) | Outcome::SessionClosed | Outcome::Failed(_) => {}
     }
 }
 

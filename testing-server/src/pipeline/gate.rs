@@ -1,6 +1,9 @@
 //! The gate: whatever came behind a write waits until the disk has that write.
+//!
+//! A server that stands alone has one gate for everybody. In an ensemble a write takes longer, and
+//! each client waits behind its own writes alone: [`Lines`].
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use znode::Moment;
@@ -8,6 +11,7 @@ use znode::proto::{ErrorCode, OpCode, Zxid};
 
 use super::txn::Txn;
 use crate::auth::Identity;
+use crate::node::input::ConnId;
 use crate::node::outbox::ReplyTo;
 
 /// A request that has been decided or read, and not been answered.
@@ -41,6 +45,77 @@ pub(crate) enum Work {
     Refuse(ErrorCode),
     /// Answer that there is no such operation, and close the connection.
     Unimplemented,
+    /// Nothing: the ensemble decides, and then it is done.
+    Commit,
+    /// Answer once the leader has proved to be one.
+    Sync {
+        /// The path, which goes back.
+        body: Box<[u8]>,
+        /// Who asked, as of the arrival.
+        identities: Arc<[Identity]>,
+    },
+}
+
+impl Work {
+    /// Whether somebody outside says when this is done.
+    pub(crate) fn waits_outside(&self) -> bool {
+        matches!(self, Self::Commit | Self::Sync { .. })
+    }
+}
+
+/// A line for each client that waits, in the order of its requests.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    lines: BTreeMap<ConnId, VecDeque<Waiting>>,
+    len: usize,
+}
+
+impl Lines {
+    /// Whether a client waits for nothing.
+    pub(crate) fn is_open(&self, conn: ConnId) -> bool {
+        !self.lines.contains_key(&conn)
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Puts a request at the end of its client's line. What nobody waits for is in none.
+    pub(crate) fn push(&mut self, waiting: Waiting) {
+        if let Some(to) = waiting.to {
+            self.lines.entry(to.conn).or_default().push_back(waiting);
+            self.len += 1;
+        }
+    }
+
+    /// What a client waits for first.
+    pub(crate) fn front(&self, conn: ConnId) -> Option<&Waiting> {
+        self.lines.get(&conn)?.front()
+    }
+
+    /// Takes what a client waits for first.
+    pub(crate) fn pop(&mut self, conn: ConnId) -> Option<Waiting> {
+        let line = self.lines.get_mut(&conn)?;
+        let first = line.pop_front();
+        if line.is_empty() {
+            self.lines.remove(&conn);
+        }
+        self.len -= usize::from(first.is_some());
+        first
+    }
+
+    /// Forgets a client, and returns what it has waited for.
+    pub(crate) fn remove(&mut self, conn: ConnId) -> VecDeque<Waiting> {
+        let line = self.lines.remove(&conn).unwrap_or_default();
+        self.len -= line.len();
+        line
+    }
+
+    /// Forgets everybody.
+    pub(crate) fn clear(&mut self) {
+        *self = Self::default();
+    }
 }
 
 /// The requests that wait, in the one order in which they will be answered.

@@ -9,6 +9,7 @@ use crate::node::Node;
 use crate::node::connection::Phase;
 use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
+use crate::pipeline::gate::{Waiting, Work};
 use crate::pipeline::txn::{Change, Txn};
 use crate::session::SessionSlot;
 use crate::session::identity::{PASSWORD_LEN, admits, password};
@@ -16,6 +17,9 @@ use crate::session::identity::{PASSWORD_LEN, admits, password};
 impl Node {
     /// The first frame of a connection.
     pub(super) fn handshake(&mut self, now: Moment, conn: ConnId, bytes: &[u8], out: &mut Outbox) {
+        if !self.is_serving() {
+            return self.close(conn, out);
+        }
         let Ok(request) = Decoder::new(bytes).read::<ConnectRequest<'_>>() else {
             return self.close(conn, out);
         };
@@ -50,6 +54,12 @@ impl Node {
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.phase = Phase::Open(slot);
         }
+        if self.is_learning() {
+            let to = Some(ReplyTo { conn, xid: Xid(0) });
+            let (op, since) = (OpCode::CreateSession, self.now);
+            self.wait(Waiting { to, op, since, large: 0, work: Work::Commit });
+            return self.forward_session(session, timeout, out);
+        }
         let txn = Txn {
             zxid: self.next_zxid(),
             time_ms: self.wall_ms(now),
@@ -67,6 +77,12 @@ impl Node {
         request: &ConnectRequest<'_>,
         out: &mut Outbox,
     ) {
+        if self.is_learning() && admits(request.session_id, request.password) {
+            if let Some(connection) = self.connections.get_mut(conn) {
+                connection.phase = Phase::Moving;
+            }
+            return self.move_session(conn, request.session_id, timeout, out);
+        }
         let known = admits(request.session_id, request.password)
             .then(|| self.sessions.find(request.session_id))
             .flatten()
@@ -77,6 +93,7 @@ impl Node {
         };
         if let Some(session) = self.sessions.get_mut(slot) {
             session.timeout = timeout;
+            session.owner = None;
             // Closed only now that the password is known to be right; Apache closes it before,
             // so that anybody who has heard of a session id can cut its client off.
             if let Some(before) = session.conn.replace(conn) {
@@ -124,6 +141,17 @@ impl Node {
             return;
         };
         self.close_session(now, slot, None, out);
+    }
+
+    /// Ends a session whose client has asked another server to.
+    pub(crate) fn close_session_for(&mut self, session: SessionId, cxid: Xid, out: &mut Outbox) {
+        let found = self.sessions.find(session).and_then(|slot| self.sessions.get_mut(slot));
+        // Its end is decided already, and is what the client waits for.
+        let Some(found) = found.filter(|session| !session.closing) else { return };
+        found.closing = true;
+        self.propose_change(None, OpCode::CloseSession, cxid, session, out, |node, zxid| {
+            node.preparer(session, zxid, &[]).close_session()
+        });
     }
 
     /// Queues the end of a session; its transaction deletes the ephemeral nodes.

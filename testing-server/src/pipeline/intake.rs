@@ -57,7 +57,10 @@ impl Node {
         match connection.phase {
             Phase::Handshake => self.handshake(now, conn, bytes, out),
             Phase::Open(slot) => self.request(now, conn, slot, bytes, out),
-            Phase::Closing(_) => {}
+            Phase::Moving if connection.held.len() < self.settings.outstanding_max => {
+                connection.held.push(bytes.into());
+            }
+            Phase::Moving | Phase::Closing(_) => {}
         }
     }
 
@@ -87,12 +90,16 @@ impl Node {
         if !self.sessions.touch(now, slot) {
             return;
         }
+        if self.is_learning() {
+            return self.request_of_learner(to, slot, op, &from, out);
+        }
         match op {
             Some(OpCode::CloseSession) => {
                 self.stop_reading(conn);
                 self.close_session(now, slot, Some(to), out);
             }
             Some(op) if is_write(op) => self.write(now, to, slot, op, from, out),
+            Some(OpCode::Sync) if self.peer.is_some() => self.sync_in_turn(to, from.rest(), out),
             Some(op) if is_read(op) => self.read_in_turn(to, op, from.rest(), out),
             // Among these `check` outside a multi, and the internal operations: a client that
             // could send deleteContainer would delete what it may not (Apache lets it).
@@ -100,6 +107,80 @@ impl Node {
                 self.stop_reading(conn);
                 self.in_turn(to, OpCode::Error, Work::Unimplemented, out);
             }
+        }
+    }
+
+    /// What a client of a learner asks for: reads are answered here, the rest is passed on. What
+    /// nobody could read is refused here, since a leader would not answer it.
+    fn request_of_learner(
+        &mut self,
+        to: ReplyTo,
+        slot: SessionSlot,
+        op: Option<OpCode>,
+        from: &Decoder<'_>,
+        out: &mut Outbox,
+    ) {
+        let (Some(connection), Some(session)) =
+            (self.connections.get(to.conn), self.sessions.get(slot))
+        else {
+            return;
+        };
+        let (identities, session) = (Arc::clone(&connection.identities), session.id);
+        self.learner_touches(session);
+        let commit =
+            Waiting { to: Some(to), op: OpCode::Sync, since: self.now, large: 0, work: Work::Commit };
+        match op {
+            Some(op @ OpCode::CloseSession) => {
+                self.stop_reading(to.conn);
+                self.wait(Waiting { op, ..commit });
+                self.forward(session, to.xid, op, &[], &identities, out);
+            }
+            Some(op) if is_write(op) => match readable(op, from.clone()) {
+                Err(Unprepared::Unreadable) => {
+                    let work = Work::Refuse(ErrorCode::MarshallingError);
+                    self.in_turn(to, op, work, out);
+                }
+                _ => {
+                    self.wait(Waiting { op, ..commit });
+                    self.forward(session, to.xid, op, from.rest(), &identities, out);
+                }
+            },
+            Some(OpCode::Sync) => {
+                self.forward_sync(to, session, from.rest(), &identities, out);
+                let work = Work::Sync { body: from.rest().into(), identities };
+                self.wait(Waiting { work, ..commit });
+            }
+            Some(op) if is_read(op) => self.read_in_turn(to, op, from.rest(), out),
+            _ => {
+                self.stop_reading(to.conn);
+                self.in_turn(to, OpCode::Error, Work::Unimplemented, out);
+            }
+        }
+    }
+
+    /// A `sync` of a client of the leader.
+    fn sync_in_turn(&mut self, to: ReplyTo, body: &[u8], out: &mut Outbox) {
+        let Some(connection) = self.connections.get(to.conn) else { return };
+        let identities = Arc::clone(&connection.identities);
+        let work = Work::Sync { body: body.into(), identities };
+        let since = self.now;
+        self.wait(Waiting { to: Some(to), op: OpCode::Sync, since, large: 0, work });
+        self.sync_as_leader(to, out);
+    }
+
+    /// Decides what becomes of a write that was passed on by another server.
+    pub(crate) fn decide(
+        &mut self,
+        session: SessionId,
+        zxid: Zxid,
+        identities: &[Identity],
+        op: OpCode,
+        from: Decoder<'_>,
+    ) -> Change {
+        match self.prepare(session, zxid, identities, op, from) {
+            Ok(change) => change,
+            Err(Unprepared::Refused(error)) => Change::Error(error),
+            Err(Unprepared::Unreadable) => Change::Error(ErrorCode::MarshallingError),
         }
     }
 
@@ -201,11 +282,12 @@ impl Node {
 
     /// Answers a read at once if nothing is before it, else in its turn.
     fn read_in_turn(&mut self, to: ReplyTo, op: OpCode, body: &[u8], out: &mut Outbox) {
+        let open = self.is_open(to.conn);
         let Some(connection) = self.connections.get_mut(to.conn) else {
             return;
         };
         let identities = Arc::clone(&connection.identities);
-        if self.gate.is_open() {
+        if open {
             // Counted here and not in `answered`, which would have to look up the connection.
             connection.stats.answered(op, to.xid, self.last_processed, self.now);
             connection.stats.latency.note_none();
@@ -219,12 +301,33 @@ impl Node {
     /// Does what needs no disk: at once if nothing is before it, else in its turn.
     fn in_turn(&mut self, to: ReplyTo, op: OpCode, work: Work, out: &mut Outbox) {
         let waiting = Waiting { to: Some(to), op, since: self.now, large: 0, work };
-        if self.gate.is_open() {
+        if self.is_open(to.conn) {
             self.perform(waiting, out);
         } else {
             self.wait(waiting);
         }
     }
+}
+
+/// Whether the record of a write can be read.
+fn readable(op: OpCode, mut from: Decoder<'_>) -> Result<(), Unprepared> {
+    match op {
+        OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
+            from.read::<CreateRequest<'_>>()?;
+        }
+        OpCode::CreateTtl => drop(from.read::<CreateTtlRequest<'_>>()?),
+        OpCode::Delete => drop(from.read::<DeleteRequest<'_>>()?),
+        OpCode::SetData => drop(from.read::<SetDataRequest<'_>>()?),
+        OpCode::SetAcl => drop(from.read::<SetAclRequest<'_>>()?),
+        OpCode::Reconfig => drop(from.read::<ReconfigRequest<'_>>()?),
+        OpCode::Multi => {
+            if let Err(Fault::NullAcl) = read_multi(&mut from) {
+                return Err(Unprepared::Unreadable);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// A server without a login module answers as Apache does: no error, no token.

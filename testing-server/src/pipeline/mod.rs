@@ -9,11 +9,13 @@
 //! | [`outstanding`] | remembers what it will change until it is done |
 //! | [`gate`] | holds whatever came behind a write until the disk has that write |
 //! | [`apply`] | does it: the tree, the watches, the reply |
+//! | [`apply_logged`] | does what another server has decided |
 //! | [`read`], [`watching`] | answers everything that changes no node |
 //!
 //! On a standalone server all requests of all sessions, pings too, are answered in one order.
 
 pub(crate) mod apply;
+mod apply_logged;
 pub(crate) mod gate;
 mod handshake;
 mod intake;

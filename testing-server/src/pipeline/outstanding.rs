@@ -138,6 +138,11 @@ impl Outstanding {
         }
     }
 
+    /// Forgets every record: nothing of what they tell will happen.
+    pub(crate) fn clear(&mut self, acls: &mut AclCache) {
+        self.roll_back(acls, Mark(self.first));
+    }
+
     /// Forgets the records of a transaction that was applied, and of those before it.
     pub(crate) fn applied(&mut self, acls: &mut AclCache, zxid: Zxid) {
         while self.records.front().is_some_and(|record| record.zxid <= zxid)

@@ -66,7 +66,7 @@ pub(crate) enum Change {
 
 impl Change {
     /// Gives back what the change refers to, if it will not be applied.
-    pub(super) fn discard(self, acls: &mut AclCache) {
+    pub(crate) fn discard(self, acls: &mut AclCache) {
         match self {
             Self::Create(_, NewNode { acl, .. }) | Self::SetAcl { acl, .. } => acls.release(acl),
             Self::Multi(changes) => {

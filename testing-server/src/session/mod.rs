@@ -33,6 +33,8 @@ pub(crate) struct Session {
     filed: Moment,
     /// The connection that speaks for it.
     pub(crate) conn: Option<ConnId>,
+    /// On a leader, the link of the learner whose client it is.
+    pub(crate) owner: Option<ConnId>,
     /// Whether its transaction was applied. Until then it is nothing that files may know of.
     pub(crate) opened: bool,
     /// Whether its end is decided. Its transaction may still be on the way to the disk.
@@ -75,6 +77,7 @@ impl SessionTracker {
             expires,
             filed: expires,
             conn,
+            owner: None,
             opened: false,
             closing: false,
         }));
@@ -147,6 +150,32 @@ impl SessionTracker {
             self.buckets.file(session.expires, slot);
         }
         None
+    }
+
+    /// Says that the client of a session speaks through a learner.
+    pub(crate) fn own(&mut self, id: SessionId, link: ConnId) {
+        if let Some(session) = self.find(id).and_then(|slot| self.get_mut(slot)) {
+            session.owner = Some(link);
+        }
+    }
+
+    /// A learner is gone; its clients may come back through any server.
+    pub(crate) fn disown(&mut self, link: ConnId) {
+        for slot in self.by_id.values() {
+            let owner = &mut self.sessions[slot.0].owner;
+            owner.take_if(|owner| *owner == link);
+        }
+    }
+
+    /// Forgets what was not decided: sessions that have not begun, and ends that have not come.
+    pub(crate) fn unsettle(&mut self) {
+        let unopened: Vec<SessionId> =
+            self.iter().filter(|session| !session.opened).map(|session| session.id).collect();
+        unopened.into_iter().for_each(|id| drop(self.remove(id)));
+        for slot in self.by_id.values() {
+            let session = &mut self.sessions[slot.0];
+            (session.closing, session.owner, session.conn) = (false, None, None);
+        }
     }
 
     /// Gives every session its full timeout again, as a server does that was just started, and

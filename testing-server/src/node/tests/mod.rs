@@ -108,6 +108,7 @@ impl World {
                     self.appended.push(*zxid);
                     persisted = Some(*zxid);
                 }
+                other => panic!("{other:?} of a server that stands alone"),
             }
         }
         self.out.clear();

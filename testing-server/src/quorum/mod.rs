@@ -1,0 +1,221 @@
+//! Who belongs to an ensemble, and when enough of them agree.
+//!
+//! [`text`] is the form in which servers tell each other, files and clients.
+
+pub(crate) mod text;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use znode::proto::Zxid;
+
+/// The number of a server in its ensemble: its `myid`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Sid(pub(crate) i64);
+
+impl fmt::Debug for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+impl fmt::Display for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "server.{}", self.0)
+    }
+}
+
+/// Whether a server votes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LearnerType {
+    /// It votes, and its acknowledgement counts.
+    Participant,
+    /// It only learns what was decided.
+    Observer,
+}
+
+/// Where the others reach a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PeerAddress {
+    /// A name or an address, without brackets.
+    pub(crate) host: String,
+    /// The port that it listens on while it leads.
+    pub(crate) quorum_port: u16,
+    /// The port for elections.
+    pub(crate) election_port: u16,
+}
+
+/// One server as the others know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    /// Where it is reached; more than one for several networks.
+    pub(crate) addresses: Vec<PeerAddress>,
+    /// Whether it votes.
+    pub(crate) learner_type: LearnerType,
+    /// Where clients reach it, as `host:port` or a port alone.
+    pub(crate) client: Option<String>,
+}
+
+/// The members of an ensemble at one version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct QuorumConfig {
+    /// The transaction that made it; zero for the one that servers are started with.
+    pub(crate) version: Zxid,
+    /// Every server.
+    pub(crate) members: BTreeMap<Sid, Member>,
+    /// Groups of voters, if a majority of majorities decides instead of a plain one.
+    pub(crate) groups: BTreeMap<i64, BTreeSet<Sid>>,
+    /// The weights of voters in groups; one if nothing is said.
+    pub(crate) weights: BTreeMap<Sid, i64>,
+}
+
+impl QuorumConfig {
+    /// Members among which a plain majority decides.
+    pub(crate) fn majority(members: BTreeMap<Sid, Member>) -> Self {
+        let (groups, weights) = (BTreeMap::new(), BTreeMap::new());
+        Self { version: Zxid::ZERO, members, groups, weights }
+    }
+
+    /// Every voter, in the order of the numbers.
+    pub(crate) fn voters(&self) -> impl Iterator<Item = Sid> {
+        let votes = |member: &Member| member.learner_type == LearnerType::Participant;
+        self.members.iter().filter(move |(_, member)| votes(member)).map(|(sid, _)| *sid)
+    }
+
+    /// Whether a server votes.
+    pub(crate) fn is_voter(&self, sid: Sid) -> bool {
+        self.members.get(&sid).is_some_and(|member| member.learner_type == LearnerType::Participant)
+    }
+
+    /// The weight of a server. Who is none of the voters has none.
+    pub(crate) fn weight(&self, sid: Sid) -> i64 {
+        if self.is_voter(sid) { self.weights.get(&sid).copied().unwrap_or(1) } else { 0 }
+    }
+
+    /// Whether the voters for whom `agrees` holds can decide.
+    pub(crate) fn is_quorum(&self, agrees: impl Fn(Sid) -> bool) -> bool {
+        if self.groups.is_empty() {
+            let all = self.voters().count();
+            return self.voters().filter(|sid| agrees(*sid)).count() > all / 2;
+        }
+        let weighty = self.groups.values().filter(|group| self.group_weight(group, |_| true) > 0);
+        let (mut all, mut agreeing) = (0, 0);
+        for group in weighty {
+            let half = self.group_weight(group, |_| true) / 2;
+            all += 1;
+            agreeing += usize::from(self.group_weight(group, &agrees) > half);
+        }
+        agreeing > all / 2
+    }
+
+    fn group_weight(&self, group: &BTreeSet<Sid>, counts: impl Fn(Sid) -> bool) -> i64 {
+        group.iter().filter(|sid| counts(**sid)).map(|sid| self.weight(*sid)).sum()
+    }
+}
+
+/// The members that decide now: those of the committed configuration, and, while another one is on
+/// its way, those of that one as well.
+#[derive(Debug, Clone)]
+pub(crate) struct Quorums {
+    /// What was agreed on.
+    pub(crate) committed: QuorumConfig,
+    /// What was proposed last, if it is newer.
+    pub(crate) proposed: Option<QuorumConfig>,
+}
+
+impl Quorums {
+    /// Nothing but what was agreed on.
+    pub(crate) fn new(committed: QuorumConfig) -> Self {
+        Self { committed, proposed: None }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &QuorumConfig> {
+        std::iter::once(&self.committed).chain(&self.proposed)
+    }
+
+    /// The newest configuration, agreed on or not.
+    pub(crate) fn last_seen(&self) -> &QuorumConfig {
+        self.proposed.as_ref().unwrap_or(&self.committed)
+    }
+
+    /// Whether a server votes in any of them.
+    pub(crate) fn is_voter(&self, sid: Sid) -> bool {
+        self.all().any(|config| config.is_voter(sid))
+    }
+
+    /// Every voter, in the order of the numbers.
+    pub(crate) fn voters(&self) -> BTreeSet<Sid> {
+        self.all().flat_map(QuorumConfig::voters).collect()
+    }
+
+    /// The weight of a server where it was agreed on.
+    pub(crate) fn weight(&self, sid: Sid) -> i64 {
+        self.last_seen().weight(sid).max(self.committed.weight(sid))
+    }
+
+    /// Whether the voters for whom `agrees` holds decide in each of them.
+    pub(crate) fn is_quorum(&self, agrees: impl Fn(Sid) -> bool) -> bool {
+        self.all().all(|config| config.is_quorum(&agrees))
+    }
+
+    /// A server, as the newest configuration that has it says.
+    pub(crate) fn member(&self, sid: Sid) -> Option<&Member> {
+        self.last_seen().members.get(&sid).or_else(|| self.committed.members.get(&sid))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(text: &str) -> QuorumConfig {
+        text::parse(text).unwrap()
+    }
+
+    fn agrees(config: &QuorumConfig, sids: &[i64]) -> bool {
+        config.is_quorum(|sid| sids.contains(&sid.0))
+    }
+
+    #[test]
+    fn half_of_the_voters_is_no_quorum() {
+        let four = config(
+            "server.1=a:1:2\nserver.2=a:1:2\nserver.3=a:1:2\nserver.4=a:1:2\n\
+             server.5=a:1:2:observer",
+        );
+        assert!(!agrees(&four, &[1, 2]));
+        assert!(agrees(&four, &[1, 2, 3]));
+    }
+
+    #[test]
+    fn an_observer_never_counts() {
+        let three = config("server.1=a:1:2\nserver.2=a:1:2:observer\nserver.3=a:1:2");
+        assert!(!agrees(&three, &[1, 2]));
+        assert!(agrees(&three, &[1, 3]));
+    }
+
+    #[test]
+    fn a_majority_of_majorities_decides_among_groups() {
+        let text: String = (1..=9).map(|sid| format!("server.{sid}=a:1:2\n")).collect();
+        let groups = config(&format!("{text}group.1=1:2:3\ngroup.2=4:5:6\ngroup.3=7:8:9"));
+        assert!(agrees(&groups, &[1, 2, 4, 5]));
+        assert!(!agrees(&groups, &[1, 2, 3, 4, 7]));
+    }
+
+    #[test]
+    fn a_group_without_weight_is_not_counted() {
+        let text: String = (1..=4).map(|sid| format!("server.{sid}=a:1:2\n")).collect();
+        let tail = "group.1=1:2:3\ngroup.2=4\nweight.4=0";
+        let groups = config(&format!("{text}{tail}"));
+        assert!(agrees(&groups, &[1, 2]));
+        assert_eq!(groups.weight(Sid(99)), 0, "a stranger");
+    }
+
+    #[test]
+    fn two_configurations_must_both_agree() {
+        let old = config("server.1=a:1:2\nserver.2=a:1:2\nserver.3=a:1:2");
+        let new = config("server.3=a:1:2\nserver.4=a:1:2\nserver.5=a:1:2");
+        let both = Quorums { committed: old, proposed: Some(new) };
+        assert!(!both.is_quorum(|sid| sid.0 <= 3));
+        assert!(both.is_quorum(|sid| [2, 3, 4].contains(&sid.0)));
+    }
+}

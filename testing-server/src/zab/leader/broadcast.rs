@@ -1,0 +1,134 @@
+//! The leader proposes what was prepared, counts who has it on the disk, and says what is decided.
+
+use bytes::Bytes;
+use znode::proto::{OpCode, Zxid};
+
+use super::{LearnerHandler, Phase, Stage};
+use crate::node::Node;
+use crate::node::input::ConnId;
+use crate::node::outbox::{Outbox, ReplyTo};
+use crate::peer::{Prepared, QuorumPeer, Role};
+use crate::pipeline::txn::Txn;
+use crate::zab::history::Entry;
+use crate::zab::packet::{Kind, QuorumPacket, put};
+
+/// The last place of an epoch that is given to a transaction: one more would run into the next
+/// epoch (ZOOKEEPER-1277).
+pub(crate) const COUNTER_MAX: u32 = 0xffff_fffe;
+
+impl Node {
+    /// Has a transaction logged by everybody who votes. What it does and answers waits for that.
+    pub(crate) fn propose(
+        &mut self,
+        to: Option<ReplyTo>,
+        op: OpCode,
+        cxid: znode::proto::Xid,
+        txn: Txn,
+        out: &mut Outbox,
+    ) {
+        let zxid = txn.zxid;
+        let range = self.log_entry(cxid, &txn, out);
+        let bytes = Bytes::copy_from_slice(out.bytes(&range));
+        out.append(zxid, range);
+        let since = self.now;
+        let Some(QuorumPeer { role: Role::Leading(leader), history, prepared, .. }) =
+            self.peer.as_deref_mut()
+        else {
+            return;
+        };
+        prepared.push_back(Prepared { to, op, since, txn });
+        let packet = out.encode_packet(|out| put(Kind::Proposal, zxid, Some(&bytes), out));
+        for (link, learner) in leader.listeners() {
+            if !learner.is_observer {
+                out.send(link, packet.clone());
+            }
+        }
+        history.push(Entry { zxid, bytes });
+        if zxid.counter() >= COUNTER_MAX {
+            self.step_down("the epoch has no place left", out);
+        }
+    }
+
+    /// A learner has transactions on its disk, up to this one.
+    pub(super) fn learner_acks(
+        &mut self,
+        link: ConnId,
+        packet: &QuorumPacket<'_>,
+        out: &mut Outbox,
+    ) -> Result<(), String> {
+        let Some(QuorumPeer { role: Role::Leading(leader), history, .. }) =
+            self.peer.as_deref_mut()
+        else {
+            return Ok(());
+        };
+        let zxid = packet.zxid;
+        // Every learner acknowledges its new leader once more as soon as it serves.
+        if zxid.counter() == 0 {
+            return Ok(());
+        }
+        if zxid > history.last_logged() {
+            return Err(format!("it acknowledges {zxid}, which nobody has proposed"));
+        }
+        let Some(learner) = leader.learners.get_mut(&link) else { return Ok(()) };
+        if learner.is_observer {
+            return Err("an observer acknowledges transactions".to_owned());
+        }
+        if zxid > learner.acked {
+            learner.acked = zxid;
+            self.count_acks(out);
+        }
+        Ok(())
+    }
+
+    /// Decides whatever a quorum has on its disks.
+    pub(crate) fn count_acks(&mut self, out: &mut Outbox) {
+        let Some(QuorumPeer { role: Role::Leading(leader), me, quorums, history, .. }) =
+            self.peer.as_deref_mut()
+        else {
+            return;
+        };
+        if leader.phase != Phase::Broadcast {
+            return;
+        }
+        let before = history.committed;
+        let acked = |learner: &LearnerHandler| {
+            let counts = matches!(learner.stage, Stage::Synchronized | Stage::Serving);
+            if counts && !learner.is_observer { learner.acked } else { Zxid(i64::MIN) }
+        };
+        let acked_by = |sid| {
+            let mine = (sid == *me).then_some(history.persisted);
+            let others = leader.learners.values().filter(|learner| learner.sid == sid).map(acked);
+            others.chain(mine).max().unwrap_or(Zxid(i64::MIN))
+        };
+        let mut places: Vec<Zxid> = leader.learners.values().map(acked).collect();
+        places.push(history.persisted);
+        places.retain(|zxid| *zxid > before);
+        places.sort_unstable();
+        let decides = |zxid: &&Zxid| quorums.is_quorum(|sid| acked_by(sid) >= **zxid);
+        if let Some(decided) = places.iter().rev().find(decides) {
+            history.committed = *decided;
+            for entry in history.tail().filter(|entry| entry.zxid > before) {
+                if entry.zxid > *decided {
+                    break;
+                }
+                let zxid = entry.zxid;
+                let commit = out.encode_packet(|out| put(Kind::Commit, zxid, None, out));
+                let mut inform = None;
+                for (link, learner) in leader.listeners() {
+                    let packet = if learner.is_observer {
+                        let bytes = Some(&entry.bytes[..]);
+                        inform.get_or_insert_with(|| {
+                            out.encode_packet(|out| put(Kind::Inform, zxid, bytes, out))
+                        })
+                    } else {
+                        &commit
+                    };
+                    out.send(link, packet.clone());
+                }
+            }
+        }
+        // Also what was decided before may only now be on the leader's own disk.
+        self.apply_ready(out);
+        self.answer_syncs(out);
+    }
+}
