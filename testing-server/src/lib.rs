@@ -60,6 +60,9 @@ mod zab;
 
 mod peer;
 
+#[cfg(test)]
+mod sim;
+
 mod io;
 
 mod proxy;

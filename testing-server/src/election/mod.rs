@@ -166,7 +166,8 @@ impl Election {
             tell.push(Tell { to: from, ballot: Ballot { round, ..self.current() } });
             return None;
         }
-        let asks = ballot.state == ServerState::Looking;
+        // One that observes was not asked; it would be answered, and answer, without end.
+        let asks = ballot.state == ServerState::Looking && quorums.is_voter(self.me);
         if self.looking.is_none() {
             if asks {
                 tell.push(Tell { to: from, ballot: self.current });

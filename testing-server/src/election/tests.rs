@@ -68,7 +68,11 @@ impl Ensemble {
             while !self.mail.is_empty() {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                 let at = usize::try_from(seed >> 33).unwrap() % self.mail.len();
-                let (from, Tell { to, ballot }) = self.mail.remove(at);
+                // A connection keeps the order.
+                let (from, to) = (self.mail[at].0, self.mail[at].1.to);
+                let first = |(sender, tell): &(Sid, Tell)| *sender == from && tell.to == to;
+                let at = self.mail.iter().position(first).unwrap();
+                let (_, Tell { ballot, .. }) = self.mail.remove(at);
                 let mut tell = Vec::new();
                 let Some(server) = self.servers.get_mut(&to) else { continue };
                 let decided = server.receive(self.now, from, &ballot, &self.quorums, &mut tell);

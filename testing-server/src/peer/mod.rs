@@ -11,8 +11,6 @@
 
 mod commit;
 mod links;
-#[cfg(test)]
-mod tests;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,6 +43,8 @@ pub(crate) struct PeerSettings {
     pub(crate) redial_pause: Duration,
     /// How elections are timed.
     pub(crate) election: ElectionTimes,
+    /// How many applied transactions are remembered for learners that come back.
+    pub(crate) committed_log: usize,
 }
 
 /// The epochs that a server has written down.
@@ -54,6 +54,16 @@ pub(crate) struct Epochs {
     pub(crate) accepted: u32,
     /// It has the history that this one began with: `currentEpoch`.
     pub(crate) current: u32,
+}
+
+impl Epochs {
+    /// The epochs of a server whose log ends with `last`. Whoever holds a transaction of an epoch
+    /// has everything that the epoch began with, also if a crash came before that was written
+    /// down: Apache's server would refuse to start (ZOOKEEPER-2354).
+    pub(crate) fn with_log(self, last: Zxid) -> Self {
+        let current = self.current.max(last.epoch());
+        Self { accepted: self.accepted.max(current), current }
+    }
 }
 
 /// A transaction that this server, leading, has prepared.
@@ -110,7 +120,7 @@ impl QuorumPeer {
             me,
             quorums: Quorums::new(config),
             epochs,
-            history: History::new(last),
+            history: History::new(last, settings.committed_log),
             election: Election::new(me, settings.election),
             mesh: Mesh::new(me, &addresses.unwrap_or_default()),
             role: Role::Looking,

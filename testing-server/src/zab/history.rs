@@ -43,13 +43,16 @@ pub(crate) struct History {
     pub(crate) persisted: Zxid,
     /// The last that is decided.
     pub(crate) committed: Zxid,
+    /// How many of the applied are kept.
+    kept: usize,
 }
 
 impl History {
-    /// A server that has applied everything up to `zxid`, and remembers nothing of it.
-    pub(crate) fn new(zxid: Zxid) -> Self {
+    /// A server that has applied everything up to `zxid`, and remembers nothing of it. It will
+    /// remember `kept` transactions.
+    pub(crate) fn new(zxid: Zxid, kept: usize) -> Self {
         let (applied, tail) = (VecDeque::new(), VecDeque::new());
-        Self { base: zxid, applied, tail, persisted: zxid, committed: zxid }
+        Self { base: zxid, applied, tail, persisted: zxid, committed: zxid, kept }
     }
 
     /// The last transaction in the log.
@@ -67,12 +70,19 @@ impl History {
         self.tail.push_back(entry);
     }
 
+    /// What was applied and is remembered.
+    #[cfg(test)]
+    pub(crate) fn applied(&self) -> impl DoubleEndedIterator<Item = &Entry> {
+        self.applied.iter()
+    }
+
     /// What is logged and not applied.
     pub(crate) fn tail(&self) -> impl Iterator<Item = &Entry> {
         self.tail.iter()
     }
 
     /// How much is logged and not applied.
+    #[cfg(test)]
     pub(crate) fn tail_len(&self) -> usize {
         self.tail.len()
     }
@@ -92,7 +102,7 @@ impl History {
     /// Remembers a transaction that was applied.
     pub(crate) fn remember(&mut self, entry: Entry) {
         self.applied.push_back(entry);
-        if self.applied.len() > COMMITTED_LOG_MAX
+        if self.applied.len() > self.kept
             && let Some(first) = self.applied.pop_front()
         {
             self.base = first.zxid;
@@ -102,7 +112,7 @@ impl History {
     /// Everything up to `zxid` was applied, of which nothing is remembered: a snapshot has come, or
     /// an epoch has begun.
     pub(crate) fn restart(&mut self, zxid: Zxid) {
-        *self = Self::new(zxid);
+        *self = Self::new(zxid, self.kept);
     }
 
     /// An epoch has begun: this is its first place, with nothing in it.
@@ -169,7 +179,7 @@ mod tests {
 
     /// Applied 1.3, 1.4, 2.1; logged 2.2.
     fn history() -> History {
-        let mut history = History::new(zxid(1, 2));
+        let mut history = History::new(zxid(1, 2), COMMITTED_LOG_MAX);
         for place in [zxid(1, 3), zxid(1, 4), zxid(2, 1), zxid(2, 2)] {
             history.push(entry(place));
         }
@@ -214,7 +224,7 @@ mod tests {
 
     #[test]
     fn what_was_forgotten_cannot_be_continued() {
-        let mut history = History::new(Zxid(0));
+        let mut history = History::new(Zxid(0), COMMITTED_LOG_MAX);
         for counter in 1..=i64::try_from(COMMITTED_LOG_MAX).unwrap() + 10 {
             history.push(entry(zxid(1, counter)));
             history.persisted = zxid(1, counter);

@@ -1,0 +1,110 @@
+//! A server's disk: what was asked takes its time, and a crash takes what was not done.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use znode::proto::Zxid;
+
+use super::random::Random;
+use crate::log::record::Logged;
+use crate::log::snapshot::Snapshot;
+use crate::node::Node;
+use crate::node::input::EpochKind;
+use crate::node::settings::Settings;
+use crate::peer::Epochs;
+use crate::zab::history::Entry;
+
+/// One thing that was asked of the disk.
+#[derive(Debug, Clone)]
+pub(super) enum Write {
+    Append(Entry),
+    Epoch(EpochKind, u32),
+    Snapshot(Zxid, Bytes),
+    Truncate(Zxid),
+    /// As `Truncate`, and then read everything.
+    Reload(Zxid),
+}
+
+/// What lasts, and what is on its way.
+#[derive(Debug, Default)]
+pub(super) struct Disk {
+    pub(super) epochs: Epochs,
+    snapshots: Vec<(Zxid, Bytes)>,
+    log: Vec<Entry>,
+    pub(super) waiting: VecDeque<Write>,
+}
+
+impl Disk {
+    /// Does the first thing that waits.
+    pub(super) fn complete(&mut self) -> Option<Write> {
+        let write = self.waiting.pop_front()?;
+        self.perform(&write);
+        Some(write)
+    }
+
+    fn perform(&mut self, write: &Write) {
+        match write {
+            Write::Append(entry) => self.log.push(entry.clone()),
+            Write::Epoch(EpochKind::Accepted, epoch) => self.epochs.accepted = *epoch,
+            Write::Epoch(EpochKind::Current, epoch) => self.epochs.current = *epoch,
+            Write::Snapshot(zxid, bytes) => self.snapshots.push((*zxid, bytes.clone())),
+            Write::Truncate(zxid) | Write::Reload(zxid) => {
+                self.log.retain(|entry| entry.zxid <= *zxid);
+                self.snapshots.retain(|(at, _)| at <= zxid);
+            }
+        }
+    }
+
+    /// The power goes: of what waits, the first few may have come through all the same.
+    pub(super) fn crash(&mut self, random: &mut Random) {
+        let survive = random.below(self.waiting.len() + 1);
+        for _ in 0..survive {
+            self.complete();
+        }
+        self.waiting.clear();
+    }
+
+    /// Whether a transaction would be there after a crash.
+    pub(super) fn holds(&self, zxid: Zxid) -> bool {
+        self.snapshots.iter().any(|(at, _)| *at >= zxid)
+            || self.log.iter().any(|entry| entry.zxid == zxid)
+    }
+
+    /// Has a snapshot at once.
+    pub(super) fn save(&mut self, zxid: Zxid, bytes: Bytes) {
+        self.perform(&Write::Snapshot(zxid, bytes));
+    }
+
+    /// Forgets logs that the newest snapshot makes superfluous.
+    pub(super) fn purge(&mut self) {
+        if let Some(newest) = self.snapshots.pop() {
+            self.log.retain(|entry| entry.zxid > newest.0);
+            self.snapshots = vec![newest];
+        }
+    }
+
+    /// Everything in the log behind a place.
+    pub(super) fn behind(&self, zxid: Zxid) -> impl Iterator<Item = &Entry> {
+        self.log.iter().filter(move |entry| entry.zxid > zxid)
+    }
+
+    /// The server as the disk says it was, and the epochs.
+    pub(super) fn load(&self, settings: &Settings) -> (Node, Epochs) {
+        let mut node = match self.snapshots.last() {
+            None => Node::new(settings.clone()),
+            Some((zxid, bytes)) => {
+                let snapshot = Snapshot::read(bytes).expect("the disk returns what it was given");
+                Node::from_snapshot(settings.clone(), &snapshot, *zxid)
+                    .expect("the disk returns what it was given")
+            }
+        };
+        for entry in &self.log {
+            if entry.zxid > node.last_processed {
+                let logged = Logged::read(&entry.bytes).expect("a log holds transactions");
+                node.replay(&logged);
+            }
+        }
+        let epochs = self.epochs.with_log(node.last_processed);
+        (node, epochs)
+    }
+}

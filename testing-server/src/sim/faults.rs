@@ -1,0 +1,113 @@
+//! What goes wrong, and when; and how everything is mended at the end.
+
+use std::time::Duration;
+
+use super::world::{End, Event, World};
+use crate::node::input::Input;
+
+/// A bug that was put in on purpose, to see whether it is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Planted {
+    /// None.
+    Nothing,
+}
+
+impl World {
+    /// One thing goes wrong, or is mended.
+    pub(super) fn fault(&mut self) {
+        if self.now >= self.faults_until {
+            return self.mend();
+        }
+        let pause = self.random.between(20, 900);
+        self.at(Duration::from_millis(pause), Event::Fault);
+        let server = self.random.below(self.servers.len());
+        let other = self.random.below(self.servers.len());
+        match self.random.below(14) {
+            0..=2 => self.kill(server),
+            3..=5 => self.revive(server),
+            6 => self.servers[server].is_paused = self.servers[server].node.is_some(),
+            7 | 8 => self.resume(server),
+            9 => {
+                self.cut.entry((server, other)).or_default();
+                if self.random.once_in(2) {
+                    self.cut.entry((other, server)).or_default();
+                }
+            }
+            10 => self.heal(),
+            11 => self.reset(server, other),
+            12 if self.random.once_in(4) => {
+                (0..self.servers.len()).for_each(|server| self.kill(server));
+            }
+            12 => self.snapshot(server),
+            _ => self.expire_somebody(),
+        }
+    }
+
+    fn revive(&mut self, server: usize) {
+        if self.servers[server].node.is_none() {
+            self.start(server);
+        }
+    }
+
+    fn resume(&mut self, server: usize) {
+        if !std::mem::take(&mut self.servers[server].is_paused) {
+            return;
+        }
+        for event in std::mem::take(&mut self.servers[server].missed) {
+            self.happen(event);
+        }
+    }
+
+    /// What was held up arrives now.
+    fn heal(&mut self) {
+        let cut = std::mem::take(&mut self.cut);
+        for event in cut.into_values().flatten() {
+            self.happen(event);
+        }
+    }
+
+    /// The connections between two servers break.
+    fn reset(&mut self, server: usize, other: usize) {
+        for (conn, end) in self.servers[server].wires_to(other) {
+            self.at(Duration::ZERO, Event::Arrive(end, End::Server(server, conn), Vec::new()));
+            self.at(Duration::ZERO, Event::Arrive(End::Server(server, conn), end, Vec::new()));
+        }
+    }
+
+    /// A server writes a snapshot, and forgets the log before it.
+    fn snapshot(&mut self, server: usize) {
+        if self.in_memory {
+            return;
+        }
+        let this = &mut self.servers[server];
+        if let Some(node) = &this.node
+            && node.is_serving()
+            && this.disk.waiting.is_empty()
+        {
+            let (zxid, bytes) = (node.last_processed, node.snapshot());
+            this.disk.save(zxid, bytes.into());
+            this.disk.purge();
+        }
+    }
+
+    fn expire_somebody(&mut self) {
+        let client = self.random.below(self.clients.len());
+        let Some(session) = self.clients[client].session() else { return };
+        for server in 0..self.servers.len() {
+            let this = &self.servers[server];
+            let decides = this.node.as_ref().is_some_and(|node| node.is_deciding());
+            if decides && !this.is_paused {
+                self.input(server, Input::Expire(session));
+            }
+        }
+    }
+
+    /// Everything is made whole.
+    pub(super) fn mend(&mut self) {
+        self.heal();
+        for server in 0..self.servers.len() {
+            self.resume(server);
+            self.revive(server);
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! A world of servers and clients in which time, links and disks are simulated: many years of bad
+//! luck in a minute.
+//!
+//! | room | what it holds |
+//! |---|---|
+//! | [`world`] | the servers, the links between them, and one list of events |
+//! | [`faults`] | what goes wrong, and when |
+//! | [`disk`] | what a crash leaves |
+//! | [`client`] | clients that judge what they are told |
+//! | [`oracle`] | what must be true whatever happens |
+//! | [`random`] | every choice, drawn from one seed |
+//!
+//! The servers are the real ones, all of what decides in them; only sockets, files and clocks are
+//! not. A run is its seed: it can be done again exactly.
+
+mod client;
+mod disk;
+mod faults;
+mod oracle;
+mod random;
+mod tests;
+mod world;

@@ -1,0 +1,666 @@
+//! The servers, the links between them, and one list of events.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use znode::Moment;
+use znode::proto::Zxid;
+
+use super::client::Client;
+use super::disk::{Disk, Write};
+use super::oracle::Oracle;
+use super::random::Random;
+use crate::election::{ElectionTimes, mesh};
+use crate::node::Node;
+use crate::node::input::{ConnId, Input, LinkKind};
+use crate::node::outbox::{Outbox, Output};
+use crate::node::settings::Settings;
+use crate::peer::{PeerSettings, QuorumPeer, Role};
+use crate::quorum::text::parse;
+use crate::quorum::{QuorumConfig, Sid};
+use crate::zab::history::Entry;
+use crate::zab::leader::Phase as Leading;
+use crate::zab::stream;
+
+/// One end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum End {
+    Server(usize, ConnId),
+    Client(usize),
+}
+
+/// What happens at some time.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// A server's timer rings.
+    Tick(usize),
+    /// A server's disk is done with the first thing that waits.
+    DiskDone(usize, u32),
+    /// Bytes arrive, or, if there are none, the end.
+    Arrive(End, End, Vec<u8>),
+    /// A connection that was asked for comes about, or does not.
+    Dialed(usize, u32, LinkKind, usize),
+    /// A client does something.
+    Client(usize),
+    /// Something goes wrong, or is mended.
+    Fault,
+}
+
+/// A server and everything around it.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// Nothing while it is down.
+    pub(super) node: Option<Node>,
+    /// A server in memory keeps this when it is killed.
+    pub(super) kept: Option<Node>,
+    pub(super) disk: Disk,
+    /// Counts its starts: what was meant for an earlier one is lost.
+    pub(super) incarnation: u32,
+    pub(super) is_paused: bool,
+    /// What has happened while it was paused.
+    pub(super) missed: Vec<Event>,
+    is_listening: bool,
+    next_slot: u32,
+    ends: BTreeMap<ConnId, Wire>,
+    /// How many transactions it has applied, of all.
+    applied: usize,
+    was_serving: bool,
+    armed: Moment,
+    /// How much later than true time its clock is.
+    pub(super) skew: Duration,
+}
+
+/// A connection as one server sees it.
+#[derive(Debug)]
+struct Wire {
+    other: End,
+    kind: Option<LinkKind>,
+    buffer: Vec<u8>,
+    reader: stream::Reader,
+    is_greeting: bool,
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: Moment,
+    pub(super) random: Random,
+    pub(super) servers: Vec<Server>,
+    pub(super) clients: Vec<Client>,
+    pub(super) oracle: Oracle,
+    events: BTreeMap<(Moment, u64), Event>,
+    sequence: u64,
+    /// The time at which the last thing sent from one end arrives: nothing overtakes it.
+    order: BTreeMap<(End, End), Moment>,
+    /// Directions between servers in which nothing arrives, and what waits there.
+    pub(super) cut: BTreeMap<(usize, usize), Vec<Event>>,
+    config: QuorumConfig,
+    /// Whether servers keep their data in memory.
+    pub(super) in_memory: bool,
+    pub(super) faults_until: Moment,
+    committed_log: usize,
+    disk_us: u64,
+    /// What was done, as one number.
+    pub(super) trace: u64,
+    pub(super) steps: u64,
+    pub(super) planted: super::faults::Planted,
+}
+
+const TICK: Duration = Duration::from_millis(100);
+
+impl World {
+    pub(super) fn new(seed: u64, planted: super::faults::Planted) -> Self {
+        let mut random = Random::new(seed, 0);
+        let count = *random.pick(&[3, 3, 3, 4, 5]);
+        let observers = if random.once_in(4) { 1 } else { 0 };
+        let lines: String = (1..=count + observers)
+            .map(|sid| {
+                let role = if sid > count { "observer" } else { "participant" };
+                format!("server.{sid}=h{sid}:1:2:{role}\n")
+            })
+            .collect();
+        let config = parse(&lines).expect("the lines are right");
+        let clients = 2 + random.below(3);
+        let timeout_ms = 1000;
+        let clients =
+            (0..clients).map(|i| Client::new(i, Random::new(seed, 100 + i as u64), timeout_ms));
+        let mut world = Self {
+            now: Moment::START,
+            servers: Vec::new(),
+            clients: clients.collect(),
+            oracle: Oracle::default(),
+            events: BTreeMap::new(),
+            sequence: 0,
+            order: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            config,
+            in_memory: random.once_in(4),
+            faults_until: Moment::START + Duration::from_secs(20),
+            committed_log: *random.pick(&[1, 3, 10, 500]),
+            disk_us: *random.pick(&[10, 200, 5000]),
+            trace: 0,
+            steps: 0,
+            planted,
+            random,
+        };
+        for server in 0..world.config.members.len() {
+            world.servers.push(Server::new());
+            let skew = Duration::from_millis(world.random.between(0, 1000));
+            world.servers[server].skew = skew;
+            world.start(server);
+        }
+        for client in 0..world.clients.len() {
+            let at = world.random.between(0, 300);
+            world.at(Duration::from_millis(at), Event::Client(client));
+        }
+        world.at(Duration::from_millis(500), Event::Fault);
+        world
+    }
+
+    /// Has something happen after a while.
+    pub(super) fn at(&mut self, after: Duration, event: Event) {
+        self.sequence += 1;
+        self.events.insert((self.now + after, self.sequence), event);
+    }
+
+    /// Does the next thing, if it is due by `end`.
+    pub(super) fn step(&mut self, end: Moment) -> bool {
+        let Some(next) = self.events.first_entry() else { return false };
+        if next.key().0 > end {
+            self.now = end;
+            return false;
+        }
+        let ((at, _), event) = next.remove_entry();
+        self.now = at;
+        self.steps += 1;
+        self.happen(event);
+        true
+    }
+
+    pub(super) fn happen(&mut self, event: Event) {
+        let server = match &event {
+            Event::Tick(server) | Event::DiskDone(server, _) | Event::Dialed(server, ..) => {
+                Some(*server)
+            }
+            Event::Arrive(_, End::Server(server, _), _) => Some(*server),
+            _ => None,
+        };
+        if let Some(server) = server.filter(|server| self.servers[*server].is_paused) {
+            self.servers[server].missed.push(event);
+            return;
+        }
+        match event {
+            Event::Tick(server) => {
+                self.servers[server].armed = Moment::NEVER;
+                self.input(server, Input::Tick);
+            }
+            Event::DiskDone(server, incarnation) => self.disk_done(server, incarnation),
+            Event::Arrive(from, to, bytes) => self.arrive(from, to, &bytes),
+            Event::Dialed(server, incarnation, kind, to) => {
+                self.dialed(server, incarnation, kind, to);
+            }
+            Event::Client(client) => self.client(client),
+            Event::Fault => self.fault(),
+        }
+    }
+
+    fn settings(server: usize) -> Settings {
+        let server_id = u8::try_from(server + 1).expect("few servers");
+        Settings { server_id, session_timeout_min: Duration::from_millis(200), ..Settings::fixed() }
+    }
+
+    fn local(&self, server: usize) -> Moment {
+        self.now + self.servers[server].skew
+    }
+
+    /// Starts a server with what its disk holds.
+    pub(super) fn start(&mut self, server: usize) {
+        let sid = Sid(i64::try_from(server + 1).expect("few servers"));
+        let settings = PeerSettings {
+            tick: TICK,
+            init_limit: TICK * 10,
+            sync_limit: TICK * 5,
+            redial_pause: Duration::from_millis(20),
+            election: ElectionTimes {
+                finalize_wait: Duration::from_millis(20),
+                notification_min: Duration::from_millis(50),
+                notification_max: Duration::from_millis(400),
+            },
+            committed_log: self.committed_log,
+        };
+        let (node_settings, config) = (Self::settings(server), self.config.clone());
+        let this = &mut self.servers[server];
+        let node = match this.kept.take() {
+            Some(kept) => kept,
+            None => {
+                let (mut node, epochs) = this.disk.load(&node_settings);
+                let last = node.last_processed;
+                let peer = QuorumPeer::new(sid, settings, config, epochs, last);
+                node.peer = Some(Box::new(peer));
+                node
+            }
+        };
+        this.applied = self.oracle.index(node.last_processed);
+        this.incarnation += 1;
+        this.node = Some(node);
+        this.was_serving = false;
+        this.armed = Moment::NEVER;
+        this.is_paused = false;
+        this.missed.clear();
+        this.next_slot += 1000;
+        self.input(server, Input::Restart);
+    }
+
+    /// Kills a server: its connections break, and its disk keeps what it has.
+    pub(super) fn kill(&mut self, server: usize) {
+        let in_memory = self.in_memory;
+        let random = &mut self.random;
+        let this = &mut self.servers[server];
+        let Some(node) = this.node.take() else { return };
+        if in_memory {
+            this.kept = Some(node);
+        } else {
+            this.disk.crash(random);
+        }
+        this.is_listening = false;
+        this.is_paused = false;
+        this.missed.clear();
+        for (conn, wire) in std::mem::take(&mut this.ends) {
+            self.send(End::Server(server, conn), wire.other, Vec::new());
+        }
+    }
+
+    /// Gives a server one input and does what it wants done.
+    pub(super) fn input(&mut self, server: usize, input: Input<'_>) {
+        let now = self.local(server);
+        let Some(node) = self.servers[server].node.as_mut() else { return };
+        let mut out = Outbox::default();
+        node.step(now, input, &mut out);
+        self.carry_out(server, &out);
+        self.judge(server);
+        self.arm(server);
+    }
+
+    fn arm(&mut self, server: usize) {
+        let now = self.local(server);
+        let this = &mut self.servers[server];
+        let Some(node) = &this.node else { return };
+        let next = node.next_deadline();
+        if next < this.armed {
+            this.armed = next;
+            self.at(next.since(now), Event::Tick(server));
+        }
+    }
+
+    fn carry_out(&mut self, server: usize, out: &Outbox) {
+        for output in out.outputs() {
+            match output {
+                Output::Send { conn, range } => {
+                    let bytes = out.bytes(range).to_vec();
+                    if let Some(wire) = self.servers[server].ends.get(conn) {
+                        let other = wire.other;
+                        self.send(End::Server(server, *conn), other, bytes);
+                    }
+                }
+                Output::Close { conn } => {
+                    if let Some(wire) = self.servers[server].ends.remove(conn) {
+                        self.send(End::Server(server, *conn), wire.other, Vec::new());
+                    }
+                }
+                Output::Append { zxid, range } => {
+                    let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));
+                    self.write(server, Write::Append(Entry { zxid: *zxid, bytes }));
+                }
+                Output::SaveEpoch { kind, epoch } => self.write(server, Write::Epoch(*kind, *epoch)),
+                Output::SaveSnapshot { zxid, range } => {
+                    let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));
+                    self.write(server, Write::Snapshot(*zxid, bytes));
+                }
+                Output::Truncate { zxid } => self.write(server, Write::Truncate(*zxid)),
+                Output::Reload { zxid } => self.write(server, Write::Reload(*zxid)),
+                Output::Dial { kind, to, .. } => {
+                    let target = usize::try_from(to.0 - 1).expect("few servers");
+                    let incarnation = self.servers[server].incarnation;
+                    let after = Duration::from_micros(self.random.between(50, 500));
+                    self.at(after, Event::Dialed(server, incarnation, *kind, target));
+                }
+                Output::Listen { open } => self.servers[server].is_listening = *open,
+                Output::Halt { why } => panic!("server {server} halts: {why}"),
+            }
+        }
+    }
+
+    fn write(&mut self, server: usize, write: Write) {
+        let disk_us = if self.in_memory { 1 } else { self.disk_us };
+        let this = &mut self.servers[server];
+        this.disk.waiting.push_back(write);
+        let incarnation = this.incarnation;
+        if this.disk.waiting.len() == 1 {
+            let after = Duration::from_micros(self.random.between(1, disk_us * 2));
+            self.at(after, Event::DiskDone(server, incarnation));
+        }
+    }
+
+    fn disk_done(&mut self, server: usize, incarnation: u32) {
+        if self.servers[server].incarnation != incarnation || self.servers[server].node.is_none() {
+            return;
+        }
+        let Some(write) = self.servers[server].disk.complete() else { return };
+        if !self.servers[server].disk.waiting.is_empty() {
+            let disk_us = if self.in_memory { 1 } else { self.disk_us };
+            let after = Duration::from_micros(self.random.between(1, disk_us * 2));
+            self.at(after, Event::DiskDone(server, incarnation));
+        }
+        match write {
+            Write::Append(entry) => self.input(server, Input::Persisted(entry.zxid)),
+            Write::Epoch(kind, epoch) => self.input(server, Input::EpochSaved { kind, epoch }),
+            Write::Snapshot(..) | Write::Truncate(_) => {}
+            Write::Reload(_) => {
+                let now = self.local(server);
+                let this = &mut self.servers[server];
+                let restored = if self.in_memory {
+                    None
+                } else {
+                    Some(this.disk.load(&Self::settings(server)).0)
+                };
+                let Some(node) = &mut this.node else { return };
+                let mut out = Outbox::default();
+                node.reloaded(now, restored, &mut out);
+                this.applied = self.oracle.index(node.last_processed);
+                self.carry_out(server, &out);
+                self.arm(server);
+            }
+        }
+    }
+
+    /// Sends bytes, or the end of a connection, to the other side: in order, later.
+    fn send(&mut self, from: End, to: End, bytes: Vec<u8>) {
+        let after = Duration::from_micros(self.random.between(20, 2000));
+        let due = self.order.entry((from, to)).or_insert(Moment::START);
+        *due = (self.now + after).max(*due);
+        let due = *due;
+        self.sequence += 1;
+        self.events.insert((due, self.sequence), Event::Arrive(from, to, bytes));
+    }
+
+    fn arrive(&mut self, from: End, to: End, bytes: &[u8]) {
+        if let (End::Server(a, _), End::Server(b, _)) = (from, to)
+            && let Some(waiting) = self.cut.get_mut(&(a, b))
+        {
+            waiting.push(Event::Arrive(from, to, bytes.to_vec()));
+            return;
+        }
+        self.note(bytes.len() as u64);
+        match to {
+            End::Server(server, conn) => self.arrive_at_server(server, conn, bytes),
+            End::Client(client) => {
+                let End::Server(server, conn) = from else { return };
+                if self.clients[client].at != Some((server, conn)) {
+                    return;
+                }
+                if bytes.is_empty() {
+                    self.clients[client].disconnected();
+                } else {
+                    self.clients[client].receive(self.now, bytes, &mut self.oracle);
+                }
+            }
+        }
+    }
+
+    fn note(&mut self, what: u64) {
+        let now = self.now.as_nanos();
+        self.trace = self.trace.rotate_left(5).wrapping_mul(0x9e37_79b9).wrapping_add(what ^ now);
+    }
+
+    fn arrive_at_server(&mut self, server: usize, conn: ConnId, bytes: &[u8]) {
+        let Some(wire) = self.servers[server].ends.get_mut(&conn) else { return };
+        let kind = wire.kind;
+        if bytes.is_empty() {
+            self.servers[server].ends.remove(&conn);
+            let input = match kind {
+                Some(_) => Input::LinkClosed { link: conn },
+                None => Input::Closed { conn },
+            };
+            return self.input(server, input);
+        }
+        wire.buffer.extend_from_slice(bytes);
+        loop {
+            let Some(wire) = self.servers[server].ends.get_mut(&conn) else { return };
+            let Some((used, frame, is_snapshot)) = wire.next() else { return };
+            wire.buffer.drain(..used);
+            wire.is_greeting = false;
+            let bytes = &frame[..];
+            let input = match kind {
+                None => Input::Frame { conn, bytes },
+                Some(LinkKind::Election) => Input::LinkMessage { link: conn, bytes },
+                Some(LinkKind::Quorum) if is_snapshot => Input::LinkSnapshot { link: conn, bytes },
+                Some(LinkKind::Quorum) => Input::LinkPacket { link: conn, bytes },
+            };
+            self.input(server, input);
+        }
+    }
+
+    fn dialed(&mut self, server: usize, incarnation: u32, kind: LinkKind, target: usize) {
+        let this = &self.servers[server];
+        if this.incarnation != incarnation || this.node.is_none() {
+            return;
+        }
+        let to = Sid(i64::try_from(target + 1).expect("few servers"));
+        let other = &self.servers[target];
+        let is_open = kind == LinkKind::Election || other.is_listening;
+        let is_cut = [(server, target), (target, server)]
+            .iter()
+            .any(|direction| self.cut.contains_key(direction));
+        if is_cut || !is_open || other.node.is_none() || other.is_paused {
+            return self.input(server, Input::LinkDialed { kind, to, link: None });
+        }
+        let (link, peer) = (self.servers[server].open(), self.servers[target].open());
+        let wire = |other, is_greeting| Wire {
+            other,
+            kind: Some(kind),
+            buffer: Vec::new(),
+            reader: stream::Reader::default(),
+            is_greeting,
+        };
+        self.servers[server].ends.insert(link, wire(End::Server(target, peer), false));
+        let greets = kind == LinkKind::Election;
+        self.servers[target].ends.insert(peer, wire(End::Server(server, link), greets));
+        self.input(target, Input::LinkAccepted { link: peer, kind });
+        self.input(server, Input::LinkDialed { kind, to, link: Some(link) });
+    }
+
+    fn client(&mut self, client: usize) {
+        let pause = self.random.between(1, 30);
+        self.at(Duration::from_millis(pause), Event::Client(client));
+        let now = self.now;
+        if self.clients[client].is_tired(now)
+            && let Some((server, conn)) = self.clients[client].at
+        {
+            self.clients[client].disconnected();
+            self.send(End::Client(client), End::Server(server, conn), Vec::new());
+        }
+        let bytes = match self.clients[client].at {
+            Some(_) => self.clients[client].ask(&self.oracle),
+            None => self.connect(client),
+        };
+        if let (Some(bytes), Some((server, conn))) = (bytes, self.clients[client].at) {
+            self.send(End::Client(client), End::Server(server, conn), bytes);
+        }
+    }
+
+    fn connect(&mut self, client: usize) -> Option<Vec<u8>> {
+        let server = self.random.below(self.servers.len());
+        if self.servers[server].node.is_none() || self.servers[server].is_paused {
+            return None;
+        }
+        let conn = self.servers[server].open();
+        let wire = Wire {
+            other: End::Client(client),
+            kind: None,
+            buffer: Vec::new(),
+            reader: stream::Reader::default(),
+            is_greeting: false,
+        };
+        self.servers[server].ends.insert(conn, wire);
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 7));
+        self.input(server, Input::Accepted { conn, peer });
+        let now = self.now;
+        Some(self.clients[client].connected(now, (server, conn)))
+    }
+
+    /// Looks at a server after it has done something.
+    fn judge(&mut self, server: usize) {
+        let Some(node) = &self.servers[server].node else { return };
+        let Some(peer) = node.peer.as_deref() else { return };
+        let epochs = self.servers[server].disk.epochs;
+        assert!(epochs.accepted >= epochs.current, "{epochs:?}");
+        if let Role::Leading(leader) = &peer.role
+            && leader.phase == Leading::Broadcast
+        {
+            self.oracle.establishes(leader.epoch, server);
+        }
+        let (is_serving, last) = (peer.is_serving(), node.last_processed);
+        let started = is_serving && !self.servers[server].was_serving;
+        self.servers[server].was_serving = is_serving;
+        let at = self.servers[server].applied;
+        // Everything that a server has done by the time it serves is decided, also what came back
+        // from its own log.
+        let mut fresh: Vec<Entry> = if started && !self.in_memory {
+            let before = self.oracle.index(last);
+            let behind = self.decided_at(before.min(at));
+            let log = self.servers[server].disk.behind(behind);
+            log.filter(|entry| entry.zxid <= last).cloned().collect()
+        } else {
+            Vec::new()
+        };
+        let index = if fresh.is_empty() { at } else { self.oracle.index(self.before(&fresh)) };
+        if fresh.is_empty() {
+            let behind = self.decided_at(at);
+            let Some(peer) = self.servers[server].node.as_ref().and_then(|node| node.peer.as_deref())
+            else {
+                return;
+            };
+            fresh = peer
+                .history
+                .applied()
+                .rev()
+                .take_while(|entry| entry.zxid > behind)
+                .cloned()
+                .collect();
+            fresh.reverse();
+        }
+        let mut index = index;
+        for entry in fresh {
+            if self.oracle.applies(index, &entry) {
+                self.is_durable(entry.zxid);
+            }
+            index += 1;
+        }
+        self.servers[server].applied = self.oracle.index(last);
+    }
+
+    fn before(&self, entries: &[Entry]) -> Zxid {
+        Zxid(entries.first().map_or(0, |entry| entry.zxid.0 - 1))
+    }
+
+    fn decided_at(&self, index: usize) -> Zxid {
+        self.oracle.at(index)
+    }
+
+    /// What is decided survives any crash of any servers: a quorum has it on its disks.
+    fn is_durable(&self, zxid: Zxid) {
+        if self.in_memory {
+            return;
+        }
+        let holds = |sid: Sid| {
+            let server = usize::try_from(sid.0 - 1).expect("few servers");
+            self.servers[server].disk.holds(zxid)
+        };
+        assert!(self.config.is_quorum(holds), "{zxid} is decided, and on too few disks");
+    }
+
+    /// Whether one leader serves and everybody else follows it with the same data.
+    pub(super) fn is_settled(&self) -> bool {
+        let nodes = self.servers.iter().map(|server| server.node.as_ref());
+        let Some(nodes) = nodes.collect::<Option<Vec<_>>>() else { return false };
+        let last = self.oracle.last();
+        let settled = |node: &&Node| {
+            node.is_serving()
+                && node.last_processed.max(last) == node.last_processed
+                && node.peer.as_ref().is_some_and(|peer| peer.history.tail_len() == 0)
+        };
+        nodes.iter().all(settled) && nodes.iter().filter(|node| node.is_deciding()).count() == 1
+    }
+
+    /// What is equal on every server once everything is settled.
+    pub(super) fn digests(&self) -> Vec<(i64, Vec<(i64, u128)>)> {
+        let digest = |server: &Server| {
+            let node = server.node.as_ref().expect("everybody is up");
+            let sessions = node.sessions.iter().filter(|session| session.opened);
+            let sessions = sessions.map(|session| (session.id.0, session.timeout.as_millis()));
+            (crate::log::digest::tree_digest(&node.tree), sessions.collect())
+        };
+        self.servers.iter().map(digest).collect()
+    }
+}
+
+impl Server {
+    fn new() -> Self {
+        Self {
+            node: None,
+            kept: None,
+            disk: Disk::default(),
+            incarnation: 0,
+            is_paused: false,
+            missed: Vec::new(),
+            is_listening: false,
+            next_slot: 0,
+            ends: BTreeMap::new(),
+            applied: 0,
+            was_serving: false,
+            armed: Moment::NEVER,
+            skew: Duration::ZERO,
+        }
+    }
+
+    /// A number for a new connection, used once.
+    fn open(&mut self) -> ConnId {
+        // Slots are used again, as a shell does.
+        let used = |slot: u32| self.ends.keys().any(|conn| conn.slot == slot);
+        let slot = (0..).find(|slot| !used(*slot)).expect("few connections");
+        self.next_slot += 1;
+        ConnId { slot, generation: self.next_slot }
+    }
+
+    /// Cuts every connection to a server, or to clients.
+    pub(super) fn wires_to(&self, other: usize) -> Vec<(ConnId, End)> {
+        let to = |wire: &Wire| matches!(wire.other, End::Server(server, _) if server == other);
+        let ends = self.ends.iter().filter(|(_, wire)| to(wire));
+        ends.map(|(conn, wire)| (*conn, wire.other)).collect()
+    }
+}
+
+impl Wire {
+    /// The next message: how many bytes it took, its content, and whether it is a snapshot.
+    fn next(&mut self) -> Option<(usize, Vec<u8>, bool)> {
+        let bytes = &self.buffer[..];
+        match self.kind {
+            None => {
+                let len = i32::from_be_bytes(*bytes.first_chunk::<4>()?);
+                let end = 4 + usize::try_from(len).expect("clients frame");
+                Some((end, bytes.get(4..end)?.to_vec(), false))
+            }
+            Some(LinkKind::Election) => match mesh::next(bytes, self.is_greeting) {
+                mesh::Next::Message(range, used) => Some((used, bytes[range].to_vec(), false)),
+                mesh::Next::Incomplete => None,
+                mesh::Next::Broken => panic!("a server talks nonsense"),
+            },
+            Some(LinkKind::Quorum) => match self.reader.next(bytes) {
+                stream::Next::Packet(range) => Some((range.end, bytes[range].to_vec(), false)),
+                stream::Next::Snapshot(range, used) => Some((used, bytes[range].to_vec(), true)),
+                stream::Next::Incomplete => None,
+                stream::Next::Broken(why) => panic!("a server talks nonsense: {why}"),
+            },
+        }
+    }
+}
