@@ -39,7 +39,8 @@ pub(crate) enum Output {
         /// The epoch.
         epoch: u32,
     },
-    /// Write a snapshot to the disk, behind everything before it.
+    /// Write a snapshot of another server to the disk, behind everything before it; once it is
+    /// there, nothing that was there before may come back.
     SaveSnapshot {
         /// The transaction after which it holds.
         zxid: Zxid,

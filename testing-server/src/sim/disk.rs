@@ -19,6 +19,7 @@ use crate::zab::history::Entry;
 pub(super) enum Write {
     Append(Entry),
     Epoch(EpochKind, u32),
+    /// A snapshot that replaces everything.
     Snapshot(Zxid, Bytes),
     Truncate(Zxid),
     /// As `Truncate`, and then read everything.
@@ -47,7 +48,10 @@ impl Disk {
             Write::Append(entry) => self.log.push(entry.clone()),
             Write::Epoch(EpochKind::Accepted, epoch) => self.epochs.accepted = *epoch,
             Write::Epoch(EpochKind::Current, epoch) => self.epochs.current = *epoch,
-            Write::Snapshot(zxid, bytes) => self.snapshots.push((*zxid, bytes.clone())),
+            Write::Snapshot(zxid, bytes) => {
+                self.snapshots = vec![(*zxid, bytes.clone())];
+                self.log.clear();
+            }
             Write::Truncate(zxid) | Write::Reload(zxid) => {
                 self.log.retain(|entry| entry.zxid <= *zxid);
                 self.snapshots.retain(|(at, _)| at <= zxid);
@@ -70,9 +74,9 @@ impl Disk {
             || self.log.iter().any(|entry| entry.zxid == zxid)
     }
 
-    /// Has a snapshot at once.
+    /// Has a snapshot of its own server at once.
     pub(super) fn save(&mut self, zxid: Zxid, bytes: Bytes) {
-        self.perform(&Write::Snapshot(zxid, bytes));
+        self.snapshots.push((zxid, bytes));
     }
 
     /// Forgets logs that the newest snapshot makes superfluous.

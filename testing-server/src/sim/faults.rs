@@ -22,7 +22,12 @@ impl World {
         self.at(Duration::from_millis(pause), Event::Fault);
         let server = self.random.below(self.servers.len());
         let other = self.random.below(self.servers.len());
-        match self.random.below(14) {
+        let what = self.random.below(14);
+        if self.transcript {
+            let at = self.now.as_nanos() / 1000;
+            println!("{at:>9} fault {what} of {server} and {other}");
+        }
+        match what {
             0..=2 => self.kill(server),
             3..=5 => self.revive(server),
             6 => self.servers[server].is_paused = self.servers[server].node.is_some(),

@@ -15,7 +15,7 @@ use crate::node::Node;
 use crate::node::input::{ConnId, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
-use crate::peer::{PeerSettings, QuorumPeer, Role};
+use crate::peer::{Epochs, PeerSettings, QuorumPeer, Role};
 use crate::quorum::text::parse;
 use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::history::Entry;
@@ -104,6 +104,8 @@ pub(super) struct World {
     pub(super) trace: u64,
     pub(super) steps: u64,
     pub(super) planted: super::faults::Planted,
+    /// Whether to print what servers do.
+    pub(super) transcript: bool,
 }
 
 const TICK: Duration = Duration::from_millis(100);
@@ -141,6 +143,7 @@ impl World {
             trace: 0,
             steps: 0,
             planted,
+            transcript: std::env::var_os("ZNODE_SIM_TRANSCRIPT").is_some(),
             random,
         };
         for server in 0..world.config.members.len() {
@@ -275,7 +278,14 @@ impl World {
         let now = self.local(server);
         let Some(node) = self.servers[server].node.as_mut() else { return };
         let mut out = Outbox::default();
+        let before = self.transcript.then(|| describe(node));
         node.step(now, input, &mut out);
+        if let Some(before) = before {
+            let after = describe(node);
+            if before != after {
+                println!("{:>9} server {server}: {after}", self.now.as_nanos() / 1000);
+            }
+        }
         self.carry_out(server, &out);
         self.judge(server);
         self.arm(server);
@@ -533,23 +543,15 @@ impl World {
         } else {
             Vec::new()
         };
-        let index = if fresh.is_empty() { at } else { self.oracle.index(self.before(&fresh)) };
+        let node = self.servers[server].node.as_mut();
+        let Some(peer) = node.and_then(|node| node.peer.as_deref_mut()) else { return };
+        let applied = std::mem::take(&mut peer.history.fresh);
+        let mut index = at;
         if fresh.is_empty() {
-            let behind = self.decided_at(at);
-            let Some(peer) = self.servers[server].node.as_ref().and_then(|node| node.peer.as_deref())
-            else {
-                return;
-            };
-            fresh = peer
-                .history
-                .applied()
-                .rev()
-                .take_while(|entry| entry.zxid > behind)
-                .cloned()
-                .collect();
-            fresh.reverse();
+            fresh = applied;
+        } else {
+            index = self.oracle.index(self.before(&fresh));
         }
-        let mut index = index;
         for entry in fresh {
             if self.oracle.applies(index, &entry) {
                 self.is_durable(entry.zxid);
@@ -602,6 +604,20 @@ impl World {
         };
         self.servers.iter().map(digest).collect()
     }
+}
+
+/// What a server does, in a few words.
+fn describe(node: &Node) -> String {
+    let Some(peer) = node.peer.as_deref() else { return String::new() };
+    let role = match &peer.role {
+        Role::Looking => "looks".to_owned(),
+        Role::Leading(leader) => format!("leads {} {:?}", leader.epoch, leader.phase),
+        Role::Learning(learner) => format!("learns from {} {:?}", learner.leader, learner.phase),
+    };
+    let (last, committed) = (peer.history.last_logged(), peer.history.committed);
+    let (processed, epochs) = (node.last_processed, peer.epochs);
+    let Epochs { accepted, current } = epochs;
+    format!("{role}; logged {last} decided {committed} done {processed} epochs {accepted}/{current}")
 }
 
 impl Server {

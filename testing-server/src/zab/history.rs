@@ -45,6 +45,9 @@ pub(crate) struct History {
     pub(crate) committed: Zxid,
     /// How many of the applied are kept.
     kept: usize,
+    /// What was applied since somebody looked.
+    #[cfg(test)]
+    pub(crate) fresh: Vec<Entry>,
 }
 
 impl History {
@@ -52,7 +55,7 @@ impl History {
     /// remember `kept` transactions.
     pub(crate) fn new(zxid: Zxid, kept: usize) -> Self {
         let (applied, tail) = (VecDeque::new(), VecDeque::new());
-        Self { base: zxid, applied, tail, persisted: zxid, committed: zxid, kept }
+        Self { base: zxid, applied, tail, persisted: zxid, committed: zxid, kept, #[cfg(test)] fresh: Vec::new() }
     }
 
     /// The last transaction in the log.
@@ -68,12 +71,6 @@ impl History {
     pub(crate) fn push(&mut self, entry: Entry) {
         assert!(entry.zxid > self.last_logged(), "{} behind {}", entry.zxid, self.last_logged());
         self.tail.push_back(entry);
-    }
-
-    /// What was applied and is remembered.
-    #[cfg(test)]
-    pub(crate) fn applied(&self) -> impl DoubleEndedIterator<Item = &Entry> {
-        self.applied.iter()
     }
 
     /// What is logged and not applied.
@@ -101,6 +98,8 @@ impl History {
 
     /// Remembers a transaction that was applied.
     pub(crate) fn remember(&mut self, entry: Entry) {
+        #[cfg(test)]
+        self.fresh.push(entry.clone());
         self.applied.push_back(entry);
         if self.applied.len() > self.kept
             && let Some(first) = self.applied.pop_front()
