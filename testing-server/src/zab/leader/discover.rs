@@ -139,6 +139,7 @@ impl Node {
         if packet.kind != Kind::AckEpoch {
             return Err(format!("{:?} instead of a promise", packet.kind));
         }
+        let last_processed = self.last_processed;
         let data = packet.data.ok_or("a promise without an epoch")?;
         let current: i32 = Decoder::new(data).read().map_err(|error| error.to_string())?;
         let Some(QuorumPeer { role: Role::Leading(leader), history, epochs, .. }) =
@@ -146,11 +147,14 @@ impl Node {
         else {
             return Ok(());
         };
-        let ours = (i64::from(epochs.current), history.last_logged());
-        let theirs = (i64::from(current), packet.zxid);
+        let ours = (i64::from(epochs.current), history.last_logged().max(last_processed));
+        // Nobody has a transaction at the first place of an epoch: whoever stands there knows no
+        // more than anybody else who takes part in it.
+        let last = if packet.zxid.counter() == 0 { Zxid::ZERO } else { packet.zxid };
+        let theirs = (i64::from(current), last);
         let is_counted = leader.phase <= Phase::SavingCurrent;
-        // -1 stands for a promise that was given before: no new one (edge 29 of the reference).
-        if is_counted && current != -1 && theirs > ours && ours.1 < leader.first_zxid() {
+        // -1 stands for a promise that was given before, and is no new one.
+        if is_counted && current != -1 && theirs > ours {
             let why = format!("a learner knows more: {theirs:?} against {ours:?}");
             self.step_down(&why, out);
             return Ok(());
