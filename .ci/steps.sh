@@ -82,6 +82,7 @@ packages_alone() {
     for package in znode znode-recipes znode-testing; do
         list=${CARGO_TARGET_DIR:-target}/$package.list
         cargo check --locked -p "$package"
+        cargo check --locked -p "$package" --no-default-features
         cargo test --locked -q -p "$package" --lib
         cargo package --locked --list --allow-dirty -p "$package" >"$list"
         if grep -vE '^(src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json)$' "$list"; then

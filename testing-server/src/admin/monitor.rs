@@ -4,6 +4,7 @@ use super::stats::Latency;
 use super::text::mean;
 use super::words::VERSION;
 use crate::node::Node;
+use crate::node::connection::{Connection, Wire};
 use crate::tree::watches::Modes;
 
 impl Node {
@@ -61,7 +62,9 @@ impl Node {
         lines.put("max_file_descriptor_count", -1);
         lines.put("approximate_data_size", self.tree.data_size());
         lines.put("uptime", self.now.since(self.started).as_millis());
-        lines.put("outstanding_tls_handshake", 0);
+        let securing = |connection: &&Connection| connection.wire == Wire::Securing;
+        let securing = self.connections.iter().filter(securing).count();
+        lines.put("outstanding_tls_handshake", securing);
     }
 
     fn put_counters(&self, lines: &mut Lines) {
@@ -76,6 +79,7 @@ impl Node {
         lines.put("stale_sessions_expired", stats.expired);
         lines.put("throttled_ops", stats.throttled);
         lines.put("large_requests_rejected", stats.large);
+        lines.put("unsuccessful_handshake", stats.unsuccessful_handshakes);
     }
 
     /// A watch that stands in both of Apache's tables counts twice.
@@ -116,7 +120,7 @@ impl Lines {
 }
 
 /// Counters that nothing in a standalone server of ours can move; Apache tells every one.
-const COUNTERS: [&str; 41] = [
+const COUNTERS: [&str; 40] = [
     "add_dead_watcher_stall_time",
     "cnxn_closed_without_zk_server_running",
     "commit_count",
@@ -156,7 +160,6 @@ const COUNTERS: [&str; 41] = [
     "sync_processor_request_queued",
     "tls_handshake_exceeded",
     "unrecoverable_error_count",
-    "unsuccessful_handshake",
     "watch_bytes",
 ];
 

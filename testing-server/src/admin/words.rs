@@ -135,10 +135,11 @@ impl Node {
         let ms = |time: std::time::Duration| time.as_millis();
         let per_address = settings.connections_per_address_max.unwrap_or(0);
         format!(
-            "clientPort={}\nsecureClientPort=-1\ndataDir=\ndataDirSize=0\ndataLogDir=\n\
+            "clientPort={}\nsecureClientPort={}\ndataDir=\ndataDirSize=0\ndataLogDir=\n\
              dataLogSize=0\ntickTime={}\nmaxClientCnxns={per_address}\nminSessionTimeout={}\n\
              maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId=0\n",
             settings.client_port,
+            settings.secure_client_port.map_or(-1, i32::from),
             ms(settings.tick),
             ms(settings.session_timeout_min),
             ms(settings.session_timeout_max),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Said;
+use super::{Said, security};
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
@@ -28,6 +28,8 @@ pub(super) enum Kind {
     Number(u64, u64),
     TrueOrFalse,
     YesOrNo,
+    /// One of these, in whatever case.
+    OneOf(&'static [&'static str]),
 }
 
 /// A value that was checked.
@@ -57,12 +59,19 @@ impl Value {
         usize::try_from(self.number()).unwrap_or(usize::MAX)
     }
 
-    fn flag(&self) -> bool {
+    pub(super) fn flag(&self) -> bool {
         *self == Self::Flag(true)
     }
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         if let Self::Text(text) = self { text } else { String::new() }
+    }
+
+    /// The items of a list with commas.
+    pub(super) fn list(self) -> Vec<String> {
+        let text = self.text();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect()
     }
 }
 
@@ -84,6 +93,11 @@ impl Kind {
             },
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
+            Self::OneOf(allowed) => {
+                let known = allowed.iter().find(|known| known.eq_ignore_ascii_case(value));
+                let known = known.map(|known| Value::Text((*known).to_owned()));
+                known.ok_or_else(|| format!("must be one of {}", allowed.join(", ")))
+            }
         }
     }
 }
@@ -98,7 +112,11 @@ fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
 
 /// What becomes of a key; nothing if no server knows it.
 pub(super) fn find(key: &str) -> Option<Key> {
-    used(key).or_else(|| limit(key)).or_else(|| without_effect(key)).or_else(|| elsewhere(key))
+    used(key)
+        .or_else(|| limit(key))
+        .or_else(|| security::find(key))
+        .or_else(|| without_effect(key))
+        .or_else(|| elsewhere(key))
 }
 
 fn used(key: &str) -> Option<Key> {
@@ -210,15 +228,12 @@ fn without_effect(key: &str) -> Option<Key> {
 
 fn elsewhere(key: &str) -> Option<Key> {
     const JAVA: [&str; 5] = ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty."];
-    const UNSUPPORTED: [&str; 11] = [
+    const UNSUPPORTED: [&str; 8] = [
         "ssl.",
         "sslQuorum",
-        "secureClientPort",
-        "authProvider.",
         "quorum.auth.",
         "metricsProvider.",
         "admin.",
-        "enforce.auth.",
         "group.",
         "weight.",
         "client.",
@@ -244,8 +259,6 @@ fn elsewhere(key: &str) -> Option<Key> {
         | "txnLogSizeLimitInKb"
         | "snapshot.compression.method"
         | "portUnification"
-        | "sessionRequireClientSASLAuth"
-        | "allowSaslFailedClients"
         | "audit.enable" => Key::Unsupported,
         _ if key.strip_prefix("server.").is_some_and(|id| id.parse::<u64>().is_ok()) => Key::Server,
         _ if starts(&JAVA) => Key::JavaOnly,

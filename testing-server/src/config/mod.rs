@@ -1,7 +1,9 @@
 //! `zoo.cfg`: what an administrator tells a server.
 
+mod jaas;
 mod keys;
 mod properties;
+mod security;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use crate::InstanceSpec;
 use keys::{Key, Value};
+use security::Security;
 
 /// What a `zoo.cfg` says, checked.
 ///
@@ -49,6 +52,7 @@ impl std::error::Error for ConfigError {}
 struct Said {
     /// What keys say that need no second look.
     spec: InstanceSpec,
+    security: Security,
     data_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     client_port: Option<u16>,
@@ -73,6 +77,7 @@ impl Default for Said {
         Self {
             // Apache's defaults, where they differ from those of a server for tests.
             spec: InstanceSpec::new().four_letter_words("srvr").connections_per_address(60),
+            security: Security::default(),
             data_dir: None,
             log_dir: None,
             client_port: None,
@@ -175,8 +180,10 @@ impl Said {
 
     fn into_spec(self) -> Result<InstanceSpec, String> {
         let data_dir = self.data_dir.ok_or("dataDir: must be set, to a directory")?;
-        let port =
-            self.client_port.ok_or("clientPort: must be set, to a port; 0 is any free one")?;
+        let is_secure = self.security.secure_port.is_some();
+        if self.client_port.is_none() && !is_secure {
+            return Err("clientPort: must be set, to a port; 0 is any free one".to_owned());
+        }
         if self.participants > 1 {
             return Err(format!(
                 "server.N: {} servers are listed, and ensembles are not supported yet; at most one \
@@ -195,7 +202,7 @@ impl Said {
         let mut spec = self
             .spec
             .address(self.address)
-            .port(port)
+            .port(self.client_port.unwrap_or(0))
             .tick(ms(self.tick_ms))
             .session_timeout_limits(ms(min), ms(max))
             .extended_types(self.extended_types)
@@ -214,7 +221,7 @@ impl Said {
         if let Some(log_dir) = self.log_dir {
             disk.log_dir = log_dir;
         }
-        Ok(spec)
+        self.security.apply(spec, self.client_port.is_some())
     }
 }
 
@@ -302,7 +309,7 @@ mod tests {
 
     #[test]
     fn what_changes_nothing_is_noted() {
-        let config = parse("serverCnxnFactory=x.Y\nssl.ciphersuites=a\nwhatever=1").unwrap();
+        let config = parse("serverCnxnFactory=x.Y\nssl.crl=true\nwhatever=1").unwrap();
         assert_eq!(config.notes().len(), 3);
         assert!(config.notes()[0].contains("Java virtual machine"));
     }

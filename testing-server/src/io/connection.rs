@@ -47,6 +47,8 @@ pub(super) struct Connection<T> {
     partial: Vec<u8>,
     /// What the client was too slow to take; nothing is read before it has.
     backlog: Vec<u8>,
+    /// Whether the transport may keep to itself some of what it has taken.
+    unflushed: bool,
     /// How far its end has come.
     state: State,
 }
@@ -69,6 +71,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             fresh: true,
             partial: Vec::new(),
             backlog: Vec::new(),
+            unflushed: false,
             state: State::Open,
         }
     }
@@ -166,7 +169,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             self.backlog = output[sent..].to_vec();
         }
         output.clear();
-        outcome
+        ready!(outcome)?;
+        // Encryption keeps what the socket did not take; of a socket itself there is nothing to do.
+        self.unflushed |= sent > 0;
+        if self.unflushed {
+            ready!(Pin::new(&mut self.transport).poll_flush(context))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ends the client's reading at once, and its writing when it notices or when time is up.

@@ -1,8 +1,12 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
+#[cfg(feature = "tls")]
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "tls")]
+use std::task::Poll;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -102,6 +106,24 @@ impl Shared {
         engine.input(Input::Accepted { conn, peer });
         self.settle(&mut engine, None);
         conn
+    }
+
+    /// Resolves when the server has closed a connection that nobody serves yet.
+    #[cfg(feature = "tls")]
+    pub(super) async fn ended(&self, conn: ConnId) {
+        poll_fn(|context| {
+            let mut engine = self.lock();
+            let Some(port) = engine.port(conn) else {
+                return Poll::Ready(());
+            };
+            port.register(context);
+            if port.end.is_none() {
+                return Poll::Pending;
+            }
+            engine.release(conn);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// A connection has broken.

@@ -26,6 +26,7 @@ impl fmt::Debug for ConnId {
 }
 
 /// One thing that happened.
+#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, nothing is secured"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input<'a> {
     /// A client has connected.
@@ -49,6 +50,20 @@ pub(crate) enum Input<'a> {
         /// Which one.
         word: Word,
     },
+    /// A connection has begun a TLS handshake.
+    Securing {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// That handshake is done.
+    Secured {
+        /// The connection.
+        conn: ConnId,
+        /// The certificate that the client has shown, in DER; its issuer is trusted.
+        certificate: Option<&'a [u8]>,
+    },
+    /// A TLS handshake has failed; that its connection is closed is told besides.
+    Insecure,
     /// A connection is no more. One that the server itself closed need not be reported.
     Closed {
         /// The connection.

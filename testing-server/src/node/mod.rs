@@ -69,6 +69,8 @@ pub(crate) struct Node {
     /// How many bytes of large requests wait, and how many of them are the present request's.
     pub(crate) large_bytes: usize,
     pub(crate) large_request: usize,
+    /// How many nonces were made.
+    pub(crate) nonces: u64,
     /// Used for each event, to collect whom it goes to.
     told: Vec<u32>,
     /// Used for each multi, to collect its results.
@@ -98,6 +100,7 @@ impl Node {
             started: Moment::START,
             large_bytes: 0,
             large_request: 0,
+            nonces: 0,
             told: Vec::new(),
             results: Vec::new(),
             settings,
@@ -115,6 +118,9 @@ impl Node {
             Input::Persisted(zxid) => self.persisted(zxid, out),
             Input::Accepted { conn, peer } => self.accept(conn, peer, out),
             Input::FourLetterWord { conn, word } => self.four_letter_word(conn, word, out),
+            Input::Securing { conn } => self.securing(conn),
+            Input::Secured { conn, certificate } => self.secured(conn, certificate, out),
+            Input::Insecure => self.insecure(),
             Input::Closed { conn } => self.forget(conn),
             Input::Tick => self.tick(now, out),
             Input::Expire(session) => self.expire(now, session, out),
