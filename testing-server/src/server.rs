@@ -119,6 +119,18 @@ impl TestingServer {
         self.doors.secure()
     }
 
+    /// Where operators ask, if they [may](InstanceSpec::admin).
+    #[cfg(feature = "admin")]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.doors.admin()
+    }
+
+    /// Where Prometheus asks, if it [may](InstanceSpec::metrics).
+    #[cfg(feature = "admin")]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.doors.metrics()
+    }
+
     /// Connects a client through a pipe in memory.
     ///
     /// For other options, give [`connector`](Self::connector) to [`ConnectOptions::connector`].
@@ -341,6 +353,9 @@ fn settings(spec: &InstanceSpec) -> Settings {
         logins: spec.logins.clone(),
         nonce_seed: [0, 1].map(|part| RandomState::new().hash_one(part)),
         secure_client_port: None,
+        dirs: spec.disk.as_ref().map(|disk| (disk.data_dir.clone(), disk.log_dir.clone())),
+        initial_config: spec.initial_config.as_str().into(),
+        system_properties: spec.system_properties.clone(),
         connections_max: spec.connections_max,
         outstanding_max: spec.outstanding_max,
         large_request_threshold: spec.large_request_threshold,

@@ -9,6 +9,8 @@ use znode::Secret;
 
 use crate::auth::Scheme;
 use crate::auth::sasl::Logins;
+#[cfg(feature = "admin")]
+use crate::io::desk::AdminPort;
 use crate::io::disk::DiskOptions;
 #[cfg(feature = "tls")]
 use crate::io::tls::{SecurePort, ServerTls};
@@ -44,6 +46,12 @@ pub struct InstanceSpec {
     pub(crate) schemes: Vec<Arc<dyn Scheme>>,
     pub(crate) logins: Logins,
     pub(crate) x509_super_user: Option<String>,
+    #[cfg(feature = "admin")]
+    pub(crate) admin: Option<AdminPort>,
+    #[cfg(feature = "admin")]
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) initial_config: String,
+    pub(crate) system_properties: Vec<(String, String)>,
     #[cfg(feature = "tls")]
     pub(crate) secure: Option<SecurePort>,
     #[cfg(feature = "tls")]
@@ -82,6 +90,12 @@ impl InstanceSpec {
             schemes: Vec::new(),
             logins: Logins::default(),
             x509_super_user: None,
+            #[cfg(feature = "admin")]
+            admin: None,
+            #[cfg(feature = "admin")]
+            metrics: None,
+            initial_config: String::new(),
+            system_properties: Vec::new(),
             #[cfg(feature = "tls")]
             secure: None,
             #[cfg(feature = "tls")]
@@ -344,6 +358,24 @@ impl InstanceSpec {
     /// not to start with.
     pub fn allow_sasl_failed_clients(mut self, allow: bool) -> Self {
         self.logins.failed_may_stay = allow;
+        self
+    }
+
+    /// Tells operators by HTTP how the server is, as Apache's admin server does: JSON below
+    /// `/commands`. A port of 0 is any that is free; `TestingServer::admin_address` knows which.
+    ///
+    /// Whoever reaches the port may read everything that is told there, paths of nodes among it.
+    #[cfg(feature = "admin")]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(AdminPort::new(address));
+        self
+    }
+
+    /// Tells Prometheus the server's figures, at `/metrics`. A port of 0 is any that is free;
+    /// `TestingServer::metrics_address` knows which.
+    #[cfg(feature = "admin")]
+    pub fn metrics(mut self, address: SocketAddr) -> Self {
+        self.metrics = Some(address);
         self
     }
 

@@ -67,6 +67,7 @@ pub(crate) fn subject(certificate: &[u8]) -> Option<Element<'_>> {
 }
 
 /// The public key of that one: a bit string.
+#[cfg(feature = "tls")]
 pub(crate) fn public_key(certificate: &[u8]) -> Option<Element<'_>> {
     part(certificate, 1)?.children()?.get(1).copied()
 }

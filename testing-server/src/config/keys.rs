@@ -1,8 +1,9 @@
 //! The keys of `zoo.cfg`, and what each of them may be set to.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Said, security};
+use super::{Said, operators, security};
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
@@ -28,6 +29,8 @@ pub(super) enum Kind {
     Number(u64, u64),
     TrueOrFalse,
     YesOrNo,
+    /// The beginning of a path in a URL.
+    UrlPath,
     /// One of these, in whatever case.
     OneOf(&'static [&'static str]),
 }
@@ -36,13 +39,13 @@ pub(super) enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
-    Address(std::net::IpAddr),
+    Address(IpAddr),
     Number(u64),
     Flag(bool),
 }
 
 /// Java's largest int.
-const INT_MAX: u64 = 2_147_483_647;
+pub(super) const INT_MAX: u64 = 2_147_483_647;
 
 impl Value {
     /// What a port may be.
@@ -57,6 +60,11 @@ impl Value {
     /// The same as a count of things in memory.
     fn count(&self) -> usize {
         usize::try_from(self.number()).unwrap_or(usize::MAX)
+    }
+
+    /// The address, or `other` if it is none.
+    pub(super) fn address(&self, other: IpAddr) -> IpAddr {
+        if let Self::Address(address) = self { *address } else { other }
     }
 
     pub(super) fn flag(&self) -> bool {
@@ -93,6 +101,12 @@ impl Kind {
             },
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
+            Self::UrlPath => match value.strip_prefix('/') {
+                Some(path) if !path.is_empty() && !path.ends_with('/') => {
+                    Ok(Value::Text(value.to_owned()))
+                }
+                _ => Err("must be a path that begins with / and does not end so".to_owned()),
+            },
             Self::OneOf(allowed) => {
                 let known = allowed.iter().find(|known| known.eq_ignore_ascii_case(value));
                 let known = known.map(|known| Value::Text((*known).to_owned()));
@@ -115,8 +129,48 @@ pub(super) fn find(key: &str) -> Option<Key> {
     used(key)
         .or_else(|| limit(key))
         .or_else(|| security::find(key))
+        .or_else(|| operators::find(key))
         .or_else(|| without_effect(key))
         .or_else(|| elsewhere(key))
+}
+
+/// Whether Apache's parser would make a key a property of the virtual machine: the rest it knows.
+pub(super) fn is_system_property(key: &str) -> bool {
+    const KNOWN: &[&str] = &[
+        "dataDir",
+        "dataLogDir",
+        "clientPort",
+        "localSessionsEnabled",
+        "localSessionsUpgradingEnabled",
+        "clientPortAddress",
+        "secureClientPort",
+        "secureClientPortAddress",
+        "observerMasterPort",
+        "clientPortListenBacklog",
+        "tickTime",
+        "maxClientCnxns",
+        "minSessionTimeout",
+        "maxSessionTimeout",
+        "initLimit",
+        "syncLimit",
+        "connectToLearnerMasterLimit",
+        "electionAlg",
+        "quorumListenOnAllIPs",
+        "peerType",
+        "syncEnabled",
+        "dynamicConfigFile",
+        "autopurge.snapRetainCount",
+        "autopurge.purgeInterval",
+        "standaloneEnabled",
+        "reconfigEnabled",
+        "sslQuorum",
+        "portUnification",
+        "sslQuorumReloadCertFiles",
+        "oraclePath",
+    ];
+    const FAMILIES: &[&str] =
+        &["server.", "group.", "weight.", "quorum.", "metricsProvider.", "multiAddress."];
+    !KNOWN.contains(&key) && !FAMILIES.iter().any(|family| key.starts_with(family))
 }
 
 fn used(key: &str) -> Option<Key> {
@@ -128,9 +182,7 @@ fn used(key: &str) -> Option<Key> {
             said.client_port = u16::try_from(v.number()).ok();
         }),
         "clientPortAddress" => Key::Used(Kind::Address, |said, v| {
-            if let Value::Address(address) = v {
-                said.address = address;
-            }
+            said.address = v.address(said.address);
         }),
         "tickTime" => Key::Used(MS, |said, v| said.tick_ms = v.number()),
         "minSessionTimeout" => Key::Used(MS, |said, v| said.session_min_ms = Some(v.number())),
@@ -228,16 +280,8 @@ fn without_effect(key: &str) -> Option<Key> {
 
 fn elsewhere(key: &str) -> Option<Key> {
     const JAVA: [&str; 5] = ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty."];
-    const UNSUPPORTED: [&str; 8] = [
-        "ssl.",
-        "sslQuorum",
-        "quorum.auth.",
-        "metricsProvider.",
-        "admin.",
-        "group.",
-        "weight.",
-        "client.",
-    ];
+    const UNSUPPORTED: [&str; 7] =
+        ["ssl.", "sslQuorum", "quorum.auth.", "admin.", "group.", "weight.", "client."];
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
     Some(match key {
         "serverCnxnFactory"

@@ -2,6 +2,7 @@
 
 mod jaas;
 mod keys;
+mod operators;
 mod properties;
 mod security;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 
 use crate::InstanceSpec;
 use keys::{Key, Value};
+use operators::Operators;
 use security::Security;
 
 /// What a `zoo.cfg` says, checked.
@@ -53,6 +55,7 @@ struct Said {
     /// What keys say that need no second look.
     spec: InstanceSpec,
     security: Security,
+    operators: Operators,
     data_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     client_port: Option<u16>,
@@ -78,6 +81,7 @@ impl Default for Said {
             // Apache's defaults, where they differ from those of a server for tests.
             spec: InstanceSpec::new().four_letter_words("srvr").connections_per_address(60),
             security: Security::default(),
+            operators: Operators::default(),
             data_dir: None,
             log_dir: None,
             client_port: None,
@@ -118,9 +122,11 @@ impl Config {
     /// A value is wrong, or something that must be there is not.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
         let mut said = Said::default();
+        said.spec.initial_config = masked(text);
         let mut notes = Vec::new();
         for property in properties::parse(text) {
             let (key, value) = (property.key.trim(), property.value.trim());
+            said.note_system_property(key, value);
             let place = format!("{name}:{}: {key}", property.line);
             let wrong = |allowed: String| ConfigError(format!("{place}={value}: {allowed}"));
             match keys::find(key) {
@@ -153,7 +159,35 @@ impl Config {
     }
 }
 
+/// The text of a file without its passwords, for operators to read.
+fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        match line.split_once(['=', ':']) {
+            Some((key, _)) if is_secret(key) => {
+                out.push_str(key);
+                out.push_str("=***");
+            }
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn is_secret(key: &str) -> bool {
+    key.trim_end().to_ascii_lowercase().ends_with("password")
+}
+
 impl Said {
+    /// What Apache's parser does not know becomes a property of the virtual machine.
+    fn note_system_property(&mut self, key: &str, value: &str) {
+        if keys::is_system_property(key) {
+            let value = if is_secret(key) { "***" } else { value };
+            self.spec.system_properties.push((format!("zookeeper.{key}"), value.to_owned()));
+        }
+    }
+
     /// `host:port:port[:role][;[host:]port]`: of a single server, the client part counts.
     fn server(&mut self, value: &str) -> Result<(), String> {
         let allowed = "must be host:port:port[:participant|:observer][;[host:]port]";
@@ -221,7 +255,8 @@ impl Said {
         if let Some(log_dir) = self.log_dir {
             disk.log_dir = log_dir;
         }
-        self.security.apply(spec, self.client_port.is_some())
+        let spec = self.security.apply(spec, self.client_port.is_some())?;
+        self.operators.apply(spec)
     }
 }
 

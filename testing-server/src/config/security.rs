@@ -1,7 +1,7 @@
 //! Keys that say who may come, and how it is proved: TLS, certificates, SASL.
 #![cfg_attr(not(feature = "tls"), expect(unused_imports, reason = "checked all the same"))]
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
 use znode::Secret;
@@ -53,9 +53,7 @@ fn secure_port(key: &str) -> Option<Key> {
             said.security.secure_port = u16::try_from(v.number()).ok();
         }),
         "secureClientPortAddress" => Key::Used(Kind::Address, |said, v| {
-            if let Value::Address(address) = v {
-                said.security.secure_address = Some(address);
-            }
+            said.security.secure_address = Some(v.address(Ipv4Addr::UNSPECIFIED.into()));
         }),
         "client.portUnification" => {
             Key::Used(Kind::TrueOrFalse, |said, v| said.security.unified = v.flag())
@@ -309,7 +307,8 @@ fn read_password(name: &str, path: &Path) -> Result<Secret, String> {
     Ok(Secret::from(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
-#[cfg(all(test, feature = "tls"))]
+#[cfg(test)]
+#[cfg(feature = "tls")]
 mod tests {
     use crate::Config;
 

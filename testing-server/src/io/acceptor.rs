@@ -15,6 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
+#[cfg(feature = "admin")]
+use super::desk::Desk;
 use super::engine::Shared;
 #[cfg(feature = "tls")]
 use super::tls::accept::Doorkeeper;
@@ -41,9 +43,21 @@ pub(crate) struct Acceptor {
 pub(crate) struct Door<L> {
     /// Bound and listening, so that clients need not wait for the task to be polled.
     pub(crate) listener: L,
-    /// Who looks at those that come; without one, they speak plain text.
+    /// Who looks at those that come.
+    pub(crate) keeper: Keeper,
+}
+
+/// Who looks at those that come.
+#[derive(Debug, Clone)]
+pub(crate) enum Keeper {
+    /// Nobody: clients, in plain text.
+    Nobody,
+    /// Clients that speak TLS, or may.
     #[cfg(feature = "tls")]
-    pub(crate) keeper: Option<Doorkeeper>,
+    Doorkeeper(Doorkeeper),
+    /// Operators.
+    #[cfg(feature = "admin")]
+    Desk(Desk),
 }
 
 impl Acceptor {
@@ -64,11 +78,7 @@ impl Acceptor {
 
 impl Door<std::net::TcpListener> {
     fn open(self) -> io::Result<Door<TcpListener>> {
-        Ok(Door {
-            listener: TcpListener::from_std(self.listener)?,
-            #[cfg(feature = "tls")]
-            keeper: self.keeper,
-        })
+        Ok(Door { listener: TcpListener::from_std(self.listener)?, keeper: self.keeper })
     }
 }
 
@@ -80,12 +90,17 @@ impl Door<TcpListener> {
         peer: SocketAddr,
         stream: TcpStream,
     ) {
-        #[cfg(feature = "tls")]
-        if let Some(keeper) = &self.keeper {
-            connections.spawn(keeper.clone().serve(Arc::clone(shared), peer, stream));
-            return;
+        match &self.keeper {
+            Keeper::Nobody => spawn(connections, shared, peer, stream),
+            #[cfg(feature = "tls")]
+            Keeper::Doorkeeper(keeper) => {
+                connections.spawn(keeper.clone().serve(Arc::clone(shared), peer, stream));
+            }
+            #[cfg(feature = "admin")]
+            Keeper::Desk(desk) => {
+                connections.spawn(desk.clone().serve(Arc::clone(shared), peer, stream));
+            }
         }
-        spawn(connections, shared, peer, stream);
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::engine::{Engine, Shared};
+use super::files;
 use super::framing::{self, Next};
 use super::ports::End;
 use crate::node::input::{ConnId, Input};
@@ -267,7 +268,11 @@ fn frames<'a>(
                 bytes = rest;
             }
             Next::Word(word) => {
-                engine.input(Input::FourLetterWord { conn, word });
+                let sizes = match word.wants_sizes() {
+                    true => files::sizes(&engine.node.settings),
+                    false => (0, 0),
+                };
+                engine.input(Input::FourLetterWord { conn, word, sizes });
                 return &[];
             }
             Next::Incomplete => return bytes,

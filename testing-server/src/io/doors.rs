@@ -5,20 +5,26 @@ use std::net::{SocketAddr, TcpListener};
 #[cfg(feature = "tls")]
 use std::sync::Arc;
 
-use super::acceptor::Door;
+use super::acceptor::{Door, Keeper};
+#[cfg(feature = "admin")]
+use super::desk::{AdminPort, Desk};
 #[cfg(feature = "tls")]
-use super::tls::accept::Doorkeeper;
+use super::tls::{SecurePort, accept::Doorkeeper};
 use crate::spec::InstanceSpec;
 #[cfg(feature = "tls")]
 use crate::spec::Plain;
 
-/// Where clients come to. A port of 0 is any that is free.
+/// Where people come to. A port of 0 is any that is free.
 #[derive(Debug, Clone)]
 pub(crate) struct Doors {
     /// Where plain text is spoken, or would be.
     plain: SocketAddr,
     #[cfg(feature = "tls")]
     secure: Option<Secure>,
+    #[cfg(feature = "admin")]
+    admin: Option<AdminPort>,
+    #[cfg(feature = "admin")]
+    metrics: Option<SocketAddr>,
 }
 
 /// Where TLS is spoken, and how.
@@ -31,6 +37,9 @@ struct Secure {
     plain: Plain,
 }
 
+/// Doors that are open.
+type Open = Vec<Door<TcpListener>>;
+
 impl Doors {
     /// Those that a specification asks for.
     ///
@@ -40,7 +49,11 @@ impl Doors {
         Ok(Self {
             plain: SocketAddr::from((spec.address, spec.port)),
             #[cfg(feature = "tls")]
-            secure: spec.secure.as_ref().map(|secure| Secure::of(spec, secure)).transpose()?,
+            secure: spec.secure.as_ref().map(|port| Secure::of(spec, port)).transpose()?,
+            #[cfg(feature = "admin")]
+            admin: spec.admin.clone(),
+            #[cfg(feature = "admin")]
+            metrics: spec.metrics,
         })
     }
 
@@ -48,33 +61,32 @@ impl Doors {
     ///
     /// # Errors
     /// A port is taken, or the operating system refuses.
-    #[cfg(feature = "tls")]
-    pub(crate) fn open(&self) -> io::Result<(Self, Vec<Door<TcpListener>>)> {
-        let Some(secure) = &self.secure else {
-            let listener = listen(self.plain)?;
-            let opened = Self { plain: listener.local_addr()?, ..self.clone() };
-            return Ok((opened, vec![Door { listener, keeper: None }]));
-        };
+    pub(crate) fn open(&self) -> io::Result<(Self, Open)> {
         let (mut opened, mut doors) = (self.clone(), Vec::new());
-        if secure.plain != Plain::Absent {
-            let listener = listen(self.plain)?;
-            opened.plain = listener.local_addr()?;
-            let unified = secure.plain == Plain::OrTls;
-            let keeper = unified.then(|| Doorkeeper::new(Arc::clone(&secure.config), true));
-            doors.push(Door { listener, keeper });
+        if self.plain().is_some() {
+            opened.plain = open(self.plain, self.plain_keeper(), &mut doors)?;
         }
-        let listener = listen(secure.address)?;
-        opened.secure = Some(Secure { address: listener.local_addr()?, ..secure.clone() });
-        let keeper = Some(Doorkeeper::new(Arc::clone(&secure.config), false));
-        doors.push(Door { listener, keeper });
+        #[cfg(feature = "tls")]
+        if let Some(secure) = &mut opened.secure {
+            secure.address = open(secure.address, secure.keeper(false), &mut doors)?;
+        }
+        #[cfg(feature = "admin")]
+        if let Some(port) = &mut opened.admin {
+            port.address = open(port.address, Keeper::Desk(Desk::commands(port)), &mut doors)?;
+        }
+        #[cfg(feature = "admin")]
+        if let Some(address) = &mut opened.metrics {
+            *address = open(*address, Keeper::Desk(Desk::metrics()), &mut doors)?;
+        }
         Ok((opened, doors))
     }
 
-    /// The same, of a server that has never heard of TLS.
-    #[cfg(not(feature = "tls"))]
-    pub(crate) fn open(&self) -> io::Result<(Self, Vec<Door<TcpListener>>)> {
-        let listener = listen(self.plain)?;
-        Ok((Self { plain: listener.local_addr()? }, vec![Door { listener }]))
+    fn plain_keeper(&self) -> Keeper {
+        #[cfg(feature = "tls")]
+        if let Some(secure) = self.secure.as_ref().filter(|secure| secure.plain == Plain::OrTls) {
+            return secure.keeper(true);
+        }
+        Keeper::Nobody
     }
 
     /// Where plain text is spoken; nothing if it nowhere is.
@@ -94,6 +106,18 @@ impl Doors {
         None
     }
 
+    /// Where commands are answered.
+    #[cfg(feature = "admin")]
+    pub(crate) fn admin(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().map(|port| port.address)
+    }
+
+    /// Where figures are told.
+    #[cfg(feature = "admin")]
+    pub(crate) fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
     /// What clients are given to find the server.
     pub(crate) fn connect_string(&self) -> String {
         match (self.plain(), self.secure()) {
@@ -105,15 +129,22 @@ impl Doors {
 
 #[cfg(feature = "tls")]
 impl Secure {
-    fn of(spec: &InstanceSpec, port: &super::tls::SecurePort) -> io::Result<Self> {
+    fn of(spec: &InstanceSpec, port: &SecurePort) -> io::Result<Self> {
         let address = SocketAddr::from((port.address.unwrap_or(spec.address), port.port));
         Ok(Self { address, config: port.tls.config()?, plain: spec.plain })
     }
+
+    fn keeper(&self, plain_too: bool) -> Keeper {
+        Keeper::Doorkeeper(Doorkeeper::new(Arc::clone(&self.config), plain_too))
+    }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Opens one door, and says where it is.
+fn open(address: SocketAddr, keeper: Keeper, doors: &mut Open) -> io::Result<SocketAddr> {
     let told = |error: io::Error| io::Error::new(error.kind(), format!("{address}: {error}"));
     let listener = TcpListener::bind(address).map_err(told)?;
     listener.set_nonblocking(true)?;
-    Ok(listener)
+    let address = listener.local_addr()?;
+    doors.push(Door { listener, keeper });
+    Ok(address)
 }

@@ -238,6 +238,21 @@ impl Engine {
         }
     }
 
+    /// Does something with the server that may count what was sent anew.
+    #[cfg(feature = "admin")]
+    pub(super) fn with_outbox<T>(&mut self, what: impl FnOnce(&mut Node, &mut Outbox) -> T) -> T {
+        what(&mut self.node, &mut self.outbox)
+    }
+
+    /// Has the disk keep a snapshot that was taken just now.
+    #[cfg(feature = "admin")]
+    pub(super) fn keep_snapshot(&mut self, zxid: Zxid, bytes: &[u8]) {
+        if let Some(disk) = &mut self.disk {
+            disk.save_snapshot(zxid, bytes.to_vec());
+            disk.ring();
+        }
+    }
+
     /// Takes a snapshot if enough was applied since the last one.
     fn save_snapshot(&mut self, before: Zxid) {
         let Self { disk: Some(disk), node, .. } = self else {

@@ -5,9 +5,11 @@
 //! | [`engine`] | the server under one lock, its clock, and a port for each connection |
 //! | [`connection`] | one task for each connection: read, step, write |
 //! | [`doors`] | the ports, before anybody comes |
+//! | [`files`] | what operators are told of files |
 //! | [`framing`] | cuts bytes into frames, without a socket |
 //! | [`acceptor`] | the task that accepts connections and rings the timers |
 //! | [`disk`] | files, for servers that keep their data |
+//! | `desk` | HTTP for operators |
 //! | [`memory`] | connections within the process |
 //! | `tls` | encryption, and who shows which certificate |
 //!
@@ -20,9 +22,12 @@
 
 pub(crate) mod acceptor;
 mod connection;
+#[cfg(feature = "admin")]
+pub(crate) mod desk;
 pub(crate) mod disk;
 pub(crate) mod doors;
 pub(crate) mod engine;
+mod files;
 mod framing;
 pub(crate) mod memory;
 mod ports;

@@ -49,6 +49,8 @@ pub(crate) enum Input<'a> {
         conn: ConnId,
         /// Which one.
         word: Word,
+        /// How many bytes snapshots and logs take, if the word asks for that.
+        sizes: (u64, u64),
     },
     /// A connection has begun a TLS handshake.
     Securing {

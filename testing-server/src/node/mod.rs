@@ -117,7 +117,9 @@ impl Node {
             Input::Frame { conn, bytes } => self.intake(now, conn, bytes, out),
             Input::Persisted(zxid) => self.persisted(zxid, out),
             Input::Accepted { conn, peer } => self.accept(conn, peer, out),
-            Input::FourLetterWord { conn, word } => self.four_letter_word(conn, word, out),
+            Input::FourLetterWord { conn, word, sizes } => {
+                self.four_letter_word(conn, word, sizes, out);
+            }
             Input::Securing { conn } => self.securing(conn),
             Input::Secured { conn, certificate } => self.secured(conn, certificate, out),
             Input::Insecure => self.insecure(),
@@ -368,12 +370,12 @@ impl Node {
         }
     }
 
-    fn four_letter_word(&mut self, conn: ConnId, word: Word, out: &mut Outbox) {
+    fn four_letter_word(&mut self, conn: ConnId, word: Word, sizes: (u64, u64), out: &mut Outbox) {
         self.stats.received += 1;
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.stats.received += 1;
         }
-        let answer = self.answer_word(word, out);
+        let answer = self.answer_word(word, sizes, out);
         out.text(conn, &answer);
         self.close(conn, out);
     }

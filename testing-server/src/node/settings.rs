@@ -1,6 +1,7 @@
 //! What a server is told before it starts, and the limits that it sets itself.
 
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,11 +80,26 @@ pub(crate) struct Settings {
     pub(crate) secure_client_port: Option<u16>,
     /// How many connections may come from one address: `maxClientCnxns`.
     pub(crate) connections_per_address_max: Option<usize>,
+    /// Where snapshots and logs are; nothing if there are none.
+    pub(crate) dirs: Option<(PathBuf, PathBuf)>,
+    /// The text of the `zoo.cfg` that the server was made from.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "told at the desk"))]
+    pub(crate) initial_config: Box<str>,
+    /// What that sets which Apache's server would make a system property.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "told at the desk"))]
+    pub(crate) system_properties: Vec<(String, String)>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
 }
 
 impl Settings {
+    /// Where snapshots and logs are, as operators are told; nowhere, if there are none.
+    pub(crate) fn version_dirs(&self) -> (String, String) {
+        let version = |dir: &Path| dir.join("version-2").display().to_string();
+        let dirs = self.dirs.as_ref().map(|(data, log)| (version(data), version(log)));
+        dirs.unwrap_or_default()
+    }
+
     /// Notes on which ports clients are listened to.
     pub(crate) fn told_ports(&mut self, plain: Option<SocketAddr>, secure: Option<SocketAddr>) {
         self.client_port = plain.map_or(0, |address| address.port());
@@ -122,6 +138,9 @@ impl Settings {
             client_port: 2181,
             secure_client_port: None,
             connections_per_address_max: None,
+            dirs: None,
+            initial_config: "".into(),
+            system_properties: Vec::new(),
             hash_seed: 11,
         }
     }
