@@ -57,7 +57,7 @@ mod io;
 mod proxy;
 
 pub use auth::{Identity, Scheme};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
 pub use io::memory::MemoryConnector;
 #[cfg(feature = "tls")]
 pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};

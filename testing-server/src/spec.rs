@@ -179,6 +179,15 @@ impl InstanceSpec {
         SocketAddr::new(self.address, self.port)
     }
 
+    /// Where the server listens for plain text; nothing if it speaks TLS alone.
+    pub fn plain_address(&self) -> Option<SocketAddr> {
+        #[cfg(feature = "tls")]
+        if self.plain == Plain::Absent {
+            return None;
+        }
+        Some(self.listen_address())
+    }
+
     pub(crate) fn disk_options(&mut self) -> &mut DiskOptions {
         self.disk.as_mut().expect("what concerns files comes after data_dir()")
     }

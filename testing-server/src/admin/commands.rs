@@ -155,13 +155,7 @@ impl Node {
                 vec![entry("initial_configuration", Json::text(&*self.settings.initial_config))]
             }
             Command::IsReadOnly => vec![entry("read_only", Json::Flag(false))],
-            Command::LastSnapshot => {
-                let (zxid, written) = match facts.last_snapshot {
-                    Some((zxid, written)) => (zxid.0, Json::whole(written)),
-                    None => (-1, Json::whole(-1)),
-                };
-                vec![entry("zxid", Json::text(format!("{zxid:x}"))), entry("timestamp", written)]
-            }
+            Command::LastSnapshot => last_snapshot(facts.last_snapshot),
             Command::Monitor => self.figures().entries(),
             Command::Ruok | Command::Snapshot => Map::new(),
             Command::ServerStats => self.server_entries(facts),
@@ -337,6 +331,14 @@ impl Node {
             entry("num_total_watches", Json::whole(total)),
         ]
     }
+}
+
+fn last_snapshot(known: Option<(Zxid, u64)>) -> Map {
+    let (zxid, written) = match known {
+        Some((zxid, written)) => (zxid.0, Json::whole(written)),
+        None => (-1, Json::whole(-1)),
+    };
+    vec![entry("zxid", Json::text(format!("{zxid:x}"))), entry("timestamp", written)]
 }
 
 /// What a server that stands alone tells of an ensemble.

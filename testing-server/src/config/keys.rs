@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Said, operators, security};
+use super::{Said, ensemble, operators, security};
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
@@ -16,8 +16,10 @@ pub(super) enum Key {
     Unsupported,
     /// It says how Java is to do something.
     JavaOnly,
-    /// `server.N`.
-    Server,
+    /// `server.N`, `group.N`, `weight.N`.
+    Membership,
+    /// It has no effect on Apache's server either, for the reason that is said.
+    Unread(&'static str),
 }
 
 /// What a key may be set to.
@@ -55,6 +57,11 @@ impl Value {
 
     pub(super) fn number(&self) -> u64 {
         if let Self::Number(number) = self { *number } else { 0 }
+    }
+
+    /// The same as a number of ticks.
+    pub(super) fn int(&self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
     }
 
     /// The same as a count of things in memory.
@@ -130,6 +137,7 @@ pub(super) fn find(key: &str) -> Option<Key> {
         .or_else(|| limit(key))
         .or_else(|| security::find(key))
         .or_else(|| operators::find(key))
+        .or_else(|| ensemble::find(key))
         .or_else(|| without_effect(key))
         .or_else(|| elsewhere(key))
 }
@@ -255,56 +263,49 @@ fn limit(key: &str) -> Option<Key> {
 
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
-        "initLimit"
-        | "syncLimit"
-        | "connectToLearnerMasterLimit"
-        | "commitLogCount"
-        | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
-        "electionAlg" => Kind::Number(3, 3),
-        "clientPortListenBacklog"
-        | "peerType"
-        | "dynamicConfigFile"
-        | "flushDelay"
-        | "maxWriteQueuePollTime"
-        | "maxBatchSize" => Kind::Text,
-        "syncEnabled"
-        | "standaloneEnabled"
-        | "quorumListenOnAllIPs"
-        | "serializeLastProcessedZxid.enabled"
-        | "digest.enabled"
-        | "closeSessionTxn.enabled" => Kind::TrueOrFalse,
-        "leaderServes" => Kind::YesOrNo,
+        "commitLogCount" | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
+        "clientPortListenBacklog" | "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => {
+            Kind::Text
+        }
+        "serializeLastProcessedZxid.enabled" | "digest.enabled" | "closeSessionTxn.enabled" => {
+            Kind::TrueOrFalse
+        }
         _ => return None,
     }))
 }
 
 fn elsewhere(key: &str) -> Option<Key> {
-    const JAVA: [&str; 5] = ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty."];
+    const JAVA: [&str; 6] =
+        ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty.", "jvm.pause."];
     const UNSUPPORTED: [&str; 7] =
-        ["ssl.", "sslQuorum", "quorum.auth.", "admin.", "group.", "weight.", "client."];
+        ["ssl.", "sslQuorum", "quorum.auth.", "admin.", "client.", "learner.", "snapsync."];
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
     Some(match key {
         "serverCnxnFactory"
         | "jmx.log4j.disable"
         | "tcpKeepAlive"
         | "clientTcpKeepAlive"
-        | "cnxTimeout"
         | "electionPortBindRetry"
-        | "fips-mode" => Key::JavaOnly,
+        | "fips-mode"
+        | "watchManagerName"
+        | "maxResponseCacheSize"
+        | "maxGetChildrenResponseCacheSize"
+        | "DigestAuthenticationProvider.digestAlg" => Key::JavaOnly,
         "jute.maxbuffer"
         | "readonlymode.enabled"
         | "enableEagerACLCheck"
-        | "localSessionsEnabled"
-        | "localSessionsUpgradingEnabled"
-        | "reconfigEnabled"
-        | "observerMasterPort"
         | "oraclePath"
         | "snapSizeLimitInKb"
         | "txnLogSizeLimitInKb"
         | "snapshot.compression.method"
         | "portUnification"
         | "audit.enable" => Key::Unsupported,
-        _ if key.strip_prefix("server.").is_some_and(|id| id.parse::<u64>().is_ok()) => Key::Server,
+        "requireClientAuthScheme" => {
+            Key::Unread("sessionRequireClientSASLAuth=true refuses clients without SASL")
+        }
+        _ if key.starts_with("zookeeper.") => {
+            Key::Unread("in this file, keys stand without their `zookeeper.`")
+        }
         _ if starts(&JAVA) => Key::JavaOnly,
         _ if starts(&UNSUPPORTED) => Key::Unsupported,
         _ => return None,
