@@ -133,6 +133,12 @@ apache_lock() {
     ZNODE_CONNECT=$APACHE/ci cargo run --locked -q --example lock
 }
 
+# Debian's list of packages may never have been fetched.
+c_client() {
+    apt-cache show zookeeper-bin >/dev/null 2>&1 || apt-get update -q
+    tests/interop/c_client.sh
+}
+
 kazoo_ours() {
     local out fifo
     out=$(mktemp) fifo=$(mktemp -u)
