@@ -1,21 +1,23 @@
-//! Challenges of DIGEST-MD5: `name=value` lists, as RFC 2831, section 7.1 has them.
+//! Challenges of DIGEST-MD5, and responses to them: `name=value` lists, as RFC 2831, section 7.1
+//! has them. Shared with the server, outside semver.
 
 use super::SaslError;
 
-/// How many bytes a challenge may have (RFC 2831, section 2.1.1).
+/// How many bytes a challenge may have (RFC 2831, section 2.1.1); a response may have more, and has
+/// not.
 const LEN_MAX: usize = 2048;
 
-/// What a server says: each directive with its value, unquoted, in order.
-pub(super) struct Challenge(Vec<(String, Vec<u8>)>);
+/// What one side says: each directive with its value, unquoted, in order.
+pub struct Challenge(Vec<(String, Vec<u8>)>);
 
 impl Challenge {
     /// Reads a token. Spaces and empty items between the directives are passed over.
     ///
     /// # Errors
     /// What cannot be a list, said without its values.
-    pub(super) fn parse(token: &[u8]) -> Result<Self, SaslError> {
+    pub fn parse(token: &[u8]) -> Result<Self, SaslError> {
         if token.len() > LEN_MAX {
-            return Err(SaslError::new("the challenge is too long"));
+            return Err(SaslError::new("the token is too long"));
         }
         let mut directives = Vec::new();
         let mut rest = skip(token);
@@ -35,12 +37,12 @@ impl Challenge {
     }
 
     /// The value of a directive, the first one if there are several.
-    pub(super) fn get(&self, name: &str) -> Option<&[u8]> {
+    pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| &value[..])
     }
 
     /// Whether one of a directive's comma-separated values is this one.
-    pub(super) fn offers(&self, name: &str, wanted: &str) -> bool {
+    pub fn offers(&self, name: &str, wanted: &str) -> bool {
         let values = self.get(name).unwrap_or_default().split(|byte| *byte == b',');
         values.map(<[u8]>::trim_ascii).any(|value| value.eq_ignore_ascii_case(wanted.as_bytes()))
     }
@@ -70,7 +72,7 @@ fn value(text: &[u8]) -> Result<(Vec<u8>, &[u8]), SaslError> {
 }
 
 /// Puts quotes around a value.
-pub(super) fn quoted(value: &[u8]) -> Vec<u8> {
+pub fn quoted(value: &[u8]) -> Vec<u8> {
     let mut out = vec![b'"'];
     for byte in value {
         if matches!(byte, b'"' | b'\\') {

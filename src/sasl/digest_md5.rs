@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use md5::{Digest, Md5};
-
 use super::challenge::{Challenge, quoted};
+use super::digest::{Exchange, encoded, hex, is_equal};
 use super::{SaslConversation, SaslError, SaslMechanism, SaslStep};
 use crate::connect_string::HostPort;
 use crate::secret::Secret;
@@ -123,9 +122,16 @@ impl Conversation {
         let is_utf8 = challenge.offers("charset", "utf-8");
         let realm = challenge.get("realm").unwrap_or(SERVER.as_bytes());
         let realm = String::from_utf8_lossy(realm);
-        let key = self.key(&realm, nonce);
-        let response = self.digest(&key, nonce, "AUTHENTICATE");
-        let proof = self.digest(&key, nonce, "");
+        let exchange = Exchange {
+            user: &self.who.user,
+            realm: &realm,
+            password: self.who.password.expose(),
+            authzid: None,
+            nonce,
+            cnonce: self.cnonce.as_bytes(),
+            uri: self.who.uri.as_bytes(),
+        };
+        let (response, proof) = (exchange.response(), exchange.proof());
 
         let mut out = Vec::new();
         if is_utf8 {
@@ -147,51 +153,6 @@ impl Conversation {
         out.extend_from_slice(format!(",response={response}").as_bytes());
         Ok((out, proof))
     }
-
-    /// `HEX(H(A1))`.
-    fn key(&self, realm: &str, nonce: &[u8]) -> String {
-        let password = self.who.password.expose();
-        let password = match std::str::from_utf8(password) {
-            Ok(text) => encoded(text, false),
-            Err(_) => password.to_vec(),
-        };
-        let (user, realm) = (encoded(&self.who.user, false), encoded(realm, false));
-        let secret = hash(&[&user, b":", &realm, b":", &password]);
-        hex(&hash(&[&secret, b":", nonce, b":", self.cnonce.as_bytes()]))
-    }
-
-    /// The response of the one who does `what`: a client authenticates, a server nothing.
-    fn digest(&self, key: &str, nonce: &[u8], what: &str) -> String {
-        let a2 = hex(&hash(&[what.as_bytes(), b":", self.who.uri.as_bytes()]));
-        let nonces = [b":", nonce, b":00000001:", self.cnonce.as_bytes(), b":auth:"].concat();
-        hex(&hash(&[key.as_bytes(), &nonces, a2.as_bytes()]))
-    }
-}
-
-/// Text as ISO 8859-1 if that has all its characters, and unless UTF-8 was agreed on.
-fn encoded(text: &str, is_utf8: bool) -> Vec<u8> {
-    let latin: Option<Vec<u8>> = text.chars().map(|c| u8::try_from(c).ok()).collect();
-    match latin {
-        Some(latin) if !is_utf8 => latin,
-        _ => text.as_bytes().to_vec(),
-    }
-}
-
-fn hash(parts: &[&[u8]]) -> Vec<u8> {
-    let mut md5 = Md5::new();
-    for part in parts {
-        md5.update(part);
-    }
-    md5.finalize().to_vec()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Compares without telling by its time where the difference is.
-fn is_equal(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |sum, (a, b)| sum | (a ^ b)) == 0
 }
 
 impl fmt::Debug for DigestMd5 {
@@ -272,14 +233,12 @@ mod tests {
     }
 
     #[test]
-    fn letters_of_latin_1_are_hashed_as_such_and_sent_as_utf_8() {
+    fn letters_beyond_ascii_are_sent_as_utf_8() {
         let mut talk = conversation(DigestMd5::new("J\u{fc}rgen", "\u{3c0}"), "c");
         let challenge = "realm=\"zk-sasl-md5\",nonce=\"n\",qop=\"auth\",charset=utf-8,\
             algorithm=md5-sess";
         let response = sent(talk.answer(Some(challenge.as_bytes())).unwrap());
         assert!(response.contains("username=\"J\u{fc}rgen\""), "{response}");
-        assert_eq!(encoded("J\u{fc}rgen", false), b"J\xfcrgen");
-        assert_eq!(encoded("\u{3c0}", false), "\u{3c0}".as_bytes());
     }
 
     #[test]

@@ -5,7 +5,11 @@
 //! feature `sasl`; others, as GSSAPI, can be made outside of this crate.
 
 #[cfg(feature = "sasl")]
-mod challenge;
+#[doc(hidden)]
+pub mod challenge;
+#[cfg(feature = "sasl")]
+#[doc(hidden)]
+pub mod digest;
 #[cfg(feature = "sasl")]
 mod digest_md5;
 

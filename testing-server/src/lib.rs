@@ -68,8 +68,10 @@ mod io;
 mod proxy;
 
 pub use auth::{Identity, Scheme};
-pub use config::{Config, ConfigError};
+pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
 pub use io::memory::MemoryConnector;
+#[cfg(feature = "tls")]
+pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};
 pub use proxy::FaultProxy;
 pub use server::TestingServer;
 pub use spec::InstanceSpec;

@@ -15,6 +15,7 @@ use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
 use crate::io::disk::load::load;
 use crate::io::disk::{Disk, DiskOptions};
+use crate::io::doors::Doors;
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
 use crate::node::input::Input;
@@ -49,7 +50,7 @@ pub struct TestingServer {
     shared: Arc<Shared>,
     connector: MemoryConnector,
     /// Where it listens, also while it is stopped.
-    address: SocketAddr,
+    doors: Doors,
     own_thread: bool,
     settings: Settings,
     /// Where its files are; nothing if it has none.
@@ -82,7 +83,8 @@ impl TestingServer {
     /// Starts a server. When this returns, it accepts connections.
     ///
     /// # Errors
-    /// The port is taken, or the operating system refuses a socket or a thread. With
+    /// A port is taken, or the operating system refuses a socket or a thread. Certificates or keys
+    /// cannot be used: then a `ServerTlsError` is in it, and says which. With
     /// [files](InstanceSpec::data_dir): one of them cannot be used, or does not hold all that it
     /// must; the message names the file and the place.
     ///
@@ -94,20 +96,39 @@ impl TestingServer {
             shared: Shared::new(settings.clone()),
             settings,
             connector: MemoryConnector::new(),
-            address: SocketAddr::from((spec.address, spec.port)),
+            doors: Doors::of(&spec)?,
             own_thread: spec.own_thread,
             disk: spec.disk,
             running: Mutex::new(None),
         };
-        server.address = server.run()?;
-        server.shared.lock().node.settings.client_port = server.address.port();
+        server.doors = server.run()?;
+        server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
         Ok(server)
     }
 
     /// What clients connect to over TCP: `127.0.0.1:PORT`, or another address that was asked for.
-    /// It stays the same after a restart.
+    /// It stays the same after a restart. A server that speaks nothing but TLS has
+    /// `tls://127.0.0.1:PORT`.
     pub fn connect_string(&self) -> String {
-        self.address.to_string()
+        self.doors.connect_string()
+    }
+
+    /// Where it speaks TLS, if it does. A certificate is for a name or an address, which is what a
+    /// client must be given, as in `tls://localhost:PORT`.
+    pub fn secure_address(&self) -> Option<SocketAddr> {
+        self.doors.secure()
+    }
+
+    /// Where operators ask, if they [may](InstanceSpec::admin).
+    #[cfg(feature = "admin")]
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        self.doors.admin()
+    }
+
+    /// Where Prometheus asks, if it [may](InstanceSpec::metrics).
+    #[cfg(feature = "admin")]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.doors.metrics()
     }
 
     /// Connects a client through a pipe in memory.
@@ -278,17 +299,15 @@ impl TestingServer {
     }
 
     /// Listens and has a task serve; returns where.
-    fn run(&self) -> io::Result<SocketAddr> {
-        let listener = std::net::TcpListener::bind(self.address)?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
+    fn run(&self) -> io::Result<Doors> {
+        let (opened, doors) = self.doors.open()?;
         self.load()?;
         let (stop, told_to_stop) = oneshot::channel();
         let (tell_stopped, stopped) = oneshot::channel();
         let (door, pipes) = mpsc::unbounded_channel();
         let acceptor = Acceptor {
             shared: Arc::clone(&self.shared),
-            listener,
+            doors,
             pipes,
             stop: told_to_stop,
             stopped: tell_stopped,
@@ -304,7 +323,7 @@ impl TestingServer {
         self.connector.open(Some(door));
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Running { stop, stopped });
-        Ok(address)
+        Ok(opened)
     }
 }
 
@@ -326,6 +345,17 @@ fn settings(spec: &InstanceSpec) -> Settings {
         enforce_quota: spec.enforce_quota,
         skip_acl: spec.skip_acl,
         schemes: spec.schemes.clone(),
+        #[cfg(feature = "tls")]
+        x509: spec.secure.is_some(),
+        #[cfg(not(feature = "tls"))]
+        x509: false,
+        x509_super_user: spec.x509_super_user.as_deref().map(Into::into),
+        logins: spec.logins.clone(),
+        nonce_seed: [0, 1].map(|part| RandomState::new().hash_one(part)),
+        secure_client_port: None,
+        dirs: spec.disk.as_ref().map(|disk| (disk.data_dir.clone(), disk.log_dir.clone())),
+        initial_config: spec.initial_config.as_str().into(),
+        system_properties: spec.system_properties.clone(),
         connections_max: spec.connections_max,
         outstanding_max: spec.outstanding_max,
         large_request_threshold: spec.large_request_threshold,

@@ -5,8 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use znode::Secret;
+
 use crate::auth::Scheme;
+use crate::auth::sasl::Logins;
+#[cfg(feature = "admin")]
+use crate::io::desk::AdminPort;
 use crate::io::disk::DiskOptions;
+#[cfg(feature = "tls")]
+use crate::io::tls::{SecurePort, ServerTls};
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 
 /// The specification of one server.
@@ -37,6 +44,18 @@ pub struct InstanceSpec {
     pub(crate) enforce_quota: bool,
     pub(crate) skip_acl: bool,
     pub(crate) schemes: Vec<Arc<dyn Scheme>>,
+    pub(crate) logins: Logins,
+    pub(crate) x509_super_user: Option<String>,
+    #[cfg(feature = "admin")]
+    pub(crate) admin: Option<AdminPort>,
+    #[cfg(feature = "admin")]
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) initial_config: String,
+    pub(crate) system_properties: Vec<(String, String)>,
+    #[cfg(feature = "tls")]
+    pub(crate) secure: Option<SecurePort>,
+    #[cfg(feature = "tls")]
+    pub(crate) plain: Plain,
     pub(crate) connections_max: usize,
     pub(crate) outstanding_max: usize,
     pub(crate) large_request_threshold: Option<usize>,
@@ -69,6 +88,18 @@ impl InstanceSpec {
             enforce_quota: false,
             skip_acl: false,
             schemes: Vec::new(),
+            logins: Logins::default(),
+            x509_super_user: None,
+            #[cfg(feature = "admin")]
+            admin: None,
+            #[cfg(feature = "admin")]
+            metrics: None,
+            initial_config: String::new(),
+            system_properties: Vec::new(),
+            #[cfg(feature = "tls")]
+            secure: None,
+            #[cfg(feature = "tls")]
+            plain: Plain::Only,
             connections_max: CONNECTIONS_MAX,
             outstanding_max: OUTSTANDING_MAX,
             large_request_threshold: None,
@@ -146,6 +177,15 @@ impl InstanceSpec {
     /// Where the server listens; a port of 0 is any that is free.
     pub fn listen_address(&self) -> SocketAddr {
         SocketAddr::new(self.address, self.port)
+    }
+
+    /// Where the server listens for plain text; nothing if it speaks TLS alone.
+    pub fn plain_address(&self) -> Option<SocketAddr> {
+        #[cfg(feature = "tls")]
+        if self.plain == Plain::Absent {
+            return None;
+        }
+        Some(self.listen_address())
     }
 
     pub(crate) fn disk_options(&mut self) -> &mut DiskOptions {
@@ -239,6 +279,115 @@ impl InstanceSpec {
         self
     }
 
+    /// Listens on a second port that speaks TLS (`secureClientPort`): a free one, unless
+    /// [`secure_port`](Self::secure_port) says which.
+    ///
+    /// A client that shows a certificate is known by its subject, which access control lists name
+    /// as `x509:CN=billing,O=example`, in the form and order of RFC 2253.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: ServerTls) -> Self {
+        let port = self.secure.map_or(0, |secure| secure.port);
+        self.secure = Some(SecurePort { address: None, port, tls });
+        self
+    }
+
+    /// Speaks TLS on this port; 0 is any that is free, and the default.
+    ///
+    /// # Panics
+    /// If [`tls`](Self::tls) was not called before.
+    #[cfg(feature = "tls")]
+    pub fn secure_port(mut self, port: u16) -> Self {
+        self.secure.as_mut().expect("what concerns TLS comes after tls()").port = port;
+        self
+    }
+
+    /// Lets TLS in on the plain port, too: a client's first byte tells which it speaks
+    /// (`client.portUnification`).
+    ///
+    /// # Panics
+    /// If [`tls`](Self::tls) was not called before.
+    #[cfg(feature = "tls")]
+    pub fn unify_ports(mut self) -> Self {
+        assert!(self.secure.is_some(), "what concerns TLS comes after tls()");
+        self.plain = Plain::OrTls;
+        self
+    }
+
+    /// Lets whoever has shown a certificate with this subject do everything
+    /// (`X509AuthenticationProvider.superUser`).
+    pub fn x509_super_user(mut self, subject: impl Into<String>) -> Self {
+        self.x509_super_user = Some(subject.into());
+        self
+    }
+
+    /// Lets a user prove by SASL, with the mechanism DIGEST-MD5, that it knows a password; may be
+    /// called several times. Access control lists name it as `sasl:user`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use znode::{ConnectOptions, DigestMd5};
+    /// use znode_testing::{InstanceSpec, TestingServer};
+    ///
+    /// let spec = InstanceSpec::new().sasl_user("bob", "secret").require_sasl();
+    /// let server = TestingServer::start_with(spec).await?;
+    /// let bob = ConnectOptions::new().sasl(DigestMd5::new("bob", "secret"));
+    /// let known = bob.connect(&server.connect_string()).await?.who_am_i().await?;
+    /// assert!(known.iter().any(|who| (&*who.scheme, &*who.user) == ("sasl", "bob")));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sasl_user(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
+        self.logins.users.insert(user.into(), password.into());
+        self.logins.scheme = true;
+        self
+    }
+
+    /// Lets this user of SASL do everything (`superUser`); may be called several times.
+    pub fn sasl_super_user(mut self, user: impl Into<String>) -> Self {
+        self.logins.super_users.push(user.into());
+        self
+    }
+
+    /// Answers nobody who has not proved by SASL who it is (`sessionRequireClientSASLAuth`).
+    pub fn require_sasl(self) -> Self {
+        self.enforce_schemes(["sasl"])
+    }
+
+    /// Answers nobody who is not known by one of these schemes (`enforce.auth.schemes`).
+    pub fn enforce_schemes<S: Into<String>>(
+        mut self,
+        schemes: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.logins.enforced = schemes.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Sets whether a client that fails at SASL may stay, as nobody (`allowSaslFailedClients`);
+    /// not to start with.
+    pub fn allow_sasl_failed_clients(mut self, allow: bool) -> Self {
+        self.logins.failed_may_stay = allow;
+        self
+    }
+
+    /// Tells operators by HTTP how the server is, as Apache's admin server does: JSON below
+    /// `/commands`. A port of 0 is any that is free; `TestingServer::admin_address` knows which.
+    ///
+    /// Whoever reaches the port may read everything that is told there, paths of nodes among it.
+    #[cfg(feature = "admin")]
+    pub fn admin(mut self, address: SocketAddr) -> Self {
+        self.admin = Some(AdminPort::new(address));
+        self
+    }
+
+    /// Tells Prometheus the server's figures, at `/metrics`. A port of 0 is any that is free;
+    /// `TestingServer::metrics_address` knows which.
+    #[cfg(feature = "admin")]
+    pub fn metrics(mut self, address: SocketAddr) -> Self {
+        self.metrics = Some(address);
+        self
+    }
+
     /// Sets how many connections there may be (`maxCnxns`); more are closed without a word.
     pub fn connections(mut self, max: usize) -> Self {
         self.connections_max = max;
@@ -281,6 +430,18 @@ impl InstanceSpec {
         self.started_at = Some(time);
         self
     }
+}
+
+/// What the plain port is for.
+#[cfg(feature = "tls")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Plain {
+    /// There is none.
+    Absent,
+    /// Plain text.
+    Only,
+    /// Plain text, and TLS.
+    OrTls,
 }
 
 impl Default for InstanceSpec {

@@ -41,6 +41,8 @@
 set -euo pipefail
 
 readonly VERSION=3.9.5
+# The last release of this module that there is a jar of; it takes any 3.9 server.
+readonly PROMETHEUS_VERSION=3.9.4
 readonly DEBIAN_VERSION=3.8.0
 readonly DEPENDENCY_PLUGIN=org.apache.maven.plugins:maven-dependency-plugin:3.8.1
 
@@ -115,14 +117,14 @@ fetch() {
     esac
 
     if [ "$source" != debian ]; then
-        if [ -e "$MAVEN_LIB/.complete" ] || fetch_with_maven; then
+        if is_complete "$MAVEN_LIB" || fetch_with_maven; then
             echo "$MAVEN_LIB"
             return 0
         fi
         say "Maven could not get ZooKeeper $VERSION"
     fi
     if [ "$source" != maven ]; then
-        if [ -e "$DEBIAN_LIB/.complete" ] || fetch_from_debian; then
+        if is_complete "$DEBIAN_LIB" || fetch_from_debian; then
             tell_what_debian_lacks
             echo "$DEBIAN_LIB"
             return 0
@@ -156,8 +158,9 @@ fetch_with_maven() {
 }
 
 # What the server asks of its user at run time is declared `provided` in its own pom, so it is
-# named again here; the release's parent pom supplies the versions. The boringssl binaries, five
-# platforms of them, are left out: TLS works with the JDK's own provider.
+# named again here; the release's parent pom supplies the versions. Jetty and Jackson are the admin
+# server's. The boringssl binaries, five platforms of them, are left out: TLS works with the JDK's own
+# provider.
 write_pom() {
     cat <<POM
 <project>
@@ -189,9 +192,17 @@ write_pom() {
         </exclusion>
       </exclusions>
     </dependency>
+    <dependency>
+      <groupId>org.apache.zookeeper</groupId>
+      <artifactId>zookeeper-prometheus-metrics</artifactId>
+      <version>$PROMETHEUS_VERSION</version>
+    </dependency>
 $(provided ch.qos.logback logback-classic)
+$(provided com.fasterxml.jackson.core jackson-databind)
 $(provided commons-cli commons-cli)
 $(provided io.dropwizard.metrics metrics-core)
+$(provided org.eclipse.jetty jetty-server)
+$(provided org.eclipse.jetty jetty-servlet)
 $(provided org.xerial.snappy snappy-java)
   </dependencies>
 </project>
@@ -265,9 +276,14 @@ tell_what_debian_lacks() {
 # Moves a finished directory to its place in one step; where two fetches raced, the first wins.
 keep() {
     local made="$1" place="$2"
-    if [ ! -e "$place/.complete" ]; then
-        touch "$made/.complete" && rm -rf "$place" && mv "$made" "$place"
+    if ! is_complete "$place"; then
+        write_pom | cksum >"$made/.complete" && rm -rf "$place" && mv "$made" "$place"
     fi
+}
+
+# Whether everything is there that this script asks for, and not what an older one did.
+is_complete() {
+    [ "$(cat "$1/.complete" 2>/dev/null)" = "$(write_pom | cksum)" ]
 }
 
 # --- start ------------------------------------------------------------------------------------

@@ -1,24 +1,16 @@
-//! A server with a secure port: ours behind a relay that ends TLS, or Apache's.
+//! A server with a secure port: ours, or Apache's.
 
 use std::fs;
 use std::future::Future;
-use std::io;
 use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
-use tokio_rustls::TlsAcceptor;
 use znode::{Client, ConnectOptions, Error, ErrorKind, TlsOptions};
-use znode_testing::TestingServer;
+use znode_testing::{ClientAuth, InstanceSpec, ServerTls, TestingServer};
 
 use crate::apache::{self, Apache};
-use crate::pki::{Authority, Identity, Validity};
+use crate::pki::{Authority, Validity};
 
 /// A guard that fails a test which would hang; nothing is ever measured with it.
 const GUARD: Duration = Duration::from_secs(20);
@@ -33,13 +25,17 @@ pub(crate) struct Ground {
     pub(crate) secure_port: u16,
     /// `host:port`, in plain text.
     pub(crate) plain: String,
-    backend: Backend,
+    _backend: Backend,
 }
 
+/// What is held on to.
 enum Backend {
-    Ours { relay: AbortHandle, _server: Box<TestingServer> },
+    Ours { _server: Box<TestingServer> },
     Apache { _shared: Arc<SecureApache> },
 }
+
+/// Who is superuser by its certificate.
+pub(crate) const SUPER_USER: &str = "CN=root,O=znode tests";
 
 /// A server of Apache's, and who vouches for it. It takes a second to start, so tests that want
 /// the same at the same time share one.
@@ -63,7 +59,17 @@ impl Ground {
         }
         let authority = Arc::new(Authority::new("znode tests"));
         let identity = authority.issue("server", &["localhost"], validity);
-        Self::start_ours(authority, &identity, asks_clients).await
+        let auth = if asks_clients { ClientAuth::Need } else { ClientAuth::None };
+        let tls = ServerTls::new(identity.pem, identity.key)
+            .client_certificates(auth, authority.pem.as_str());
+        let spec = InstanceSpec::new().tls(tls).x509_super_user(SUPER_USER);
+        let server = Box::new(TestingServer::start_with(spec).await.unwrap());
+        Self {
+            authority,
+            secure_port: server.secure_address().unwrap().port(),
+            plain: server.connect_string(),
+            _backend: Backend::Ours { _server: server },
+        }
     }
 
     fn on_apache(shared: Arc<SecureApache>) -> Self {
@@ -71,23 +77,8 @@ impl Ground {
             authority: Arc::clone(&shared.authority),
             secure_port: shared.server.configured("secureClientPort").parse().unwrap(),
             plain: shared.server.address.clone(),
-            backend: Backend::Apache { _shared: shared },
+            _backend: Backend::Apache { _shared: shared },
         }
-    }
-
-    async fn start_ours(
-        authority: Arc<Authority>,
-        identity: &Identity,
-        asks_clients: bool,
-    ) -> Self {
-        let server = Box::new(TestingServer::start().await.unwrap());
-        let plain = server.connect_string();
-        let acceptor = TlsAcceptor::from(server_config(&authority, identity, asks_clients));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let secure_port = listener.local_addr().unwrap().port();
-        let relay = tokio::spawn(relay(listener, acceptor, plain.clone())).abort_handle();
-        let backend = Backend::Ours { relay, _server: server };
-        Self { authority, secure_port, plain, backend }
     }
 
     /// The secure port by the name of the server's certificate.
@@ -135,16 +126,9 @@ impl SecureApache {
             format!("ssl.trustStore.location={}", trusted.display()),
             "ssl.trustStore.type=PEM".to_owned(),
             format!("ssl.clientAuth={}", if asks_clients { "need" } else { "none" }),
+            format!("X509AuthenticationProvider.superUser={SUPER_USER}"),
         ];
         Self { authority, server: Apache::start(directory, &lines, "") }
-    }
-}
-
-impl Drop for Ground {
-    fn drop(&mut self) {
-        if let Backend::Ours { relay, .. } = &self.backend {
-            relay.abort();
-        }
     }
 }
 
@@ -171,41 +155,5 @@ pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
             Ok(output) => output,
             Err(_) => panic!("nothing came of what was awaited at {caller}"),
         }
-    }
-}
-
-fn server_config(
-    authority: &Authority,
-    identity: &Identity,
-    asks_clients: bool,
-) -> Arc<ServerConfig> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .unwrap();
-    let builder = if asks_clients {
-        let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap()).unwrap();
-        let clients = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-        builder.with_client_cert_verifier(clients.build().unwrap())
-    } else {
-        builder.with_no_client_auth()
-    };
-    let chain = vec![CertificateDer::from_pem_slice(identity.pem.as_bytes()).unwrap()];
-    let key = PrivateKeyDer::from_pem_slice(identity.key.as_bytes()).unwrap();
-    Arc::new(builder.with_single_cert(chain, key).unwrap())
-}
-
-/// Ends TLS and carries what was in it to a server; its connections end with it.
-async fn relay(listener: TcpListener, acceptor: TlsAcceptor, to: String) {
-    let mut connections = JoinSet::new();
-    while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, to) = (acceptor.clone(), to.clone());
-        connections.spawn(async move {
-            let mut secure = acceptor.accept(stream).await?;
-            let mut plain = TcpStream::connect(to).await?;
-            tokio::io::copy_bidirectional(&mut secure, &mut plain).await?;
-            io::Result::Ok(())
-        });
     }
 }

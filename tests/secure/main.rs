@@ -1,13 +1,15 @@
 //! Who may listen and who may ask, and what is told of it: TLS, SASL and logs, from outside.
-//! Against our server, behind a relay that ends TLS, or, with `ZNODE_TEST_APACHE=1`, against Apache
-//! ZooKeeper, started for each test.
+//! Against our server or, with `ZNODE_TEST_APACHE=1`, against Apache ZooKeeper, started for each
+//! test.
 //!
 //! | rooms | what they hold |
 //! |---|---|
 //! | `pki`, `apache`, `ground` | certificates, a server of Apache's, a server with a secure port |
 //! | `sasl` | who a client proves to be by a password that it does not send |
 //! | `capture`, `secrets`, `traced` | what is printed, and what is not |
+//! | `stores` | certificates and keys in the forms of Java |
 //! | `tls` | whom a client trusts, and who it says it is |
+//! | `x509` | who a client is by the certificate that it shows |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod apache;
@@ -16,5 +18,7 @@ mod ground;
 mod pki;
 mod sasl;
 mod secrets;
+mod stores;
 mod tls;
 mod traced;
+mod x509;

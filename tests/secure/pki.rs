@@ -1,6 +1,9 @@
 //! Certificates, and those who issue them; made anew for each test.
 
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
+pub(crate) use rcgen::DnType;
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 
 /// Somebody who issues certificates.
 pub(crate) struct Authority {
@@ -37,7 +40,22 @@ impl Authority {
     pub(crate) fn issue(&self, common: &str, names: &[&str], validity: Validity) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, common);
+        self.sign(params, validity)
+    }
+
+    /// A certificate for one with a longer name, its most general part first.
+    pub(crate) fn issue_named(&self, name: &[(DnType, &str)]) -> Identity {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in name {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        self.sign(params, Validity::Now)
+    }
+
+    fn sign(&self, mut params: CertificateParams, validity: Validity) -> Identity {
         (params.not_before, params.not_after) = match validity {
             Validity::Now => (date_time_ymd(2020, 1, 1), date_time_ymd(2120, 1, 1)),
             Validity::Past => (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1)),

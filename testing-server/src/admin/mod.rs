@@ -1,12 +1,19 @@
-//! Four-letter words: questions that operators type into a bare connection.
+//! What operators ask: four-letter words, typed into a bare connection, and the commands of the
+//! admin server.
 //!
-//! [`words`] has the answers, [`monitor`] the longest of them, [`stats`] what is counted for them,
-//! [`text`] what Java makes of dates and numbers.
+//! [`words`] and [`commands`] have the answers, [`monitor`] the longest of them, [`figures`] the
+//! ways to tell that, [`stats`] what is counted, [`json`] and [`text`] what Java makes of values.
 
+#[cfg(feature = "admin")]
+pub(crate) mod commands;
+#[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "told by words alone"))]
+pub(crate) mod figures;
+#[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "told by words alone"))]
+pub(crate) mod json;
 pub(crate) mod monitor;
 pub(crate) mod stats;
 mod text;
-mod words;
+pub(crate) mod words;
 
 /// A word that the server recognises in place of the length of a handshake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +41,11 @@ impl Word {
     /// Whether more bytes belong to the word.
     pub(crate) fn has_argument(self) -> bool {
         &self.name == b"stmk"
+    }
+
+    /// Whether its answer tells how much room files take.
+    pub(crate) fn wants_sizes(self) -> bool {
+        matches!(&self.name, b"conf" | b"dirs")
     }
 
     /// The word with what it brought along.

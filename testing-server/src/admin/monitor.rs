@@ -1,81 +1,96 @@
-//! `mntr`: everything that can be counted, one number a line.
+//! `mntr`: everything that can be counted.
 
+use super::figures::{Figures, Summary};
 use super::stats::Latency;
 use super::text::mean;
 use super::words::VERSION;
 use crate::node::Node;
+use crate::node::connection::{Connection, Wire};
 use crate::tree::watches::Modes;
 
 impl Node {
     /// The answer to `mntr`.
     pub(super) fn monitor(&self) -> String {
-        let mut lines = Lines::default();
-        self.put_gauges(&mut lines);
-        self.put_counters(&mut lines);
-        for name in COUNTERS {
-            lines.put(name, 0);
-        }
-        for name in SUMMARIES {
-            lines.summary(name, &Latency::NONE);
-        }
-        for name in DISTRIBUTIONS {
-            lines.distribution(name, &Latency::NONE);
-        }
-        lines.distribution("readlatency", &self.stats.reads);
-        lines.distribution("updatelatency", &self.stats.updates);
-        lines.0
+        self.figures().words()
     }
 
-    fn put_gauges(&self, lines: &mut Lines) {
+    /// Every figure there is.
+    pub(crate) fn figures(&self) -> Figures {
+        let mut figures = Figures::default();
+        self.put_gauges(&mut figures);
+        self.put_counters(&mut figures);
+        for name in COUNTERS {
+            figures.counter(name, 0);
+        }
+        for name in SUMMARIES {
+            figures.summary(name, Summary::Plain, &Latency::NONE);
+        }
+        for name in DISTRIBUTIONS {
+            figures.summary(name, Summary::Distribution, &Latency::NONE);
+        }
+        figures.summary("readlatency", Summary::Distribution, &self.stats.reads);
+        figures.summary("updatelatency", Summary::Distribution, &self.stats.updates);
+        figures
+    }
+
+    fn put_gauges(&self, figures: &mut Figures) {
         let latency = self.stats.latency();
         let ephemerals: usize =
             self.tree.ephemerals().sessions().map(|id| self.tree.ephemerals().of(id).count()).sum();
-        lines.put("version", VERSION);
-        lines.put("server_state", "standalone");
-        lines.put("ephemerals_count", ephemerals);
-        lines.put("num_alive_connections", self.connections.len());
-        lines.put("avg_latency", mean(latency.mean_ms()));
-        lines.put("outstanding_requests", self.gate.len());
-        lines.put("znode_count", self.tree.len() + 1);
-        lines.put("global_sessions", self.sessions.iter().count());
-        lines.put("local_sessions", 0);
-        lines.put("non_mtls_remote_conn_count", 0);
-        lines.put("non_mtls_local_conn_count", 0);
-        let sizes = [self.sent.last, self.sent.longest, self.sent.shortest];
-        let [last, max, min] = match self.sent.bytes {
-            0 => [-1; 3],
-            _ => sizes.map(|size| i64::try_from(size).unwrap_or(i64::MAX)),
-        };
-        lines.put("last_client_response_size", last);
-        lines.put("max_client_response_size", max);
-        lines.put("min_client_response_size", min);
-        lines.put("packets_sent", self.sent.frames);
-        lines.put("packets_received", self.stats.received);
-        lines.put("connection_drop_probability", "0.0");
-        lines.put("watch_count", self.watch_count());
-        lines.put("auth_failed_count", self.stats.auth_failed);
-        lines.put("min_latency", latency.min_ms());
-        lines.put("max_latency", latency.max_ms);
+        figures.text("version", VERSION);
+        figures.text("server_state", "standalone");
+        figures.gauge("ephemerals_count", ephemerals);
+        figures.gauge("num_alive_connections", self.connections.len());
+        figures.gauge("avg_latency", mean(latency.mean_ms()));
+        figures.gauge("outstanding_requests", self.gate.len());
+        figures.gauge("znode_count", self.tree.len() + 1);
+        figures.gauge("global_sessions", self.sessions.iter().count());
+        figures.gauge("local_sessions", 0);
+        figures.gauge("non_mtls_remote_conn_count", 0);
+        figures.gauge("non_mtls_local_conn_count", 0);
+        let [last, max, min] = self.response_sizes();
+        figures.gauge("last_client_response_size", last);
+        figures.gauge("max_client_response_size", max);
+        figures.gauge("min_client_response_size", min);
+        figures.gauge("packets_sent", self.sent.frames);
+        figures.gauge("packets_received", self.stats.received);
+        figures.gauge("connection_drop_probability", "0.0");
+        figures.gauge("watch_count", self.watch_count());
+        figures.gauge("auth_failed_count", self.stats.auth_failed);
+        figures.gauge("min_latency", latency.min_ms());
+        figures.gauge("max_latency", latency.max_ms);
         // What only a shell could know; Apache tells -1 too where it cannot.
-        lines.put("open_file_descriptor_count", -1);
-        lines.put("max_file_descriptor_count", -1);
-        lines.put("approximate_data_size", self.tree.data_size());
-        lines.put("uptime", self.now.since(self.started).as_millis());
-        lines.put("outstanding_tls_handshake", 0);
+        figures.gauge("open_file_descriptor_count", -1);
+        figures.gauge("max_file_descriptor_count", -1);
+        figures.gauge("approximate_data_size", self.tree.data_size());
+        figures.gauge("uptime", self.now.since(self.started).as_millis());
+        let securing = |connection: &&Connection| connection.wire == Wire::Securing;
+        let securing = self.connections.iter().filter(securing).count();
+        figures.gauge("outstanding_tls_handshake", securing);
     }
 
-    fn put_counters(&self, lines: &mut Lines) {
+    /// How long the last, the longest and the shortest answer were; -1 before the first.
+    pub(super) fn response_sizes(&self) -> [i64; 3] {
+        let sizes = [self.sent.last, self.sent.longest, self.sent.shortest];
+        match self.sent.bytes {
+            0 => [-1; 3],
+            _ => sizes.map(|size| i64::try_from(size).unwrap_or(i64::MAX)),
+        }
+    }
+
+    fn put_counters(&self, figures: &mut Figures) {
         let stats = &self.stats;
-        lines.put("bytes_received_count", stats.bytes_received);
-        lines.put("response_bytes", self.sent.bytes);
-        lines.put("connection_request_count", stats.handshakes);
-        lines.put("connection_revalidate_count", stats.revalidated);
-        lines.put("connection_drop_count", stats.dropped);
-        lines.put("connection_rejected", stats.rejected);
-        lines.put("sessionless_connections_expired", stats.sessionless);
-        lines.put("stale_sessions_expired", stats.expired);
-        lines.put("throttled_ops", stats.throttled);
-        lines.put("large_requests_rejected", stats.large);
+        figures.counter("bytes_received_count", stats.bytes_received);
+        figures.counter("response_bytes", self.sent.bytes);
+        figures.counter("connection_request_count", stats.handshakes);
+        figures.counter("connection_revalidate_count", stats.revalidated);
+        figures.counter("connection_drop_count", stats.dropped);
+        figures.counter("connection_rejected", stats.rejected);
+        figures.counter("sessionless_connections_expired", stats.sessionless);
+        figures.counter("stale_sessions_expired", stats.expired);
+        figures.counter("throttled_ops", stats.throttled);
+        figures.counter("large_requests_rejected", stats.large);
+        figures.counter("unsuccessful_handshake", stats.unsuccessful_handshakes);
     }
 
     /// A watch that stands in both of Apache's tables counts twice.
@@ -88,35 +103,8 @@ impl Node {
     }
 }
 
-#[derive(Default)]
-struct Lines(String);
-
-impl Lines {
-    fn put(&mut self, name: &str, value: impl std::fmt::Display) {
-        self.0 += &format!("zk_{name}\t{value}\n");
-    }
-
-    fn summary(&mut self, name: &str, latency: &Latency) {
-        self.put(&format!("avg_{name}"), mean(latency.mean_ms()));
-        self.put(&format!("min_{name}"), latency.min_ms());
-        self.put(&format!("max_{name}"), latency.max_ms);
-        self.put(&format!("cnt_{name}"), latency.count());
-        self.put(&format!("sum_{name}"), latency.total_ms());
-    }
-
-    /// Quantiles are not counted, for they would cost every request something; the mean stands in
-    /// for those below it, the maximum for those above.
-    fn distribution(&mut self, name: &str, latency: &Latency) {
-        self.summary(name, latency);
-        self.put(&format!("p50_{name}"), latency.whole_mean_ms());
-        for quantile in ["p95", "p99", "p999"] {
-            self.put(&format!("{quantile}_{name}"), latency.max_ms);
-        }
-    }
-}
-
 /// Counters that nothing in a standalone server of ours can move; Apache tells every one.
-const COUNTERS: [&str; 41] = [
+const COUNTERS: &[&str] = &[
     "add_dead_watcher_stall_time",
     "cnxn_closed_without_zk_server_running",
     "commit_count",
@@ -156,12 +144,11 @@ const COUNTERS: [&str; 41] = [
     "sync_processor_request_queued",
     "tls_handshake_exceeded",
     "unrecoverable_error_count",
-    "unsuccessful_handshake",
     "watch_bytes",
 ];
 
 /// Means of the same kind.
-const SUMMARIES: [&str; 42] = [
+const SUMMARIES: &[&str] = &[
     "commit_commit_proc_req_queued",
     "commit_process_time",
     "concurrent_request_processing_in_commit_processor",
@@ -207,7 +194,7 @@ const SUMMARIES: [&str; 42] = [
 ];
 
 /// Distributions of the same kind.
-const DISTRIBUTIONS: [&str; 21] = [
+const DISTRIBUTIONS: &[&str] = &[
     "close_session_prep_time",
     "commit_propagation_latency",
     "dead_watchers_cleaner_latency",

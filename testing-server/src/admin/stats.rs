@@ -139,6 +139,8 @@ pub(crate) struct ServerStats {
     pub(crate) throttled: u64,
     /// Requests that were turned away for their size.
     pub(crate) large: u64,
+    /// TLS handshakes that have failed.
+    pub(crate) unsuccessful_handshakes: u64,
     /// Attempts to prove an identity that have failed.
     pub(crate) auth_failed: u64,
 }
@@ -163,6 +165,7 @@ impl ServerStats {
         expired: 0,
         throttled: 0,
         large: 0,
+        unsuccessful_handshakes: 0,
         auth_failed: 0,
     };
 }

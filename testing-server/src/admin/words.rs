@@ -20,11 +20,16 @@ pub(super) const VERSION: &str =
     concat!("3.9.5-znode-", env!("CARGO_PKG_VERSION"), ", built on 11/20/2026 00:00 UTC");
 
 /// What `gtmk` tells: Apache's default.
-const TRACE_MASK: i64 = 306;
+pub(super) const TRACE_MASK: i64 = 306;
 
 impl Node {
-    /// The answer to a word.
-    pub(crate) fn answer_word(&mut self, word: Word, out: &mut Outbox) -> String {
+    /// The answer to a word. `sizes` are those of snapshots and of logs, in bytes.
+    pub(crate) fn answer_word(
+        &mut self,
+        word: Word,
+        sizes: (u64, u64),
+        out: &mut Outbox,
+    ) -> String {
         if !self.settings.words.allows(word) {
             let name = word.name();
             return format!("{name} is not executed because it is not in the whitelist.\n");
@@ -41,10 +46,18 @@ impl Node {
             b"cons" => self.clients(out, false) + "\n",
             b"crst" => self.reset_connections(out),
             b"srst" => self.reset_server(out),
-            b"conf" => self.configuration(),
-            b"envi" => environment(),
-            // Data in memory has no directory.
-            b"dirs" => "datadir_size: 0\nlogdir_size: 0\n".to_owned(),
+            b"conf" => self.configuration(sizes),
+            b"envi" => {
+                let mut text = "Environment:\n".to_owned();
+                for (key, value) in environment() {
+                    _ = writeln!(text, "{key}={value}");
+                }
+                text
+            }
+            b"dirs" => {
+                let (data, logs) = sizes;
+                format!("datadir_size: {data}\nlogdir_size: {logs}\n")
+            }
             b"dump" => self.dump(),
             b"wchs" => self.watch_summary(),
             b"wchc" => self.watches_by_session(),
@@ -116,7 +129,7 @@ impl Node {
         );
     }
 
-    fn reset_connections(&mut self, out: &mut Outbox) -> String {
+    pub(super) fn reset_connections(&mut self, out: &mut Outbox) -> String {
         for connection in self.connections.iter_mut() {
             connection.stats = ConnectionStats::NONE;
             out.forget_sent_to(connection.id);
@@ -130,15 +143,20 @@ impl Node {
         "Server stats reset.\n".to_owned()
     }
 
-    fn configuration(&self) -> String {
+    fn configuration(&self, sizes: (u64, u64)) -> String {
         let settings = &self.settings;
         let ms = |time: std::time::Duration| time.as_millis();
+        let (data_dir, log_dir) = settings.version_dirs();
         let per_address = settings.connections_per_address_max.unwrap_or(0);
         format!(
-            "clientPort={}\nsecureClientPort=-1\ndataDir=\ndataDirSize=0\ndataLogDir=\n\
-             dataLogSize=0\ntickTime={}\nmaxClientCnxns={per_address}\nminSessionTimeout={}\n\
+            "clientPort={}\nsecureClientPort={}\ndataDir={data_dir}\ndataDirSize={}\n\
+             dataLogDir={log_dir}\ndataLogSize={}\ntickTime={}\n\
+             maxClientCnxns={per_address}\nminSessionTimeout={}\n\
              maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId=0\n",
             settings.client_port,
+            settings.secure_client_port.map_or(-1, i32::from),
+            sizes.0,
+            sizes.1,
             ms(settings.tick),
             ms(settings.session_timeout_min),
             ms(settings.session_timeout_max),
@@ -230,7 +248,7 @@ impl Node {
         text + "\n"
     }
 
-    fn data_watches(&self) -> BTreeMap<SessionId, Vec<String>> {
+    pub(super) fn data_watches(&self) -> BTreeMap<SessionId, Vec<String>> {
         let mut by_session: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (path, sessions) in self.data_watches_by_path() {
             for session in sessions {
@@ -240,7 +258,7 @@ impl Node {
         by_session
     }
 
-    fn data_watches_by_path(&self) -> BTreeMap<String, Vec<SessionId>> {
+    pub(super) fn data_watches_by_path(&self) -> BTreeMap<String, Vec<SessionId>> {
         let mut by_path: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (path, slot, modes) in self.watches.iter() {
             let connection = self.connections.at(slot);
@@ -263,8 +281,8 @@ impl Default for Whitelist {
 }
 
 /// There is no Java: what would tell of it is not available, in Java's own words.
-fn environment() -> String {
-    const KEYS: [&str; 16] = [
+pub(super) fn environment() -> Vec<(&'static str, &'static str)> {
+    const KEYS: [&str; 17] = [
         "host.name",
         "java.version",
         "java.vendor",
@@ -281,22 +299,20 @@ fn environment() -> String {
         "user.dir",
         "os.memory.free",
         "os.memory.max",
+        "os.memory.total",
     ];
-    let mut text = format!("Environment:\nzookeeper.version={VERSION}\n");
-    for key in KEYS.into_iter().chain(["os.memory.total"]) {
-        let value = match key {
-            "host.name" => "localhost",
-            "os.name" => std::env::consts::OS,
-            "os.arch" => std::env::consts::ARCH,
-            _ => "<NA>",
-        };
-        _ = writeln!(text, "{key}={value}");
-    }
-    text
+    let value = |key| match key {
+        "host.name" => "localhost",
+        "os.name" => std::env::consts::OS,
+        "os.arch" => std::env::consts::ARCH,
+        _ => "<NA>",
+    };
+    let rest = KEYS.into_iter().map(|key| (key, value(key)));
+    std::iter::once(("zookeeper.version", VERSION)).chain(rest).collect()
 }
 
 /// What Apache's `cons` calls an operation.
-fn short_name(op: OpCode) -> &'static str {
+pub(super) fn short_name(op: OpCode) -> &'static str {
     match op {
         OpCode::Ping => "PING",
         OpCode::CreateSession => "SESS",

@@ -1,11 +1,16 @@
 //! Who a connection is, and what an access control list lets it do.
 //!
-//! [`digest`] and [`ip`] are the schemes that Apache registers by itself; any other implements
-//! [`Scheme`]. `world`, `auth` and `super` are no schemes but words of the check itself.
+//! [`digest`] and [`ip`] are the schemes that Apache registers by itself, [`x509`] comes with a
+//! secure port and [`sasl`] with logins; any other implements [`Scheme`]. `world`, `auth` and
+//! `super` are no schemes but words of the check itself.
 
 pub(crate) mod check;
+pub(crate) mod der;
 pub(crate) mod digest;
 pub(crate) mod ip;
+pub(crate) mod sasl;
+mod x500;
+pub(crate) mod x509;
 
 use std::fmt;
 use std::net::IpAddr;
@@ -64,9 +69,16 @@ pub(crate) struct Schemes {
 }
 
 impl Schemes {
-    /// Those that the settings bring along, in front of `digest` and `ip`.
+    /// Those that the settings bring along, in front of those that are ready.
     pub(crate) fn new(settings: &Settings) -> Self {
         let mut all: Vec<Arc<dyn Scheme>> = settings.schemes.clone();
+        if settings.x509 {
+            all.push(Arc::new(x509::X509::new(settings.x509_super_user.clone())));
+        }
+        if settings.logins.scheme {
+            let anyone = settings.logins.anyone.as_deref().map(Into::into);
+            all.push(Arc::new(sasl::Sasl::new(anyone)));
+        }
         all.push(Arc::new(digest::Digest::new(settings.super_digest.clone())));
         all.push(Arc::new(ip::Ip));
         Self { all, skip_acl: settings.skip_acl }

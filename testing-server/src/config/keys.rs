@@ -1,8 +1,9 @@
 //! The keys of `zoo.cfg`, and what each of them may be set to.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use super::Said;
+use super::{Said, ensemble, operators, security};
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
@@ -15,8 +16,10 @@ pub(super) enum Key {
     Unsupported,
     /// It says how Java is to do something.
     JavaOnly,
-    /// `server.N`.
-    Server,
+    /// `server.N`, `group.N`, `weight.N`.
+    Membership,
+    /// It has no effect on Apache's server either, for the reason that is said.
+    Unread(&'static str),
 }
 
 /// What a key may be set to.
@@ -28,19 +31,23 @@ pub(super) enum Kind {
     Number(u64, u64),
     TrueOrFalse,
     YesOrNo,
+    /// The beginning of a path in a URL.
+    UrlPath,
+    /// One of these, in whatever case.
+    OneOf(&'static [&'static str]),
 }
 
 /// A value that was checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     Text(String),
-    Address(std::net::IpAddr),
+    Address(IpAddr),
     Number(u64),
     Flag(bool),
 }
 
 /// Java's largest int.
-const INT_MAX: u64 = 2_147_483_647;
+pub(super) const INT_MAX: u64 = 2_147_483_647;
 
 impl Value {
     /// What a port may be.
@@ -52,17 +59,34 @@ impl Value {
         if let Self::Number(number) = self { *number } else { 0 }
     }
 
+    /// The same as a number of ticks.
+    pub(super) fn int(&self) -> u32 {
+        u32::try_from(self.number()).unwrap_or(u32::MAX)
+    }
+
     /// The same as a count of things in memory.
     fn count(&self) -> usize {
         usize::try_from(self.number()).unwrap_or(usize::MAX)
     }
 
-    fn flag(&self) -> bool {
+    /// The address, or `other` if it is none.
+    pub(super) fn address(&self, other: IpAddr) -> IpAddr {
+        if let Self::Address(address) = self { *address } else { other }
+    }
+
+    pub(super) fn flag(&self) -> bool {
         *self == Self::Flag(true)
     }
 
-    fn text(self) -> String {
+    pub(super) fn text(self) -> String {
         if let Self::Text(text) = self { text } else { String::new() }
+    }
+
+    /// The items of a list with commas.
+    pub(super) fn list(self) -> Vec<String> {
+        let text = self.text();
+        let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+        items.map(str::to_owned).collect()
     }
 }
 
@@ -84,6 +108,17 @@ impl Kind {
             },
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
+            Self::UrlPath => match value.strip_prefix('/') {
+                Some(path) if !path.is_empty() && !path.ends_with('/') => {
+                    Ok(Value::Text(value.to_owned()))
+                }
+                _ => Err("must be a path that begins with / and does not end so".to_owned()),
+            },
+            Self::OneOf(allowed) => {
+                let known = allowed.iter().find(|known| known.eq_ignore_ascii_case(value));
+                let known = known.map(|known| Value::Text((*known).to_owned()));
+                known.ok_or_else(|| format!("must be one of {}", allowed.join(", ")))
+            }
         }
     }
 }
@@ -98,7 +133,52 @@ fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
 
 /// What becomes of a key; nothing if no server knows it.
 pub(super) fn find(key: &str) -> Option<Key> {
-    used(key).or_else(|| limit(key)).or_else(|| without_effect(key)).or_else(|| elsewhere(key))
+    used(key)
+        .or_else(|| limit(key))
+        .or_else(|| security::find(key))
+        .or_else(|| operators::find(key))
+        .or_else(|| ensemble::find(key))
+        .or_else(|| without_effect(key))
+        .or_else(|| elsewhere(key))
+}
+
+/// Whether Apache's parser would make a key a property of the virtual machine: the rest it knows.
+pub(super) fn is_system_property(key: &str) -> bool {
+    const KNOWN: &[&str] = &[
+        "dataDir",
+        "dataLogDir",
+        "clientPort",
+        "localSessionsEnabled",
+        "localSessionsUpgradingEnabled",
+        "clientPortAddress",
+        "secureClientPort",
+        "secureClientPortAddress",
+        "observerMasterPort",
+        "clientPortListenBacklog",
+        "tickTime",
+        "maxClientCnxns",
+        "minSessionTimeout",
+        "maxSessionTimeout",
+        "initLimit",
+        "syncLimit",
+        "connectToLearnerMasterLimit",
+        "electionAlg",
+        "quorumListenOnAllIPs",
+        "peerType",
+        "syncEnabled",
+        "dynamicConfigFile",
+        "autopurge.snapRetainCount",
+        "autopurge.purgeInterval",
+        "standaloneEnabled",
+        "reconfigEnabled",
+        "sslQuorum",
+        "portUnification",
+        "sslQuorumReloadCertFiles",
+        "oraclePath",
+    ];
+    const FAMILIES: &[&str] =
+        &["server.", "group.", "weight.", "quorum.", "metricsProvider.", "multiAddress."];
+    !KNOWN.contains(&key) && !FAMILIES.iter().any(|family| key.starts_with(family))
 }
 
 fn used(key: &str) -> Option<Key> {
@@ -110,9 +190,7 @@ fn used(key: &str) -> Option<Key> {
             said.client_port = u16::try_from(v.number()).ok();
         }),
         "clientPortAddress" => Key::Used(Kind::Address, |said, v| {
-            if let Value::Address(address) = v {
-                said.address = address;
-            }
+            said.address = v.address(said.address);
         }),
         "tickTime" => Key::Used(MS, |said, v| said.tick_ms = v.number()),
         "minSessionTimeout" => Key::Used(MS, |said, v| said.session_min_ms = Some(v.number())),
@@ -185,69 +263,49 @@ fn limit(key: &str) -> Option<Key> {
 
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
-        "initLimit"
-        | "syncLimit"
-        | "connectToLearnerMasterLimit"
-        | "commitLogCount"
-        | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
-        "electionAlg" => Kind::Number(3, 3),
-        "clientPortListenBacklog"
-        | "peerType"
-        | "dynamicConfigFile"
-        | "flushDelay"
-        | "maxWriteQueuePollTime"
-        | "maxBatchSize" => Kind::Text,
-        "syncEnabled"
-        | "standaloneEnabled"
-        | "quorumListenOnAllIPs"
-        | "serializeLastProcessedZxid.enabled"
-        | "digest.enabled"
-        | "closeSessionTxn.enabled" => Kind::TrueOrFalse,
-        "leaderServes" => Kind::YesOrNo,
+        "commitLogCount" | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
+        "clientPortListenBacklog" | "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => {
+            Kind::Text
+        }
+        "serializeLastProcessedZxid.enabled" | "digest.enabled" | "closeSessionTxn.enabled" => {
+            Kind::TrueOrFalse
+        }
         _ => return None,
     }))
 }
 
 fn elsewhere(key: &str) -> Option<Key> {
-    const JAVA: [&str; 5] = ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty."];
-    const UNSUPPORTED: [&str; 11] = [
-        "ssl.",
-        "sslQuorum",
-        "secureClientPort",
-        "authProvider.",
-        "quorum.auth.",
-        "metricsProvider.",
-        "admin.",
-        "enforce.auth.",
-        "group.",
-        "weight.",
-        "client.",
-    ];
+    const JAVA: [&str; 6] =
+        ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty.", "jvm.pause."];
+    const UNSUPPORTED: [&str; 7] =
+        ["ssl.", "sslQuorum", "quorum.auth.", "admin.", "client.", "learner.", "snapsync."];
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
     Some(match key {
         "serverCnxnFactory"
         | "jmx.log4j.disable"
         | "tcpKeepAlive"
         | "clientTcpKeepAlive"
-        | "cnxTimeout"
         | "electionPortBindRetry"
-        | "fips-mode" => Key::JavaOnly,
+        | "fips-mode"
+        | "watchManagerName"
+        | "maxResponseCacheSize"
+        | "maxGetChildrenResponseCacheSize"
+        | "DigestAuthenticationProvider.digestAlg" => Key::JavaOnly,
         "jute.maxbuffer"
         | "readonlymode.enabled"
         | "enableEagerACLCheck"
-        | "localSessionsEnabled"
-        | "localSessionsUpgradingEnabled"
-        | "reconfigEnabled"
-        | "observerMasterPort"
         | "oraclePath"
         | "snapSizeLimitInKb"
         | "txnLogSizeLimitInKb"
         | "snapshot.compression.method"
         | "portUnification"
-        | "sessionRequireClientSASLAuth"
-        | "allowSaslFailedClients"
         | "audit.enable" => Key::Unsupported,
-        _ if key.strip_prefix("server.").is_some_and(|id| id.parse::<u64>().is_ok()) => Key::Server,
+        "requireClientAuthScheme" => {
+            Key::Unread("sessionRequireClientSASLAuth=true refuses clients without SASL")
+        }
+        _ if key.starts_with("zookeeper.") => {
+            Key::Unread("in this file, keys stand without their `zookeeper.`")
+        }
         _ if starts(&JAVA) => Key::JavaOnly,
         _ if starts(&UNSUPPORTED) => Key::Unsupported,
         _ => return None,

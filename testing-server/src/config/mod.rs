@@ -1,7 +1,11 @@
 //! `zoo.cfg`: what an administrator tells a server.
 
+mod ensemble;
+mod jaas;
 mod keys;
+mod operators;
 mod properties;
+mod security;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +13,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::InstanceSpec;
-use keys::{Key, Value};
+pub use ensemble::{Ensemble, InvalidMember, Member, MemberAddress, Role};
+use keys::Key;
+use operators::Operators;
+use security::Security;
 
 /// What a `zoo.cfg` says, checked.
 ///
@@ -30,6 +37,8 @@ use keys::{Key, Value};
 pub struct Config {
     notes: Vec<String>,
     spec: InstanceSpec,
+    ensemble: Ensemble,
+    data_dir: PathBuf,
 }
 
 /// Why a `zoo.cfg` cannot be used: where, and what would be allowed.
@@ -49,6 +58,8 @@ impl std::error::Error for ConfigError {}
 struct Said {
     /// What keys say that need no second look.
     spec: InstanceSpec,
+    security: Security,
+    operators: Operators,
     data_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
     client_port: Option<u16>,
@@ -64,8 +75,7 @@ struct Said {
     snapshots_kept: usize,
     purge_interval: u64,
     trust_empty: bool,
-    /// Servers of an ensemble that may vote.
-    participants: usize,
+    ensemble: Ensemble,
 }
 
 impl Default for Said {
@@ -73,6 +83,8 @@ impl Default for Said {
         Self {
             // Apache's defaults, where they differ from those of a server for tests.
             spec: InstanceSpec::new().four_letter_words("srvr").connections_per_address(60),
+            security: Security::default(),
+            operators: Operators::default(),
             data_dir: None,
             log_dir: None,
             client_port: None,
@@ -88,7 +100,7 @@ impl Default for Said {
             snapshots_kept: 3,
             purge_interval: 0,
             trust_empty: false,
-            participants: 0,
+            ensemble: Ensemble::default(),
         }
     }
 }
@@ -113,9 +125,11 @@ impl Config {
     /// A value is wrong, or something that must be there is not.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
         let mut said = Said::default();
+        said.spec.initial_config = masked(text);
         let mut notes = Vec::new();
         for property in properties::parse(text) {
             let (key, value) = (property.key.trim(), property.value.trim());
+            said.note_system_property(key, value);
             let place = format!("{name}:{}: {key}", property.line);
             let wrong = |allowed: String| ConfigError(format!("{place}={value}: {allowed}"));
             match keys::find(key) {
@@ -129,12 +143,20 @@ impl Config {
                 Some(Key::JavaOnly) => {
                     notes.push(format!("{place}: concerns a Java virtual machine only; ignored"));
                 }
-                Some(Key::Server) => said.server(value).map_err(wrong)?,
+                Some(Key::Membership) => said.ensemble.membership(key, value).map_err(wrong)?,
+                Some(Key::Unread(why)) => {
+                    notes.push(format!(
+                        "{place}: Apache ZooKeeper reads no such key: {why}; ignored"
+                    ));
+                }
                 None => notes.push(format!("{place}: no such key; ignored")),
             }
         }
-        let spec = said.into_spec().map_err(|why| ConfigError(format!("{name}: {why}")))?;
-        Ok(Self { notes, spec })
+        let wrong = |why: String| ConfigError(format!("{name}: {why}"));
+        said.settle_ensemble(&mut notes).map_err(wrong)?;
+        let (ensemble, data_dir) = (said.ensemble.clone(), said.data_dir.clone());
+        let spec = said.into_spec().map_err(wrong)?;
+        Ok(Self { notes, spec, ensemble, data_dir: data_dir.unwrap_or_default() })
     }
 
     /// What is in the file and changes nothing, one line each.
@@ -142,47 +164,100 @@ impl Config {
         &self.notes
     }
 
-    /// A server as the file describes it.
+    /// The ensemble that the file describes; without members, of a server that stands alone.
+    pub fn ensemble(&self) -> &Ensemble {
+        &self.ensemble
+    }
+
+    /// Where the server keeps its files: `dataDir`.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
+    }
+
+    /// A server as the file describes it, which stands alone.
     pub fn into_spec(self) -> InstanceSpec {
         self.spec
     }
 }
 
-impl Said {
-    /// `host:port:port[:role][;[host:]port]`: of a single server, the client part counts.
-    fn server(&mut self, value: &str) -> Result<(), String> {
-        let allowed = "must be host:port:port[:participant|:observer][;[host:]port]";
-        let (ensemble, client) = match value.split_once(';') {
-            Some((ensemble, client)) => (ensemble, Some(client)),
-            None => (value, None),
-        };
-        if !ensemble.contains(':') {
-            return Err(allowed.to_owned());
-        }
-        if !ensemble.ends_with(":observer") {
-            self.participants += 1;
-        }
-        if let Some(client) = client {
-            let (host, port) = client.rsplit_once(':').unwrap_or(("", client));
-            let port = Value::port().read(port).map_err(|_| allowed.to_owned())?;
-            self.client_port.get_or_insert(u16::try_from(port.number()).unwrap_or(0));
-            if let Ok(address) = host.trim_matches(['[', ']']).parse() {
-                self.address = address;
+/// The text of a file without its passwords, for operators to read.
+fn masked(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines() {
+        match line.split_once(['=', ':']) {
+            Some((key, _)) if is_secret(key) => {
+                out.push_str(key);
+                out.push_str("=***");
             }
+            _ => out.push_str(line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
+/// Which member of an ensemble the server is.
+fn my_id(data_dir: &Path) -> Result<Option<u64>, String> {
+    let path = data_dir.join("myid");
+    let name = path.display();
+    match std::fs::read_to_string(&path) {
+        Ok(text) => {
+            let id = text.lines().next().unwrap_or_default().trim().parse();
+            id.map(Some).map_err(|_| format!("{name}: must hold a number"))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
+}
+
+fn is_secret(key: &str) -> bool {
+    key.trim_end().to_ascii_lowercase().ends_with("password")
+}
+
+impl Said {
+    /// What Apache's parser does not know becomes a property of the virtual machine.
+    fn note_system_property(&mut self, key: &str, value: &str) {
+        if keys::is_system_property(key) {
+            let value = if is_secret(key) { "***" } else { value };
+            self.spec.system_properties.push((format!("zookeeper.{key}"), value.to_owned()));
+        }
+    }
+
+    /// Finds out who of the ensemble this server is, and what follows from that.
+    fn settle_ensemble(&mut self, notes: &mut Vec<String>) -> Result<(), String> {
+        self.ensemble.read_dynamic()?;
+        if let Some(data_dir) = &self.data_dir {
+            self.ensemble.my_id = my_id(data_dir)?;
+        }
+        self.ensemble.check()?;
+        let voters = self.ensemble.participants().count();
+        if self.ensemble.is_distributed() && voters.is_multiple_of(2) {
+            notes.push(format!("server.N: of {voters} servers no more may fail than of one less"));
+        }
+        let only = self.ensemble.participants().next().filter(|_| voters == 1);
+        let me = self.ensemble.me().or(only.map(|(_, member)| member));
+        if let Some((host, port)) = me.and_then(|me| me.client.clone()) {
+            if self.client_port.is_some_and(|set| set != port) {
+                return Err(format!("clientPort: is another one than the {port} of server.N"));
+            }
+            self.client_port = Some(port);
+            self.address = host.parse().unwrap_or(self.address);
         }
         Ok(())
     }
 
     fn into_spec(self) -> Result<InstanceSpec, String> {
         let data_dir = self.data_dir.ok_or("dataDir: must be set, to a directory")?;
-        let port =
-            self.client_port.ok_or("clientPort: must be set, to a port; 0 is any free one")?;
-        if self.participants > 1 {
+        if self.ensemble.is_distributed() {
             return Err(format!(
                 "server.N: {} servers are listed, and ensembles are not supported yet; at most one \
                  may be",
-                self.participants
+                self.ensemble.members.len()
             ));
+        }
+        let is_secure = self.security.secure_port.is_some();
+        if self.client_port.is_none() && !is_secure {
+            return Err("clientPort: must be set, to a port; 0 is any free one".to_owned());
         }
         let min = self.session_min_ms.unwrap_or(2 * self.tick_ms);
         let max = self.session_max_ms.unwrap_or(20 * self.tick_ms);
@@ -195,7 +270,7 @@ impl Said {
         let mut spec = self
             .spec
             .address(self.address)
-            .port(port)
+            .port(self.client_port.unwrap_or(0))
             .tick(ms(self.tick_ms))
             .session_timeout_limits(ms(min), ms(max))
             .extended_types(self.extended_types)
@@ -214,7 +289,8 @@ impl Said {
         if let Some(log_dir) = self.log_dir {
             disk.log_dir = log_dir;
         }
-        Ok(spec)
+        let spec = self.security.apply(spec, self.client_port.is_some())?;
+        self.operators.apply(spec)
     }
 }
 
@@ -295,15 +371,48 @@ mod tests {
     #[test]
     fn a_single_server_of_an_ensemble_is_one_by_itself() {
         let config = Config::parse("z", "dataDir=/d\nserver.1=h:1:2;127.0.0.1:77\ninitLimit=5");
-        assert_eq!(config.unwrap().into_spec().port, 77);
-        let two = parse("server.1=h:1:2\nserver.2=h:3:4:participant;8").unwrap_err().to_string();
-        assert!(two.contains("2 servers"), "{two}");
+        let spec = config.unwrap().into_spec();
+        assert_eq!(spec.listen_address().to_string(), "127.0.0.1:77");
+        let other = parse("server.1=h:1:2;77").unwrap_err().to_string();
+        assert!(other.contains("clientPort: is another one than the 77"), "{other}");
+    }
+
+    #[test]
+    fn a_server_of_an_ensemble_knows_which_it_is() {
+        let dir = std::env::temp_dir().join(format!("znode-config-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let base = format!("dataDir={}\ninitLimit=5\nsyncLimit=2\n", dir.display());
+        let read = |more: &str| Config::parse("z", &format!("{base}{more}"));
+        let lines = "server.1=h:1:2;8\nserver.2=h:3:4:participant;9\n";
+        let missing = read(lines).unwrap_err().to_string();
+        assert!(missing.contains("myid: this file must be in dataDir"), "{missing}");
+        std::fs::write(dir.join("myid"), "2\n").unwrap();
+        let two = read(lines).unwrap_err().to_string();
+        assert!(two.contains("2 servers are listed"), "{two}");
+
+        let dynamic = dir.join("zoo.cfg.dynamic.a");
+        std::fs::write(&dynamic, "server.2=h:1:2;127.0.0.1:8\nversion=a\n").unwrap();
+        let file = format!("dynamicConfigFile={}\n", dynamic.display());
+        let config = read(&file).unwrap();
+        assert_eq!(config.ensemble().version, 10);
+        assert_eq!(config.ensemble().me().unwrap().client, Some(("127.0.0.1".to_owned(), 8)));
+        let both = read(&format!("{file}server.1=h:1:2")).unwrap_err().to_string();
+        assert!(both.contains("servers must be named there alone"), "{both}");
+        std::fs::write(&dynamic, "tickTime=3\n").unwrap();
+        let alien = read(&file).unwrap_err().to_string();
+        assert!(alien.contains("a:1: tickTime=3: does not belong into this file"), "{alien}");
+        std::fs::write(dir.join("myid"), "two").unwrap();
+        assert!(read(lines).unwrap_err().to_string().contains("must hold a number"));
+        std::fs::remove_dir_all(&dir).unwrap();
     }
 
     #[test]
     fn what_changes_nothing_is_noted() {
-        let config = parse("serverCnxnFactory=x.Y\nssl.ciphersuites=a\nwhatever=1").unwrap();
-        assert_eq!(config.notes().len(), 3);
+        let lines = "serverCnxnFactory=x.Y\nssl.crl=true\nwhatever=1\nzookeeper.skipACL=yes\n\
+                     requireClientAuthScheme=sasl\n";
+        let config = parse(lines).unwrap();
+        assert_eq!(config.notes().len(), 5);
+        assert!(config.notes()[3].contains("without their `zookeeper.`"));
         assert!(config.notes()[0].contains("Java virtual machine"));
     }
 }

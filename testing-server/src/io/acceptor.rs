@@ -1,9 +1,10 @@
 //! The task that accepts connections, rings the timers, and ends everything when told to.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream};
@@ -14,7 +15,11 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::connection::Connection;
+#[cfg(feature = "admin")]
+use super::desk::Desk;
 use super::engine::Shared;
+#[cfg(feature = "tls")]
+use super::tls::accept::Doorkeeper;
 
 /// How long to wait when a connection could not be accepted: usually for want of file descriptors,
 /// which would otherwise make this task spin.
@@ -24,8 +29,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     pub(crate) shared: Arc<Shared>,
-    /// Bound and listening, so that clients need not wait for this task to be polled.
-    pub(crate) listener: std::net::TcpListener,
+    pub(crate) doors: Vec<Door<std::net::TcpListener>>,
     /// The server's ends of pipes in memory.
     pub(crate) pipes: UnboundedReceiver<DuplexStream>,
     /// Resolves, one way or the other, when the server must stop.
@@ -34,13 +38,35 @@ pub(crate) struct Acceptor {
     pub(crate) stopped: oneshot::Sender<()>,
 }
 
+/// A port that clients come to.
+#[derive(Debug)]
+pub(crate) struct Door<L> {
+    /// Bound and listening, so that clients need not wait for the task to be polled.
+    pub(crate) listener: L,
+    /// Who looks at those that come.
+    pub(crate) keeper: Keeper,
+}
+
+/// Who looks at those that come.
+#[derive(Debug, Clone)]
+pub(crate) enum Keeper {
+    /// Nobody: clients, in plain text.
+    Nobody,
+    /// Clients that speak TLS, or may.
+    #[cfg(feature = "tls")]
+    Doorkeeper(Doorkeeper),
+    /// Operators.
+    #[cfg(feature = "admin")]
+    Desk(Desk),
+}
+
 impl Acceptor {
     /// Runs the server until it is told to stop.
     pub(crate) async fn run(mut self) {
-        match TcpListener::from_std(self.listener) {
-            Ok(listener) => {
+        match self.doors.into_iter().map(Door::open).collect::<io::Result<Vec<_>>>() {
+            Ok(doors) => {
                 self.shared.begin();
-                serve(&self.shared, listener, &mut self.pipes, &mut self.stop).await;
+                serve(&self.shared, doors, &mut self.pipes, &mut self.stop).await;
                 self.shared.close_disk().await;
             }
             Err(error) => tracing::error!(%error, "cannot listen"),
@@ -50,9 +76,37 @@ impl Acceptor {
     }
 }
 
+impl Door<std::net::TcpListener> {
+    fn open(self) -> io::Result<Door<TcpListener>> {
+        Ok(Door { listener: TcpListener::from_std(self.listener)?, keeper: self.keeper })
+    }
+}
+
+impl Door<TcpListener> {
+    fn let_in(
+        &self,
+        connections: &mut JoinSet<()>,
+        shared: &Arc<Shared>,
+        peer: SocketAddr,
+        stream: TcpStream,
+    ) {
+        match &self.keeper {
+            Keeper::Nobody => spawn(connections, shared, peer, stream),
+            #[cfg(feature = "tls")]
+            Keeper::Doorkeeper(keeper) => {
+                connections.spawn(keeper.clone().serve(Arc::clone(shared), peer, stream));
+            }
+            #[cfg(feature = "admin")]
+            Keeper::Desk(desk) => {
+                connections.spawn(desk.clone().serve(Arc::clone(shared), peer, stream));
+            }
+        }
+    }
+}
+
 async fn serve(
     shared: &Arc<Shared>,
-    listener: TcpListener,
+    doors: Vec<Door<TcpListener>>,
     pipes: &mut UnboundedReceiver<DuplexStream>,
     stop: &mut oneshot::Receiver<()>,
 ) {
@@ -71,15 +125,32 @@ async fn serve(
                 let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 spawn(&mut connections, shared, here, pipe);
             }
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => spawn(&mut connections, shared, peer, tuned(stream)),
+            (door, accepted) = accept(&doors) => match accepted {
+                Ok((stream, peer)) => {
+                    door.let_in(&mut connections, shared, peer, tuned(stream));
+                }
                 Err(error) => pause(&error).await,
             },
             Some(_) = connections.join_next() => {}
         }
     }
-    drop(listener);
+    drop(doors);
     connections.shutdown().await;
+}
+
+/// The next one who comes to any of the doors.
+async fn accept(
+    doors: &[Door<TcpListener>],
+) -> (&Door<TcpListener>, io::Result<(TcpStream, SocketAddr)>) {
+    poll_fn(|context| {
+        for door in doors {
+            if let Poll::Ready(accepted) = door.listener.poll_accept(context) {
+                return Poll::Ready((door, accepted));
+            }
+        }
+        Poll::Pending
+    })
+    .await
 }
 
 async fn ring(deadline: Option<Instant>) {

@@ -11,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::engine::{Engine, Shared};
+use super::files;
 use super::framing::{self, Next};
 use super::ports::End;
 use crate::node::input::{ConnId, Input};
@@ -47,6 +48,8 @@ pub(super) struct Connection<T> {
     partial: Vec<u8>,
     /// What the client was too slow to take; nothing is read before it has.
     backlog: Vec<u8>,
+    /// Whether the transport may keep to itself some of what it has taken.
+    unflushed: bool,
     /// How far its end has come.
     state: State,
 }
@@ -69,6 +72,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             fresh: true,
             partial: Vec::new(),
             backlog: Vec::new(),
+            unflushed: false,
             state: State::Open,
         }
     }
@@ -166,7 +170,14 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             self.backlog = output[sent..].to_vec();
         }
         output.clear();
-        outcome
+        ready!(outcome)?;
+        // Encryption keeps what the socket did not take; of a socket itself there is nothing to do.
+        self.unflushed |= sent > 0;
+        if self.unflushed {
+            ready!(Pin::new(&mut self.transport).poll_flush(context))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Ends the client's reading at once, and its writing when it notices or when time is up.
@@ -257,7 +268,11 @@ fn frames<'a>(
                 bytes = rest;
             }
             Next::Word(word) => {
-                engine.input(Input::FourLetterWord { conn, word });
+                let sizes = match word.wants_sizes() {
+                    true => files::sizes(&engine.node.settings),
+                    false => (0, 0),
+                };
+                engine.input(Input::FourLetterWord { conn, word, sizes });
                 return &[];
             }
             Next::Incomplete => return bytes,

@@ -1,8 +1,12 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
+#[cfg(feature = "tls")]
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(feature = "tls")]
+use std::task::Poll;
 
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -102,6 +106,24 @@ impl Shared {
         engine.input(Input::Accepted { conn, peer });
         self.settle(&mut engine, None);
         conn
+    }
+
+    /// Resolves when the server has closed a connection that nobody serves yet.
+    #[cfg(feature = "tls")]
+    pub(super) async fn ended(&self, conn: ConnId) {
+        poll_fn(|context| {
+            let mut engine = self.lock();
+            let Some(port) = engine.port(conn) else {
+                return Poll::Ready(());
+            };
+            port.register(context);
+            if port.end.is_none() {
+                return Poll::Pending;
+            }
+            engine.release(conn);
+            Poll::Ready(())
+        })
+        .await;
     }
 
     /// A connection has broken.
@@ -213,6 +235,21 @@ impl Engine {
         }
         while let Some(zxid) = self.outbox.take_appended() {
             self.node.step(self.now, Input::Persisted(zxid), &mut self.outbox);
+        }
+    }
+
+    /// Does something with the server that may count what was sent anew.
+    #[cfg(feature = "admin")]
+    pub(super) fn with_outbox<T>(&mut self, what: impl FnOnce(&mut Node, &mut Outbox) -> T) -> T {
+        what(&mut self.node, &mut self.outbox)
+    }
+
+    /// Has the disk keep a snapshot that was taken just now.
+    #[cfg(feature = "admin")]
+    pub(super) fn keep_snapshot(&mut self, zxid: Zxid, bytes: &[u8]) {
+        if let Some(disk) = &mut self.disk {
+            disk.save_snapshot(zxid, bytes.to_vec());
+            disk.ring();
         }
     }
 

@@ -4,10 +4,14 @@
 //! |---|---|
 //! | [`engine`] | the server under one lock, its clock, and a port for each connection |
 //! | [`connection`] | one task for each connection: read, step, write |
+//! | [`doors`] | the ports, before anybody comes |
+//! | [`files`] | what operators are told of files |
 //! | [`framing`] | cuts bytes into frames, without a socket |
 //! | [`acceptor`] | the task that accepts connections and rings the timers |
 //! | [`disk`] | files, for servers that keep their data |
+//! | `desk` | HTTP for operators |
 //! | [`memory`] | connections within the process |
+//! | `tls` | encryption, and who shows which certificate |
 //!
 //! Why every connection has a task, and that task takes the lock and steps the server itself: no
 //! request is handed from one task to another. A batch is read with one system call, answered under
@@ -18,11 +22,17 @@
 
 pub(crate) mod acceptor;
 mod connection;
+#[cfg(feature = "admin")]
+pub(crate) mod desk;
 pub(crate) mod disk;
+pub(crate) mod doors;
 pub(crate) mod engine;
+mod files;
 mod framing;
 pub(crate) mod memory;
 mod ports;
+#[cfg(feature = "tls")]
+pub(crate) mod tls;
 
 #[cfg(test)]
 mod tests;

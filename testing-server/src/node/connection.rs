@@ -7,6 +7,7 @@ use znode::Moment;
 
 use super::input::ConnId;
 use crate::admin::stats::ConnectionStats;
+use crate::auth::sasl::Conversation;
 use crate::auth::{Identity, ip};
 use crate::session::SessionSlot;
 
@@ -35,6 +36,17 @@ impl Phase {
     }
 }
 
+/// Whether a connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Wire {
+    /// Plain text.
+    Plain,
+    /// The handshake is under way.
+    Securing,
+    /// TLS.
+    Secure,
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -48,6 +60,10 @@ pub(crate) struct Connection {
     pub(crate) phase: Phase,
     /// Who its client is. Requests that wait keep the list as it was when they arrived.
     pub(crate) identities: Arc<[Identity]>,
+    /// Whether it is encrypted.
+    pub(crate) wire: Wire,
+    /// What was said by SASL.
+    pub(crate) sasl: Conversation,
     /// How many of its requests wait for the disk.
     pub(crate) outstanding: u32,
     /// Whether its client sent the byte that says if a read-only server will do.
@@ -77,6 +93,8 @@ impl Connections {
             established: now,
             phase: Phase::Handshake,
             identities: [ip::identity(peer.ip())].into(),
+            wire: Wire::Plain,
+            sasl: Conversation::default(),
             outstanding: 0,
             sent_read_only: false,
             held: Vec::new(),

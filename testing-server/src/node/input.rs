@@ -45,6 +45,7 @@ pub(crate) enum EpochKind {
 }
 
 /// One thing that happened.
+#[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, nothing is secured"))]
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Input<'a> {
     /// A client has connected.
@@ -67,7 +68,23 @@ pub(crate) enum Input<'a> {
         conn: ConnId,
         /// Which one.
         word: Word,
+        /// How many bytes snapshots and logs take, if the word asks for that.
+        sizes: (u64, u64),
     },
+    /// A connection has begun a TLS handshake.
+    Securing {
+        /// The connection.
+        conn: ConnId,
+    },
+    /// That handshake is done.
+    Secured {
+        /// The connection.
+        conn: ConnId,
+        /// The certificate that the client has shown, in DER; its issuer is trusted.
+        certificate: Option<&'a [u8]>,
+    },
+    /// A TLS handshake has failed; that its connection is closed is told besides.
+    Insecure,
     /// A connection is no more. One that the server itself closed need not be reported.
     Closed {
         /// The connection.

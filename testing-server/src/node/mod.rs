@@ -74,6 +74,8 @@ pub(crate) struct Node {
     /// How many bytes of large requests wait, and how many of them are the present request's.
     pub(crate) large_bytes: usize,
     pub(crate) large_request: usize,
+    /// How many nonces were made.
+    pub(crate) nonces: u64,
     /// Used for each event, to collect whom it goes to.
     pub(crate) told: Vec<u32>,
     /// Used for each multi, to collect its results.
@@ -105,6 +107,7 @@ impl Node {
             started: Moment::START,
             large_bytes: 0,
             large_request: 0,
+            nonces: 0,
             told: Vec::new(),
             results: Vec::new(),
             settings,
@@ -122,7 +125,12 @@ impl Node {
             Input::Persisted(zxid) if self.peer.is_some() => self.peer_persisted(zxid, out),
             Input::Persisted(zxid) => self.persisted(zxid, out),
             Input::Accepted { conn, peer } => self.accept(conn, peer, out),
-            Input::FourLetterWord { conn, word } => self.four_letter_word(conn, word, out),
+            Input::FourLetterWord { conn, word, sizes } => {
+                self.four_letter_word(conn, word, sizes, out);
+            }
+            Input::Securing { conn } => self.securing(conn),
+            Input::Secured { conn, certificate } => self.secured(conn, certificate, out),
+            Input::Insecure => self.insecure(),
             Input::Closed { conn } => self.forget(conn),
             Input::Tick => self.tick(now, out),
             Input::Expire(session) => self.expire(now, session, out),
@@ -408,12 +416,12 @@ impl Node {
         }
     }
 
-    fn four_letter_word(&mut self, conn: ConnId, word: Word, out: &mut Outbox) {
+    fn four_letter_word(&mut self, conn: ConnId, word: Word, sizes: (u64, u64), out: &mut Outbox) {
         self.stats.received += 1;
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.stats.received += 1;
         }
-        let answer = self.answer_word(word, out);
+        let answer = self.answer_word(word, sizes, out);
         out.text(conn, &answer);
         self.close(conn, out);
     }

@@ -1,10 +1,13 @@
 //! What a server is told before it starts, and the limits that it sets itself.
 
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::admin::Whitelist;
 use crate::auth::Scheme;
+use crate::auth::sasl::Logins;
 
 /// How many requests may wait for the disk before connections that have one waiting are no longer
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
@@ -53,6 +56,14 @@ pub(crate) struct Settings {
     pub(crate) skip_acl: bool,
     /// Schemes beside `digest` and `ip`.
     pub(crate) schemes: Vec<Arc<dyn Scheme>>,
+    /// Whether certificates of clients make identities, which access control lists may name.
+    pub(crate) x509: bool,
+    /// The superuser by certificate: `X509AuthenticationProvider.superUser`.
+    pub(crate) x509_super_user: Option<Box<str>>,
+    /// Who may come by SASL.
+    pub(crate) logins: Logins,
+    /// Goes into what SASL needs to be unforeseeable.
+    pub(crate) nonce_seed: [u64; 2],
     /// How many connections there may be: `maxCnxns`.
     pub(crate) connections_max: usize,
     /// How many requests may wait for the disk: `globalOutstandingLimit`.
@@ -65,10 +76,35 @@ pub(crate) struct Settings {
     pub(crate) words: Whitelist,
     /// The port that clients come to, as far as it is known.
     pub(crate) client_port: u16,
+    /// The port on which TLS is spoken, if there is one.
+    pub(crate) secure_client_port: Option<u16>,
     /// How many connections may come from one address: `maxClientCnxns`.
     pub(crate) connections_per_address_max: Option<usize>,
+    /// Where snapshots and logs are; nothing if there are none.
+    pub(crate) dirs: Option<(PathBuf, PathBuf)>,
+    /// The text of the `zoo.cfg` that the server was made from.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "told at the desk"))]
+    pub(crate) initial_config: Box<str>,
+    /// What that sets which Apache's server would make a system property.
+    #[cfg_attr(not(feature = "admin"), expect(dead_code, reason = "told at the desk"))]
+    pub(crate) system_properties: Vec<(String, String)>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
+}
+
+impl Settings {
+    /// Where snapshots and logs are, as operators are told; nowhere, if there are none.
+    pub(crate) fn version_dirs(&self) -> (String, String) {
+        let version = |dir: &Path| dir.join("version-2").display().to_string();
+        let dirs = self.dirs.as_ref().map(|(data, log)| (version(data), version(log)));
+        dirs.unwrap_or_default()
+    }
+
+    /// Notes on which ports clients are listened to.
+    pub(crate) fn told_ports(&mut self, plain: Option<SocketAddr>, secure: Option<SocketAddr>) {
+        self.client_port = plain.map_or(0, |address| address.port());
+        self.secure_client_port = secure.map(|address| address.port());
+    }
 }
 
 #[cfg(test)]
@@ -90,13 +126,21 @@ impl Settings {
             enforce_quota: false,
             skip_acl: false,
             schemes: Vec::new(),
+            x509: false,
+            x509_super_user: None,
+            logins: Logins::default(),
+            nonce_seed: [12, 13],
             connections_max: CONNECTIONS_MAX,
             outstanding_max: OUTSTANDING_MAX,
             large_request_threshold: None,
             large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
             words: Whitelist::parse("*"),
             client_port: 2181,
+            secure_client_port: None,
             connections_per_address_max: None,
+            dirs: None,
+            initial_config: "".into(),
+            system_properties: Vec::new(),
             hash_seed: 11,
         }
     }

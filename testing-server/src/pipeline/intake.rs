@@ -4,12 +4,9 @@ use std::sync::Arc;
 
 use znode::Moment;
 use znode::proto::requests::{
-    AuthRequest, CreateRequest, CreateTtlRequest, DeleteRequest, ReconfigRequest, SetAclRequest,
-    SetDataRequest,
+    CreateRequest, CreateTtlRequest, DeleteRequest, ReconfigRequest, SetAclRequest, SetDataRequest,
 };
-use znode::proto::{
-    DecodeError, Decoder, ErrorCode, JutePut, OpCode, RequestHeader, SessionId, Zxid,
-};
+use znode::proto::{DecodeError, Decoder, ErrorCode, OpCode, RequestHeader, SessionId, Zxid};
 
 use super::gate::{Waiting, Work};
 use super::prepare::{Fault, read_multi};
@@ -80,8 +77,11 @@ impl Node {
         let op = OpCode::try_from(header.op).ok();
         match op {
             Some(OpCode::Auth) => return self.auth(to, from, out),
-            Some(OpCode::Sasl) => return sasl(to, out),
+            Some(OpCode::Sasl) => return self.sasl(to, from, out),
             _ => {}
+        }
+        if !self.enforce(to, out) {
+            return;
         }
         if !self.admit(bytes.len()) {
             return self.close(conn, out);
@@ -196,30 +196,6 @@ impl Node {
         fits
     }
 
-    /// `auth` is no request of the session: it is answered at once, and holds for what comes after.
-    fn auth(&mut self, to: ReplyTo, mut from: Decoder<'_>, out: &mut Outbox) {
-        let Ok(request) = from.read::<AuthRequest<'_>>() else {
-            return self.close(to.conn, out);
-        };
-        let Some(connection) = self.connections.get_mut(to.conn) else {
-            return;
-        };
-        let proved = self
-            .schemes
-            .find(&request.scheme)
-            .and_then(|scheme| scheme.authenticate(connection.peer.ip(), request.auth));
-        let Some(proved) = proved else {
-            self.stats.auth_failed += 1;
-            out.reply(to, Zxid::ZERO, ErrorCode::AuthFailed);
-            return self.close(to.conn, out);
-        };
-        let known = connection.identities.to_vec();
-        let fresh = proved.into_iter().filter(|identity| !known.contains(identity));
-        let identities: Arc<[Identity]> = known.iter().cloned().chain(fresh).collect();
-        connection.identities = identities;
-        out.reply(to, Zxid::ZERO, ErrorCode::Ok);
-    }
-
     fn write(
         &mut self,
         now: Moment,
@@ -328,11 +304,6 @@ fn readable(op: OpCode, mut from: Decoder<'_>) -> Result<(), Unprepared> {
         _ => {}
     }
     Ok(())
-}
-
-/// A server without a login module answers as Apache does: no error, no token.
-fn sasl(to: ReplyTo, out: &mut Outbox) {
-    out.reply_with(to, Zxid::ZERO, ErrorCode::Ok, |body| body.put_buffer(None));
 }
 
 fn is_write(op: OpCode) -> bool {

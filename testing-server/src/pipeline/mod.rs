@@ -3,6 +3,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`intake`] | reads a frame, answers what needs no order, refuses what cannot be |
+//! | [`proving`] | learns who the client is |
 //! | [`handshake`] | turns a connection into a session |
 //! | [`prepare`] | decides what a write will do, and whether it may |
 //! | [`txn`] | that decision, as a transaction |
@@ -21,6 +22,7 @@ mod handshake;
 mod intake;
 pub(crate) mod outstanding;
 pub(crate) mod prepare;
+mod proving;
 mod read;
 pub(crate) mod reaper;
 pub(crate) mod txn;

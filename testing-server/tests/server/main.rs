@@ -2,12 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod control;
 mod kill;
 mod program;
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,6 +25,10 @@ impl Dir {
         let _ = fs::remove_dir_all(&dir);
         fs::create_dir_all(&dir).unwrap();
         Self(dir)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 
     /// A `zoo.cfg` in the directory, with a free port, and `lines` behind what must be there.

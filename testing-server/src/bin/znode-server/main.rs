@@ -1,31 +1,35 @@
 //! `znode-server`: the server as a program of its own, as a `zoo.cfg` describes it or thrown away
 //! at its end.
 
+mod control;
 mod log;
+mod pid_file;
 
 use std::io::{self, Read as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 use znode_testing::{Config, InstanceSpec, TestingServer};
+
+use pid_file::PidFile;
 
 const USAGE: &str = "\
 znode-server: an Apache ZooKeeper server in Rust
 
   znode-server zoo.cfg             run in the foreground until SIGTERM or SIGINT
-  znode-server --ephemeral         run on a free port of 127.0.0.1, with data in memory, until
-                                   standard input ends or a signal comes
+  znode-server start zoo.cfg       run in the background
+  znode-server stop zoo.cfg        end the server that runs there
+  znode-server restart zoo.cfg     end it, and start it again
   znode-server status zoo.cfg      ask the server that zoo.cfg describes how it is
   znode-server print-cmd zoo.cfg   print the command that runs it
+  znode-server --ephemeral [1]     run on a free port of 127.0.0.1, with data in memory, until
+                                   standard input ends or a signal comes
   znode-server --version
 
-A server that runs prints where it listens on the first line.
+A server that runs prints where it listens on the first line. Its process stands in the file
+zookeeper_server.pid of its data directory, or in the one that ZOOPIDFILE names.
 ";
-
-/// How long `status` waits for the server.
-const STATUS_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The exit code for a command that makes no sense, or a file that cannot be used.
 const USAGE_CODE: u8 = 2;
@@ -36,12 +40,12 @@ fn main() -> ExitCode {
     let outcome = match *args {
         ["--help" | "-h"] => print(USAGE),
         ["--version" | "-V"] => print(concat!("znode-server ", env!("CARGO_PKG_VERSION"), "\n")),
-        ["--ephemeral"] => run(InstanceSpec::new(), true),
-        ["status", file] => configured(file).and_then(|config| status(&config.into_spec())),
-        ["print-cmd", file] => configured(file).and_then(|_| print_command(file)),
-        [file] if !file.starts_with('-') => {
-            configured(file).and_then(|config| run(config.into_spec(), false))
+        ["--ephemeral"] => run(InstanceSpec::new(), None),
+        ["--ephemeral", count] => ephemeral(count),
+        [word @ ("start" | "stop" | "restart" | "status" | "print-cmd"), file] => {
+            configured(file).and_then(|config| control(word, file, config))
         }
+        [file] if !file.starts_with('-') => configured(file).and_then(foreground),
         _ => {
             eprint!("{USAGE}");
             return ExitCode::from(USAGE_CODE);
@@ -71,18 +75,52 @@ fn configured(file: &str) -> io::Result<Config> {
     Ok(config)
 }
 
-fn run(spec: InstanceSpec, until_input_ends: bool) -> io::Result<()> {
+fn control(word: &str, file: &str, config: Config) -> io::Result<()> {
+    let data_dir = config.data_dir().to_owned();
+    match word {
+        "start" => control::start(file, &data_dir),
+        "stop" => control::stop(&data_dir),
+        "restart" => control::stop(&data_dir).and_then(|()| control::start(file, &data_dir)),
+        "status" => control::status(config),
+        _ => control::print_command(file),
+    }
+}
+
+/// So many servers, thrown away at their end.
+fn ephemeral(count: &str) -> io::Result<()> {
+    let why = match count.parse() {
+        Ok(1_u8) => return run(InstanceSpec::new(), None),
+        Ok(_) => "ensembles are not supported yet; 1 server is",
+        Err(_) => "must be a number of servers",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("--ephemeral {count}: {why}")))
+}
+
+fn foreground(config: Config) -> io::Result<()> {
+    let data_dir = config.data_dir().to_owned();
+    let pid_file = PidFile::of(&data_dir);
+    if let Some(pid) = pid_file.running()? {
+        let dir = data_dir.display();
+        return Err(io::Error::other(format!("{dir}: process {pid} serves it already")));
+    }
+    run(config.into_spec(), Some(&data_dir))
+}
+
+/// Runs a server: on a data directory until a signal comes, without one until standard input ends
+/// as well.
+fn run(spec: InstanceSpec, data_dir: Option<&Path>) -> io::Result<()> {
     log::to_standard_error();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         // Before the server says where it is: whoever reads that may send a signal at once.
         let mut signals = Signals::new()?;
         let server = TestingServer::start_with(spec).await?;
+        let _held = data_dir.map(|dir| PidFile::of(dir).hold()).transpose()?;
         print(&format!("{}\n", server.connect_string()))?;
         let input_ended = async {
-            match until_input_ends {
-                true => _ = input_ended()?.await,
-                false => std::future::pending().await,
+            match data_dir {
+                None => _ = input_ended()?.await,
+                Some(_) => std::future::pending().await,
             }
             io::Result::Ok(())
         };
@@ -143,31 +181,5 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
-    }
-}
-
-fn print_command(file: &str) -> io::Result<()> {
-    let program = std::env::current_exe()?;
-    print(&format!("{} {file}\n", program.display()))
-}
-
-/// What the server's own words say of it, as `zkServer.sh status` asks.
-fn status(spec: &InstanceSpec) -> io::Result<()> {
-    let mut address = spec.listen_address();
-    if address.ip().is_unspecified() {
-        address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), address.port());
-    }
-    let ask = || {
-        let mut stream = TcpStream::connect_timeout(&address, STATUS_TIMEOUT)?;
-        stream.set_read_timeout(Some(STATUS_TIMEOUT))?;
-        stream.write_all(b"srvr")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).map(|_| answer)
-    };
-    let answer: String = ask()
-        .map_err(|error| io::Error::other(format!("{address}: probably not running: {error}")))?;
-    match answer.lines().find(|line| line.starts_with("Mode:")) {
-        Some(mode) => print(&format!("Client port: {}\n{mode}\n", address.port())),
-        None => Err(io::Error::other(format!("{address}: answers, and does not serve"))),
     }
 }

@@ -109,7 +109,7 @@ fn a_scheme_of_the_users_own_is_asked() {
 
 fn ask(world: &mut World, word: [u8; 4]) -> String {
     let conn = world.accept();
-    world.step(Input::FourLetterWord { conn, word: Word::recognise(word).unwrap() });
+    world.step(Input::FourLetterWord { conn, word: Word::recognise(word).unwrap(), sizes: (0, 0) });
     assert!(world.is_closed(conn));
     String::from_utf8(world.take_bytes(conn)).unwrap()
 }

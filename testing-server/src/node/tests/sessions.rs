@@ -203,7 +203,11 @@ fn four_letter_words_are_answered_in_text() {
     let mut world = World::new();
     world.connect();
     let c = world.accept();
-    world.step(Input::FourLetterWord { conn: c, word: Word::recognise(*b"srvr").unwrap() });
+    world.step(Input::FourLetterWord {
+        conn: c,
+        word: Word::recognise(*b"srvr").unwrap(),
+        sizes: (0, 0),
+    });
     let text = String::from_utf8(world.received.remove(&c).unwrap()).unwrap();
     assert!(text.contains("Connections: 2\n"), "{text}");
     assert!(text.contains("Zxid: 0x1\nMode: standalone\nNode count: 5\n"), "{text}");

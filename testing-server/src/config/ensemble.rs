@@ -1,0 +1,502 @@
+//! What a `zoo.cfg` says of an ensemble: who is in it, and how they keep together.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use super::keys::{INT_MAX, Key, Kind, Value};
+use super::properties::{self, Property};
+
+/// The members of an ensemble, and how they keep together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ensemble {
+    /// Which of the members this server is: what stands in the file `myid` of the data directory.
+    pub my_id: Option<u64>,
+    /// The members: `server.N`.
+    pub members: BTreeMap<u64, Member>,
+    /// Groups of members, a majority of each of which makes a quorum: `group.N`. None in most
+    /// ensembles.
+    pub groups: BTreeMap<u64, BTreeSet<u64>>,
+    /// How much a member counts in its group: `weight.N`, 1 unless said.
+    pub weights: BTreeMap<u64, u64>,
+    /// Of which reconfiguration the members are: `version` of the dynamic file.
+    pub version: u64,
+    /// How many ticks a follower may take to connect and to catch up: `initLimit`.
+    pub init_limit: u32,
+    /// How many ticks a follower may stay behind: `syncLimit`.
+    pub sync_limit: u32,
+    /// How many ticks an observer may take to connect to its learner master:
+    /// `connectToLearnerMasterLimit`, the same as `initLimit` unless said.
+    pub connect_to_learner_master_limit: u32,
+    /// Whether a member that is alone is a server by itself: `standaloneEnabled`.
+    pub standalone_enabled: bool,
+    /// Whether members may be changed while the ensemble runs: `reconfigEnabled`.
+    pub reconfig_enabled: bool,
+    /// Whether to listen to other members on all addresses: `quorumListenOnAllIPs`.
+    pub listen_on_all_addresses: bool,
+    /// Whether a leader serves clients, too: `leaderServes`.
+    pub leader_serves: bool,
+    /// Whether an observer writes to its disk: `syncEnabled`.
+    pub sync_enabled: bool,
+    /// Where observers may connect to a follower: `observerMasterPort`.
+    pub observer_master_port: Option<u16>,
+    /// Whether sessions begin local to their server: `localSessionsEnabled`.
+    pub local_sessions: bool,
+    /// Whether those become global when they need to: `localSessionsUpgradingEnabled`.
+    pub local_sessions_upgrading: bool,
+    /// How long a connection between members for elections may take, in milliseconds:
+    /// `cnxTimeout`.
+    pub connection_timeout_ms: u64,
+    /// Whether a member may have several addresses: `multiAddress.enabled`.
+    pub multi_address_enabled: bool,
+    /// Where the members stand, if in a file of their own: `dynamicConfigFile`.
+    pub dynamic_file: Option<PathBuf>,
+}
+
+/// A member of an ensemble: `host:port:port[:role][;[host:]port[;[host:]port]]`.
+///
+/// ```
+/// use znode_testing::{Member, Role};
+///
+/// let member: Member = "zk1:2888:3888:observer;2181".parse().unwrap();
+/// assert_eq!(member.role, Role::Observer);
+/// assert_eq!(member.addresses[0].election_port, 3888);
+/// assert_eq!(member.to_string(), "zk1:2888:3888:observer;0.0.0.0:2181");
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Where other members find it; at least one.
+    pub addresses: Vec<MemberAddress>,
+    /// Whether it has a vote.
+    pub role: Role,
+    /// Where clients find it, as `(host, port)`; `None` if that stands elsewhere.
+    pub client: Option<(String, u16)>,
+    /// Where clients find it that speak TLS.
+    pub secure_client: Option<(String, u16)>,
+}
+
+/// Where other members find one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemberAddress {
+    /// A name or an address, without brackets.
+    pub host: String,
+    /// The port on which followers follow.
+    pub quorum_port: u16,
+    /// The port on which a leader is elected.
+    pub election_port: u16,
+}
+
+/// Whether a member has a vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// It has.
+    Participant,
+    /// It has none, and only follows.
+    Observer,
+}
+
+/// Why a text names no member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidMember(String);
+
+impl Ensemble {
+    /// The members that have a vote.
+    pub fn participants(&self) -> impl Iterator<Item = (u64, &Member)> {
+        let members = self.members.iter().map(|(id, member)| (*id, member));
+        members.filter(|(_, member)| member.role == Role::Participant)
+    }
+
+    /// Whether there is an ensemble at all: a single member with `standaloneEnabled` is none.
+    pub fn is_distributed(&self) -> bool {
+        let voters = self.participants().count();
+        voters > 1 || voters == 1 && !self.standalone_enabled
+    }
+
+    /// What this server itself is.
+    pub fn me(&self) -> Option<&Member> {
+        self.members.get(&self.my_id?)
+    }
+}
+
+impl FromStr for Member {
+    type Err = InvalidMember;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMember> {
+        let mut parts = text.split(';');
+        let (mut addresses, mut role) = (Vec::new(), None);
+        for address in parts.next().unwrap_or_default().split('|') {
+            let (host, rest) = split_host(address)?;
+            let ports: Vec<&str> = rest.split(':').collect();
+            let (quorum, election, named) = match ports[..] {
+                [quorum, election] => (quorum, election, Role::Participant),
+                [quorum, election, role] => (quorum, election, role.parse()?),
+                _ => return Err(invalid()),
+            };
+            let (quorum_port, election_port) = (port(quorum)?, port(election)?);
+            if quorum_port == election_port {
+                return Err(InvalidMember("its two ports must be different".to_owned()));
+            }
+            if role.is_some_and(|role| role != named) {
+                return Err(InvalidMember("all its addresses must have one role".to_owned()));
+            }
+            role = Some(named);
+            addresses.push(MemberAddress { host: host.to_owned(), quorum_port, election_port });
+        }
+        let client = parts.next().map(client_address).transpose()?;
+        let secure_client = parts.next().map(client_address).transpose()?;
+        if parts.next().is_some() {
+            return Err(invalid());
+        }
+        let role = role.unwrap_or(Role::Participant);
+        Ok(Self { addresses, role, client, secure_client })
+    }
+}
+
+/// `[host]:rest` or `host:rest`.
+fn split_host(text: &str) -> Result<(&str, &str), InvalidMember> {
+    let split = match text.strip_prefix('[') {
+        Some(bracketed) => bracketed.split_once("]:"),
+        None => text.split_once(':'),
+    };
+    split.filter(|(host, _)| !host.is_empty()).ok_or_else(invalid)
+}
+
+/// `port` or `host:port`; without a host, any address of the machine.
+fn client_address(text: &str) -> Result<(String, u16), InvalidMember> {
+    if let Ok(port) = text.parse() {
+        return Ok(("0.0.0.0".to_owned(), port));
+    }
+    let (host, rest) = split_host(text)?;
+    Ok((host.to_owned(), port(rest)?))
+}
+
+fn port(text: &str) -> Result<u16, InvalidMember> {
+    text.parse().map_err(|_| invalid())
+}
+
+fn invalid() -> InvalidMember {
+    InvalidMember(
+        "must be host:port:port[:participant|:observer][;[host:]port[;[host:]port]]".to_owned(),
+    )
+}
+
+impl FromStr for Role {
+    type Err = InvalidMember;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMember> {
+        match text.to_ascii_lowercase().as_str() {
+            "participant" => Ok(Self::Participant),
+            "observer" => Ok(Self::Observer),
+            _ => Err(InvalidMember(format!("{text}: must be participant or observer"))),
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Participant => "participant",
+            Self::Observer => "observer",
+        })
+    }
+}
+
+/// As it stands in `/zookeeper/config`.
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, address) in self.addresses.iter().enumerate() {
+            let bar = if at == 0 { "" } else { "|" };
+            let MemberAddress { host, quorum_port, election_port } = address;
+            let host = Bracketed(host);
+            write!(f, "{bar}{host}:{quorum_port}:{election_port}:{}", self.role)?;
+        }
+        for (host, port) in self.client.iter().chain(&self.secure_client) {
+            write!(f, ";{}:{port}", Bracketed(host))?;
+        }
+        Ok(())
+    }
+}
+
+/// A host as it stands before a port.
+struct Bracketed<'a>(&'a str);
+
+impl fmt::Display for Bracketed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
+    }
+}
+
+impl fmt::Display for InvalidMember {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for InvalidMember {}
+
+impl Default for Ensemble {
+    fn default() -> Self {
+        Self {
+            my_id: None,
+            members: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            weights: BTreeMap::new(),
+            version: 0,
+            init_limit: 0,
+            sync_limit: 0,
+            connect_to_learner_master_limit: 0,
+            standalone_enabled: true,
+            reconfig_enabled: false,
+            listen_on_all_addresses: false,
+            leader_serves: true,
+            sync_enabled: true,
+            observer_master_port: None,
+            local_sessions: false,
+            local_sessions_upgrading: false,
+            connection_timeout_ms: 5000,
+            multi_address_enabled: false,
+            dynamic_file: None,
+        }
+    }
+}
+
+/// What becomes of a key.
+pub(super) fn find(key: &str) -> Option<Key> {
+    const COUNT: Kind = Kind::Number(0, INT_MAX);
+    let flag = |set| Some(Key::Used(Kind::TrueOrFalse, set));
+    match key {
+        "initLimit" => Some(Key::Used(COUNT, |said, v| said.ensemble.init_limit = v.int())),
+        "syncLimit" => Some(Key::Used(COUNT, |said, v| said.ensemble.sync_limit = v.int())),
+        "connectToLearnerMasterLimit" => Some(Key::Used(COUNT, |said, v| {
+            said.ensemble.connect_to_learner_master_limit = v.int();
+        })),
+        "cnxTimeout" => Some(Key::Used(Kind::Number(1, INT_MAX), |said, v| {
+            said.ensemble.connection_timeout_ms = v.number();
+        })),
+        "observerMasterPort" => Some(Key::Used(Value::port(), |said, v| {
+            let port = u16::try_from(v.number()).ok().filter(|port| *port > 0);
+            said.ensemble.observer_master_port = port;
+        })),
+        "dynamicConfigFile" => Some(Key::Used(Kind::Text, |said, v| {
+            said.ensemble.dynamic_file = Some(v.text().into());
+        })),
+        "multiAddress.enabled" => flag(|said, v| said.ensemble.multi_address_enabled = v.flag()),
+        "standaloneEnabled" => flag(|said, v| said.ensemble.standalone_enabled = v.flag()),
+        "reconfigEnabled" => flag(|said, v| said.ensemble.reconfig_enabled = v.flag()),
+        "quorumListenOnAllIPs" => flag(|said, v| {
+            said.ensemble.listen_on_all_addresses = v.flag();
+        }),
+        "syncEnabled" => flag(|said, v| said.ensemble.sync_enabled = v.flag()),
+        "localSessionsEnabled" => flag(|said, v| said.ensemble.local_sessions = v.flag()),
+        "localSessionsUpgradingEnabled" => flag(|said, v| {
+            said.ensemble.local_sessions_upgrading = v.flag();
+        }),
+        "leaderServes" => {
+            Some(Key::Used(Kind::YesOrNo, |said, v| said.ensemble.leader_serves = v.flag()))
+        }
+        "electionAlg" => Some(Key::WithoutEffect(Kind::Number(3, 3))),
+        "peerType" => Some(Key::WithoutEffect(Kind::OneOf(&["participant", "observer"]))),
+        _ if is_membership(key) => Some(Key::Membership),
+        _ => None,
+    }
+}
+
+/// Whether a key says who is in the ensemble, and so may stand in a dynamic file.
+fn is_membership(key: &str) -> bool {
+    let id = |family: &str| key.strip_prefix(family).is_some_and(|id| id.parse::<u64>().is_ok());
+    ["server.", "group.", "weight."].into_iter().any(id)
+}
+
+impl Ensemble {
+    /// Takes in `server.N`, `group.N` or `weight.N`.
+    ///
+    /// # Errors
+    /// What would be allowed.
+    pub(super) fn membership(&mut self, key: &str, value: &str) -> Result<(), String> {
+        let (family, id) = key.split_once('.').unwrap_or((key, ""));
+        let id: u64 = id.parse().map_err(|_| "must end with a number".to_owned())?;
+        match family {
+            "server" => {
+                let member = value.parse().map_err(|error: InvalidMember| error.to_string())?;
+                self.members.insert(id, member);
+            }
+            "group" => {
+                let members: Option<BTreeSet<u64>> =
+                    value.split(':').map(|id| id.trim().parse().ok()).collect();
+                let members = members.ok_or("must be numbers of servers, with : between them")?;
+                let twice = self.groups.values().flatten().find(|id| members.contains(id));
+                if let Some(twice) = twice {
+                    return Err(format!("server {twice} is in another group already"));
+                }
+                self.groups.insert(id, members);
+            }
+            _ => {
+                let weight = value.parse().map_err(|_| "must be a whole number".to_owned())?;
+                self.weights.insert(id, weight);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes in a dynamic file.
+    ///
+    /// # Errors
+    /// Where it is wrong, and what would be right.
+    pub(super) fn read_dynamic(&mut self) -> Result<(), String> {
+        let Some(path) = &self.dynamic_file else { return Ok(()) };
+        let name = path.display().to_string();
+        if !self.members.is_empty() || !self.groups.is_empty() || !self.weights.is_empty() {
+            return Err(format!(
+                "dynamicConfigFile={name}: then servers must be named there alone"
+            ));
+        }
+        let text = std::fs::read_to_string(path);
+        let text = text.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
+        for Property { line, key, value } in properties::parse(&text) {
+            let (key, value) = (key.trim(), value.trim());
+            let wrong = |what| format!("{name}:{line}: {key}={value}: {what}");
+            if key == "version" {
+                let version = u64::from_str_radix(value, 16);
+                self.version = version.map_err(|_| wrong("must be hexadecimal".to_owned()))?;
+            } else if is_membership(key) {
+                self.membership(key, value).map_err(wrong)?;
+            } else {
+                return Err(wrong("does not belong into this file".to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether what was said goes together, as Apache's server asks for it.
+    ///
+    /// # Errors
+    /// What does not, and what would.
+    pub(super) fn check(&mut self) -> Result<(), String> {
+        if self.connect_to_learner_master_limit == 0 {
+            self.connect_to_learner_master_limit = self.init_limit;
+        }
+        let several = self.members.iter().find(|(_, member)| member.addresses.len() > 1);
+        if let Some((id, _)) = several.filter(|_| !self.multi_address_enabled) {
+            return Err(format!("server.{id}: several addresses take multiAddress.enabled=true"));
+        }
+        let voters = self.participants().count();
+        let observers = self.members.len() - voters;
+        if voters == 0 && !self.standalone_enabled {
+            return Err("standaloneEnabled=false: takes a server.N that participates".to_owned());
+        }
+        if observers > 0 && (voters == 0 || voters == 1 && self.standalone_enabled) {
+            return Err("server.N: observers take more than one participant to follow".to_owned());
+        }
+        if !self.groups.is_empty() || !self.weights.is_empty() {
+            let grouped: BTreeSet<u64> = self.groups.values().flatten().copied().collect();
+            if let Some((id, _)) = self.participants().find(|(id, _)| !grouped.contains(id)) {
+                return Err(format!("server.{id}: is in no group.N, as others are"));
+            }
+        }
+        if self.is_distributed() {
+            for (key, limit) in [("initLimit", self.init_limit), ("syncLimit", self.sync_limit)] {
+                if limit == 0 {
+                    return Err(format!("{key}: must be set, to a number of ticks"));
+                }
+            }
+            let Some(my_id) = self.my_id else {
+                return Err("myid: this file must be in dataDir, with this server's N".to_owned());
+            };
+            if self.me().is_none() {
+                return Err(format!("myid: says {my_id}, and there is no server.{my_id}"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_read_in_all_their_forms() {
+        for (text, printed) in [
+            ("h:1:2", "h:1:2:participant"),
+            ("h:1:2:OBSERVER", "h:1:2:observer"),
+            ("h:1:2;3", "h:1:2:participant;0.0.0.0:3"),
+            ("h:1:2:participant;127.0.0.1:3", "h:1:2:participant;127.0.0.1:3"),
+            ("h:1:2;3;s:4", "h:1:2:participant;0.0.0.0:3;s:4"),
+            ("[::1]:1:2;[::2]:3", "[::1]:1:2:participant;[::2]:3"),
+            ("a:1:2|b:3:4", "a:1:2:participant|b:3:4:participant"),
+        ] {
+            let member: Member = text.parse().unwrap();
+            assert_eq!(member.to_string(), printed);
+            assert_eq!(printed.parse::<Member>().unwrap(), member, "{printed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_member_is_told_what_one_is() {
+        for text in [
+            "",
+            "h",
+            "h:1",
+            "h:1:2:3:4",
+            "h:x:2",
+            "h:1:70000",
+            ":1:2",
+            "h:1:2;",
+            "h:1:2;3;4;5",
+            "[::1:1:2",
+            "h:1:2|",
+        ] {
+            let error = text.parse::<Member>().unwrap_err().to_string();
+            assert!(error.contains("must be host:port:port"), "{text}: {error}");
+        }
+        let said = |text: &str| text.parse::<Member>().unwrap_err().to_string();
+        assert!(said("h:1:1").contains("must be different"));
+        assert!(said("h:1:2:leader").contains("leader: must be participant or observer"));
+        assert!(said("a:1:2:observer|b:1:2").contains("one role"));
+    }
+
+    fn ensemble(lines: &[&str]) -> Result<Ensemble, String> {
+        let mut ensemble =
+            Ensemble { init_limit: 5, sync_limit: 2, my_id: Some(1), ..Ensemble::default() };
+        for line in lines {
+            let (key, value) = line.split_once('=').unwrap();
+            ensemble.membership(key, value)?;
+        }
+        ensemble.check().map(|()| ensemble)
+    }
+
+    #[test]
+    fn groups_and_weights_belong_to_members() {
+        let three = ["server.1=a:1:2", "server.2=b:1:2", "server.3=c:1:2"];
+        let groups = ["group.1=1:2", "group.2=3", "weight.3=0"];
+        let read = ensemble(&[&three[..], &groups].concat()).unwrap();
+        assert_eq!(read.groups[&1], BTreeSet::from([1, 2]));
+        assert_eq!(read.weights[&3], 0);
+        assert!(read.is_distributed());
+        assert_eq!(read.connect_to_learner_master_limit, 5);
+        let error = |more: &str| ensemble(&[&three[..], &[more]].concat()).unwrap_err();
+        assert!(error("group.1=1:2").contains("server.3: is in no group"));
+        assert!(error("group.1=x").contains("numbers of servers"));
+        assert!(error("weight.1=-1").contains("whole number"));
+        let twice = ensemble(&["group.1=1", "group.2=1:2"]).unwrap_err();
+        assert!(twice.contains("server 1 is in another group"));
+    }
+
+    #[test]
+    fn who_may_be_alone_and_who_may_not() {
+        assert!(!ensemble(&["server.1=a:1:2"]).unwrap().is_distributed());
+        assert!(!ensemble(&[]).unwrap().is_distributed());
+        let observers = ensemble(&["server.1=a:1:2", "server.2=b:1:2:observer"]).unwrap_err();
+        assert!(observers.contains("observers take"), "{observers}");
+        let stranger = ensemble(&["server.2=a:1:2", "server.3=b:1:2"]).unwrap_err();
+        assert!(stranger.contains("says 1, and there is no server.1"), "{stranger}");
+        let several = ensemble(&["server.1=a:1:2|b:1:2", "server.2=c:1:2"]).unwrap_err();
+        assert!(several.contains("server.1: several addresses take"), "{several}");
+        let mut alone = Ensemble { standalone_enabled: false, ..Ensemble::default() };
+        assert!(alone.check().unwrap_err().contains("takes a server.N"));
+    }
+}
