@@ -34,6 +34,7 @@
 //! nothing, so the same inputs make the same server.
 
 mod config;
+mod cluster;
 mod server;
 mod spec;
 mod views;
@@ -68,6 +69,7 @@ mod io;
 mod proxy;
 
 pub use auth::{Identity, Scheme};
+pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};
 pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
 pub use io::memory::MemoryConnector;
 #[cfg(feature = "tls")]

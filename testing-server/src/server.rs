@@ -18,8 +18,11 @@ use crate::io::disk::{Disk, DiskOptions};
 use crate::io::doors::Doors;
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
+use crate::io::peers::Network;
 use crate::node::input::Input;
 use crate::node::settings::Settings;
+use crate::peer::{Epochs, PeerSettings, QuorumPeer};
+use crate::quorum::{QuorumConfig, Sid};
 use crate::spec::InstanceSpec;
 use crate::views::{NodeView, SessionView, WatchView};
 
@@ -55,8 +58,22 @@ pub struct TestingServer {
     settings: Settings,
     /// Where its files are; nothing if it has none.
     disk: Option<DiskOptions>,
+    /// What it is among others; nothing if it stands alone.
+    membership: Option<Membership>,
     /// The task that serves; nothing while the server is stopped.
     running: Mutex<Option<Running>>,
+}
+
+/// What a server of an ensemble knows of the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Membership {
+    /// Its own number.
+    pub(crate) me: Sid,
+    /// Who is in the ensemble.
+    pub(crate) config: QuorumConfig,
+    pub(crate) settings: PeerSettings,
+    /// How the others are reached.
+    pub(crate) network: Network,
 }
 
 /// A task that serves. Dropping it stops the task.
@@ -91,7 +108,18 @@ impl TestingServer {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn start_with(spec: InstanceSpec) -> io::Result<Self> {
-        let settings = settings(&spec);
+        Self::start_member(spec, None)
+    }
+
+    /// Starts a server, alone or as one of an ensemble.
+    pub(crate) fn start_member(
+        spec: InstanceSpec,
+        membership: Option<Membership>,
+    ) -> io::Result<Self> {
+        let mut settings = settings(&spec);
+        if let Some(Membership { me, .. }) = &membership {
+            settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);
+        }
         let mut server = Self {
             shared: Shared::new(settings.clone()),
             settings,
@@ -99,8 +127,10 @@ impl TestingServer {
             doors: Doors::of(&spec)?,
             own_thread: spec.own_thread,
             disk: spec.disk,
+            membership,
             running: Mutex::new(None),
         };
+        server.join();
         server.doors = server.run()?;
         server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
         Ok(server)
@@ -294,6 +324,26 @@ impl TestingServer {
         Ok(())
     }
 
+    /// Makes the server one of its ensemble, with what it has.
+    fn join(&self) {
+        let Some(Membership { me, config, settings, .. }) = &self.membership else { return };
+        let mut engine = self.shared.lock();
+        let last = engine.node.last_processed;
+        let (settings, config) = (settings.clone(), config.clone());
+        let peer = QuorumPeer::new(*me, settings, config, Epochs::default(), last);
+        engine.node.peer = Some(Box::new(peer));
+    }
+
+    /// The engine, for whoever runs several servers.
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Whether it runs.
+    pub(crate) fn is_running(&self) -> bool {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     fn take_running(&self) -> Option<Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -305,10 +355,16 @@ impl TestingServer {
         let (stop, told_to_stop) = oneshot::channel();
         let (tell_stopped, stopped) = oneshot::channel();
         let (door, pipes) = mpsc::unbounded_channel();
+        let peers = self.membership.as_ref().map(|membership| {
+            let (tell, told) = mpsc::unbounded_channel();
+            self.shared.connect_peers(tell);
+            (membership.network.clone(), told)
+        });
         let acceptor = Acceptor {
             shared: Arc::clone(&self.shared),
             doors,
             pipes,
+            peers,
             stop: told_to_stop,
             stopped: tell_stopped,
         };

@@ -18,6 +18,7 @@ use super::connection::Connection;
 #[cfg(feature = "admin")]
 use super::desk::Desk;
 use super::engine::Shared;
+use super::peers::{self, Command, Network};
 #[cfg(feature = "tls")]
 use super::tls::accept::Doorkeeper;
 
@@ -32,6 +33,8 @@ pub(crate) struct Acceptor {
     pub(crate) doors: Vec<Door<std::net::TcpListener>>,
     /// The server's ends of pipes in memory.
     pub(crate) pipes: UnboundedReceiver<DuplexStream>,
+    /// How other servers are reached, if this is one of several, and what it wants of them.
+    pub(crate) peers: Option<(Network, UnboundedReceiver<Command>)>,
     /// Resolves, one way or the other, when the server must stop.
     pub(crate) stop: oneshot::Receiver<()>,
     /// Told, or dropped, when everything has ended and the port is free.
@@ -66,7 +69,11 @@ impl Acceptor {
         match self.doors.into_iter().map(Door::open).collect::<io::Result<Vec<_>>>() {
             Ok(doors) => {
                 self.shared.begin();
-                serve(&self.shared, doors, &mut self.pipes, &mut self.stop).await;
+                let mut tasks = JoinSet::new();
+                if let Some((network, commands)) = self.peers {
+                    tasks.spawn(peers::run(Arc::clone(&self.shared), network, commands));
+                }
+                serve(&self.shared, doors, &mut self.pipes, &mut self.stop, tasks).await;
                 self.shared.close_disk().await;
             }
             Err(error) => tracing::error!(%error, "cannot listen"),
@@ -109,8 +116,8 @@ async fn serve(
     doors: Vec<Door<TcpListener>>,
     pipes: &mut UnboundedReceiver<DuplexStream>,
     stop: &mut oneshot::Receiver<()>,
+    mut connections: JoinSet<()>,
 ) {
-    let mut connections = JoinSet::new();
     loop {
         let deadline = shared.tick();
         tokio::select! {

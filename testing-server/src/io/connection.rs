@@ -14,7 +14,9 @@ use super::engine::{Engine, Shared};
 use super::files;
 use super::framing::{self, Next};
 use super::ports::End;
-use crate::node::input::{ConnId, Input};
+use crate::election::mesh;
+use crate::node::input::{ConnId, Input, LinkKind};
+use crate::zab::stream;
 
 /// How many bytes are read at once.
 const READ_LEN: usize = 64 * 1024;
@@ -42,8 +44,7 @@ pub(super) struct Connection<T> {
     shared: Arc<Shared>,
     conn: ConnId,
     transport: T,
-    /// Whether nothing has arrived yet, so that a four-letter word may.
-    fresh: bool,
+    talk: Talk,
     /// The beginning of a frame whose end has not arrived.
     partial: Vec<u8>,
     /// What the client was too slow to take; nothing is read before it has.
@@ -52,6 +53,16 @@ pub(super) struct Connection<T> {
     unflushed: bool,
     /// How far its end has come.
     state: State,
+}
+
+/// How bytes become frames.
+enum Talk {
+    /// A client's. As long as nothing has arrived, a four-letter word may.
+    Client { fresh: bool },
+    /// Another server's, in an election; the first of some are greetings.
+    Election { greets: bool },
+    /// A leader's, or a learner's.
+    Quorum(stream::Reader),
 }
 
 enum State {
@@ -69,12 +80,27 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             shared,
             conn,
             transport,
-            fresh: true,
+            talk: Talk::Client { fresh: true },
             partial: Vec::new(),
             backlog: Vec::new(),
             unflushed: false,
             state: State::Open,
         }
+    }
+
+    /// Takes over a transport to another server.
+    pub(super) fn link(
+        shared: Arc<Shared>,
+        conn: ConnId,
+        kind: LinkKind,
+        greets: bool,
+        transport: T,
+    ) -> Self {
+        let talk = match kind {
+            LinkKind::Election => Talk::Election { greets },
+            LinkKind::Quorum => Talk::Quorum(stream::Reader::default()),
+        };
+        Self { talk, ..Self::new(shared, conn, transport) }
     }
 
     fn drive(&mut self, context: &mut Context<'_>, scratch: &mut Scratch) -> Poll<io::Result<()>> {
@@ -111,6 +137,9 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     /// what it was sent before.
     fn collect(&mut self, context: &Context<'_>, output: &mut Vec<u8>) -> Turn {
         let mut engine = self.shared.lock();
+        if engine.poll_paused(context) {
+            return Turn::Wait;
+        }
         if let Some(port) = engine.port(self.conn) {
             port.register(context);
             if self.backlog.is_empty() && !port.bytes.is_empty() {
@@ -125,12 +154,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         let mut engine = self.shared.lock();
         engine.read_clock();
         if self.partial.is_empty() {
-            let rest = frames(&mut engine, self.conn, &mut self.fresh, bytes);
+            let rest = frames(&mut engine, self.conn, &mut self.talk, bytes);
             self.partial = rest.to_vec();
         } else {
             let mut partial = std::mem::take(&mut self.partial);
             partial.extend_from_slice(bytes);
-            let rest = frames(&mut engine, self.conn, &mut self.fresh, &partial).len();
+            let rest = frames(&mut engine, self.conn, &mut self.talk, &partial).len();
             if rest > 0 {
                 partial.drain(..partial.len() - rest);
                 self.partial = partial;
@@ -255,6 +284,69 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Connection<T> {
 
 /// Gives the server one frame after the other; returns what is left over.
 fn frames<'a>(
+    engine: &mut Engine,
+    conn: ConnId,
+    talk: &mut Talk,
+    bytes: &'a [u8],
+) -> &'a [u8] {
+    match talk {
+        Talk::Client { fresh } => client_frames(engine, conn, fresh, bytes),
+        Talk::Election { greets } => messages(engine, conn, greets, bytes),
+        Talk::Quorum(reader) => packets(engine, conn, reader, bytes),
+    }
+}
+
+fn messages<'a>(
+    engine: &mut Engine,
+    link: ConnId,
+    greets: &mut bool,
+    mut bytes: &'a [u8],
+) -> &'a [u8] {
+    loop {
+        match mesh::next(bytes, *greets) {
+            mesh::Next::Message(range, used) => {
+                *greets = false;
+                engine.input(Input::LinkMessage { link, bytes: &bytes[range] });
+                bytes = &bytes[used..];
+            }
+            mesh::Next::Incomplete => return bytes,
+            mesh::Next::Broken => {
+                tracing::warn!(?link, "no server would send that");
+                engine.close(link);
+                return &[];
+            }
+        }
+    }
+}
+
+fn packets<'a>(
+    engine: &mut Engine,
+    link: ConnId,
+    reader: &mut stream::Reader,
+    mut bytes: &'a [u8],
+) -> &'a [u8] {
+    loop {
+        match reader.next(bytes) {
+            stream::Next::Packet(range) => {
+                let used = range.end;
+                engine.input(Input::LinkPacket { link, bytes: &bytes[range] });
+                bytes = &bytes[used..];
+            }
+            stream::Next::Snapshot(range, used) => {
+                engine.input(Input::LinkSnapshot { link, bytes: &bytes[range] });
+                bytes = &bytes[used..];
+            }
+            stream::Next::Incomplete => return bytes,
+            stream::Next::Broken(why) => {
+                tracing::warn!(?link, why, "no server would send that");
+                engine.close(link);
+                return &[];
+            }
+        }
+    }
+}
+
+fn client_frames<'a>(
     engine: &mut Engine,
     conn: ConnId,
     fresh: &mut bool,

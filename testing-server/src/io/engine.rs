@@ -1,19 +1,19 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
-#[cfg(feature = "tls")]
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-#[cfg(feature = "tls")]
-use std::task::Poll;
+use std::task::{Context, Poll, Waker};
 
 use tokio::sync::Notify;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use znode::Moment;
 use znode::proto::Zxid;
 
 use super::disk::Disk;
+use super::peers::Command;
 use super::ports::{End, Port, Ports};
 use crate::node::Node;
 use crate::node::input::{ConnId, Input};
@@ -30,6 +30,8 @@ pub(crate) struct Shared {
     pub(super) must_stop: Notify,
     /// Rung for whoever waits for a failure.
     pub(crate) has_failed: Notify,
+    /// Rung when the server has applied something, or does something else than before.
+    pub(crate) has_moved: Notify,
 }
 
 /// The server, its disk, and its connections.
@@ -50,6 +52,12 @@ pub(crate) struct Engine {
     armed: Moment,
     /// Connections that are not read until fewer requests wait.
     throttled: Vec<ConnId>,
+    /// Who connects this server to others, if it is one of several.
+    peers: Option<UnboundedSender<Command>>,
+    /// Whether time stands still for this server.
+    pub(super) is_paused: bool,
+    /// Tasks that wait for it to go on.
+    paused: Vec<Waker>,
 }
 
 impl Shared {
@@ -66,10 +74,14 @@ impl Shared {
                 now: Moment::START,
                 armed: Moment::NEVER,
                 throttled: Vec::new(),
+                peers: None,
+                is_paused: false,
+                paused: Vec::new(),
             }),
             deadline_moved: Notify::new(),
             must_stop: Notify::new(),
             has_failed: Notify::new(),
+            has_moved: Notify::new(),
         })
     }
 
@@ -91,6 +103,9 @@ impl Shared {
     /// Does what the server wants done; bytes for `own` are appended to the buffer beside it.
     pub(super) fn settle(&self, engine: &mut Engine, own: Option<(ConnId, &mut Vec<u8>)>) {
         engine.drain(own);
+        if engine.node.peer.is_some() {
+            self.has_moved.notify_waiters();
+        }
         let deadline = engine.node.next_deadline();
         if deadline < engine.armed {
             engine.armed = deadline;
@@ -102,7 +117,7 @@ impl Shared {
     pub(super) fn accept(&self, peer: SocketAddr) -> ConnId {
         let mut engine = self.lock();
         engine.read_clock();
-        let conn = engine.ports.open();
+        let conn = engine.ports.open(false);
         engine.input(Input::Accepted { conn, peer });
         self.settle(&mut engine, None);
         conn
@@ -126,10 +141,42 @@ impl Shared {
         .await;
     }
 
+    /// Opens a port for a connection to another server.
+    pub(super) fn open_link(&self) -> ConnId {
+        let mut engine = self.lock();
+        engine.read_clock();
+        engine.ports.open(true)
+    }
+
+    /// Has connections to other servers made by whoever hears these commands.
+    pub(crate) fn connect_peers(&self, peers: UnboundedSender<Command>) {
+        self.lock().peers = Some(peers);
+    }
+
+    /// Stops the server where it stands, as a stopped process stands; or lets it go on.
+    pub(crate) fn pause(&self, is_paused: bool) {
+        let mut engine = self.lock();
+        engine.is_paused = is_paused;
+        if !is_paused {
+            engine.paused.drain(..).for_each(Waker::wake);
+            self.deadline_moved.notify_one();
+        }
+    }
+
+    /// Resolves unless the server is paused.
+    pub(super) async fn goes_on(&self) {
+        poll_fn(|context| match self.lock().poll_paused(context) {
+            true => Poll::Pending,
+            false => Poll::Ready(()),
+        })
+        .await;
+    }
+
     /// A connection has broken.
     pub(super) fn lost(&self, conn: ConnId) {
         let mut engine = self.lock();
-        engine.input(Input::Closed { conn });
+        engine.read_clock();
+        engine.gone(conn);
         engine.ports.release(conn);
         self.settle(&mut engine, None);
     }
@@ -137,10 +184,17 @@ impl Shared {
     /// Lets time pass for the server, and says when to do so again.
     pub(super) fn tick(&self) -> Option<Instant> {
         let mut engine = self.lock();
+        if engine.is_paused {
+            engine.armed = Moment::NEVER;
+            return None;
+        }
         engine.read_clock();
         if engine.node.next_deadline() <= engine.now {
             engine.input(Input::Tick);
             engine.drain(None);
+            if engine.node.peer.is_some() {
+                self.has_moved.notify_waiters();
+            }
         }
         engine.armed = engine.node.next_deadline();
         engine.instant(engine.armed)
@@ -215,6 +269,7 @@ impl Shared {
         }
         engine.outbox.clear();
         engine.input(Input::Restart);
+        engine.drain(None);
     }
 }
 
@@ -233,9 +288,35 @@ impl Engine {
         if self.node.settings.durable {
             return;
         }
-        while let Some(zxid) = self.outbox.take_appended() {
-            self.node.step(self.now, Input::Persisted(zxid), &mut self.outbox);
+        loop {
+            let done = match self.outbox.take_appended() {
+                Some(zxid) => Input::Persisted(zxid),
+                None => match self.outbox.take_saved() {
+                    Some((kind, epoch)) => Input::EpochSaved { kind, epoch },
+                    None => return,
+                },
+            };
+            self.node.step(self.now, done, &mut self.outbox);
         }
+    }
+
+    /// A connection is no more.
+    fn gone(&mut self, conn: ConnId) {
+        let is_link = self.ports.get(conn).is_some_and(|port| port.is_link);
+        self.input(if is_link { Input::LinkClosed { link: conn } } else { Input::Closed { conn } });
+    }
+
+    /// Whether time stands still.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused
+    }
+
+    /// Whether time stands still; then the task is woken when it goes on.
+    pub(super) fn poll_paused(&mut self, context: &Context<'_>) -> bool {
+        if self.is_paused {
+            self.paused.push(context.waker().clone());
+        }
+        self.is_paused
     }
 
     /// Does something with the server that may count what was sent anew.
@@ -286,7 +367,7 @@ impl Engine {
 
     /// Ends a connection behind what was sent to it.
     pub(super) fn close(&mut self, conn: ConnId) {
-        self.input(Input::Closed { conn });
+        self.gone(conn);
         if let Some(port) = self.ports.get(conn) {
             port.end.get_or_insert(End::Close);
         }
@@ -294,7 +375,7 @@ impl Engine {
 
     /// Ends a connection at once.
     pub(super) fn cut(&mut self, conn: ConnId) {
-        self.input(Input::Closed { conn });
+        self.gone(conn);
         if let Some(port) = self.ports.get(conn) {
             port.end = Some(End::Cut);
             port.wake();
@@ -302,7 +383,7 @@ impl Engine {
     }
 
     fn drain(&mut self, mut own: Option<(ConnId, &mut Vec<u8>)>) {
-        let mut behind = Vec::new();
+        let (mut behind, mut reload, mut halted) = (Vec::new(), false, None);
         for output in self.outbox.outputs() {
             match output {
                 Output::Send { conn, range } => {
@@ -328,16 +409,29 @@ impl Engine {
                         disk.append(*zxid, self.outbox.bytes(range));
                     }
                 }
+                Output::Dial { kind, to, addresses } => {
+                    let (kind, to, addresses) = (*kind, *to, addresses.clone());
+                    self.tell_peers(Command::Dial { kind, to, addresses });
+                }
+                Output::Listen { open } => self.tell_peers(Command::Listen(*open)),
+                Output::Reload { .. } => reload = true,
+                Output::Halt { why } => halted = Some(why.clone()),
+                // What is in memory is as good as written, and as good as cut.
                 Output::SaveEpoch { .. }
                 | Output::SaveSnapshot { .. }
-                | Output::Truncate { .. }
-                | Output::Reload { .. }
-                | Output::Dial { .. }
-                | Output::Listen { .. }
-                | Output::Halt { .. } => unreachable!("later"),
+                | Output::Truncate { .. } => {}
             }
         }
         self.outbox.clear();
+        if reload {
+            // There are no files that would say what was before: everything comes from the leader.
+            self.node.reloaded(self.now, None, &mut self.outbox);
+            self.drain(None);
+        }
+        if let Some(why) = halted {
+            tracing::error!(why, "the server cannot go on");
+            self.failure.get_or_insert_with(|| Arc::new(io::Error::other(why)));
+        }
         if let Some(disk) = &mut self.disk {
             disk.ring();
         }
@@ -346,6 +440,13 @@ impl Engine {
             self.cut(conn);
         }
         self.wake_throttled();
+    }
+
+    /// Without anybody to hear it the server stands alone, or stops.
+    fn tell_peers(&self, command: Command) {
+        if let Some(peers) = &self.peers {
+            let _ = peers.send(command);
+        }
     }
 
     fn wake_throttled(&mut self) {

@@ -11,6 +11,7 @@
 //! | [`disk`] | files, for servers that keep their data |
 //! | `desk` | HTTP for operators |
 //! | [`memory`] | connections within the process |
+//! | [`peers`] | connections between the servers of an ensemble |
 //! | `tls` | encryption, and who shows which certificate |
 //!
 //! Why every connection has a task, and that task takes the lock and steps the server itself: no
@@ -30,6 +31,7 @@ pub(crate) mod engine;
 mod files;
 mod framing;
 pub(crate) mod memory;
+pub(crate) mod peers;
 mod ports;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;

@@ -9,8 +9,12 @@ use crate::node::input::ConnId;
 /// this far behind has stopped reading, and its connection is cut.
 const UNREAD_MAX: usize = 4 * 1024 * 1024;
 
+/// How many bytes may wait for another server: it may be sent everything, and then falls behind by
+/// what happens meanwhile.
+const LINK_UNREAD_MAX: usize = 256 * 1024 * 1024;
+
 /// What is left for one connection.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Port {
     /// Bytes that other connections' requests have made for this one: events above all.
     pub(super) bytes: Vec<u8>,
@@ -18,6 +22,10 @@ pub(super) struct Port {
     waker: Option<Waker>,
     /// How the connection is to end.
     pub(super) end: Option<End>,
+    /// How many bytes may wait.
+    limit: usize,
+    /// Whether another server is at the other end.
+    pub(super) is_link: bool,
 }
 
 /// How a connection is to end.
@@ -43,6 +51,11 @@ struct Slot {
 }
 
 impl Port {
+    fn new(is_link: bool) -> Self {
+        let limit = if is_link { LINK_UNREAD_MAX } else { UNREAD_MAX };
+        Self { bytes: Vec::new(), waker: None, end: None, limit, is_link }
+    }
+
     /// Has the task woken when something happens here.
     pub(super) fn register(&mut self, context: &Context<'_>) {
         match &mut self.waker {
@@ -53,7 +66,7 @@ impl Port {
 
     /// Leaves bytes; false if the client is too far behind.
     pub(super) fn push(&mut self, bytes: &[u8]) -> bool {
-        if self.bytes.len() > UNREAD_MAX {
+        if self.bytes.len() > self.limit {
             return false;
         }
         self.bytes.extend_from_slice(bytes);
@@ -71,13 +84,13 @@ impl Port {
 
 impl Ports {
     /// Opens a port for a new connection.
-    pub(super) fn open(&mut self) -> ConnId {
+    pub(super) fn open(&mut self, is_link: bool) -> ConnId {
         let slot = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             u32::try_from(self.slots.len() - 1).expect("connections are bounded")
         });
         let entry = &mut self.slots[slot as usize];
-        entry.port = Some(Port::default());
+        entry.port = Some(Port::new(is_link));
         ConnId { slot, generation: entry.generation }
     }
 
@@ -113,9 +126,9 @@ mod tests {
     #[test]
     fn a_released_slot_belongs_to_a_new_generation() {
         let mut ports = Ports::default();
-        let old = ports.open();
+        let old = ports.open(false);
         ports.release(old);
-        let new = ports.open();
+        let new = ports.open(false);
         assert_eq!((new.slot, new.generation), (old.slot, old.generation + 1));
         assert!(ports.get(old).is_none());
         ports.release(old);
@@ -124,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_client_that_does_not_read_is_noticed() {
-        let mut port = Port::default();
+        let mut port = Port::new(false);
         assert!(port.push(&vec![0; UNREAD_MAX + 1]));
         assert!(!port.push(b"x"));
     }

@@ -175,6 +175,16 @@ impl Node {
         self.peer.as_ref().is_some_and(|peer| matches!(peer.role, Role::Learning(_)))
     }
 
+    /// The epoch that this server takes part in.
+    pub(crate) fn epoch(&self) -> u32 {
+        self.peer.as_ref().map_or(0, |peer| peer.epochs.current)
+    }
+
+    /// Whether nothing is on its way.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.peer.as_ref().is_none_or(|peer| peer.history.tail_len() == 0)
+    }
+
     /// When a server of an ensemble has something to do.
     pub(crate) fn peer_deadline(&self) -> Moment {
         let idle = |peer: &&Box<QuorumPeer>| !peer.is_reloading;

@@ -79,7 +79,6 @@ impl History {
     }
 
     /// How much is logged and not applied.
-    #[cfg(test)]
     pub(crate) fn tail_len(&self) -> usize {
         self.tail.len()
     }

@@ -1,0 +1,413 @@
+//! [`TestingCluster`]: a whole ensemble, started and torn apart from within a test.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use tokio::time::timeout;
+use znode::proto::{SessionId, Zxid};
+use znode::{Client, ConnectOptions, Connecting, Connector, HostPort};
+
+use crate::election::ElectionTimes;
+use crate::io::memory::MemoryConnector;
+use crate::io::peers::Network;
+use crate::io::peers::switchboard::Switchboard;
+use crate::log::digest::tree_digest;
+use crate::node::Node;
+use crate::node::input::Input;
+use crate::peer::PeerSettings;
+use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::server::{Membership, TestingServer};
+use crate::spec::InstanceSpec;
+use crate::zab::history::COMMITTED_LOG_MAX;
+
+/// How many ticks a leader and its learners may take to find together.
+const INIT_LIMIT: u32 = 10;
+
+/// How many ticks they may not hear of each other.
+const SYNC_LIMIT: u32 = 5;
+
+/// How long starting a cluster may take before it is given up.
+const START_LIMIT: Duration = Duration::from_secs(30);
+
+/// An ensemble of ZooKeeper servers inside this process: a leader that was elected, followers,
+/// observers, and the network between them.
+///
+/// Servers are numbered from 1. Each has a port of its own for clients, keeps its data in memory
+/// for as long as this value lives, and runs on the runtime that started it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use znode::CreateMode;
+/// use znode_testing::TestingCluster;
+///
+/// let cluster = TestingCluster::start(3).await?;
+/// let client = cluster.connect().await?;
+/// client.create("/kept", b"", CreateMode::Persistent).await?;
+///
+/// let leader = cluster.leader().await;
+/// cluster.kill(leader).await;
+/// assert_ne!(cluster.leader().await, leader);
+///
+/// cluster.restart(leader).await?;
+/// cluster.await_converged().await;
+/// assert!(cluster.server(leader).node("/kept").await.is_some());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct TestingCluster {
+    servers: BTreeMap<u64, TestingServer>,
+    switchboard: Switchboard,
+    connector: ClusterConnector,
+}
+
+/// The specification of a cluster.
+///
+/// ```
+/// use std::time::Duration;
+/// use znode_testing::{ClusterSpec, InstanceSpec};
+///
+/// let spec = ClusterSpec::new(3)
+///     .observers(1)
+///     .each(InstanceSpec::new().tick(Duration::from_millis(50)));
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "a specification does nothing until a cluster is started with it"]
+pub struct ClusterSpec {
+    participants: u64,
+    observers: u64,
+    each: InstanceSpec,
+    finalize_wait: Duration,
+}
+
+impl ClusterSpec {
+    /// A cluster of so many servers that vote, each as [`InstanceSpec::new`] describes it.
+    pub fn new(participants: u64) -> Self {
+        Self {
+            participants,
+            observers: 0,
+            each: InstanceSpec::new(),
+            finalize_wait: Duration::from_millis(10),
+        }
+    }
+
+    /// Adds servers that only observe. They have the highest numbers.
+    pub fn observers(mut self, count: u64) -> Self {
+        self.observers = count;
+        self
+    }
+
+    /// Sets what each server is like. Its port counts for nothing, since each needs another.
+    pub fn each(mut self, spec: InstanceSpec) -> Self {
+        self.each = spec;
+        self
+    }
+
+    /// Sets how long an election waits for a better candidate once enough servers agree, which is
+    /// 10 ms to start with; Apache's servers wait for 200. Nobody waits once everybody agrees.
+    pub fn finalize_wait(mut self, wait: Duration) -> Self {
+        self.finalize_wait = wait;
+        self
+    }
+
+    fn config(&self) -> QuorumConfig {
+        let member = |sid: u64| {
+            let learner_type = if sid > self.participants {
+                LearnerType::Observer
+            } else {
+                LearnerType::Participant
+            };
+            // Nobody connects there; it only stands in the configuration that clients read.
+            let port = |base: u64| u16::try_from(base + sid).unwrap_or(u16::MAX);
+            let address = PeerAddress {
+                host: "127.0.0.1".to_owned(),
+                quorum_port: port(2888),
+                election_port: port(3888),
+            };
+            (number(sid), Member { addresses: vec![address], learner_type, client: None })
+        };
+        QuorumConfig::majority((1..=self.participants + self.observers).map(member).collect())
+    }
+}
+
+fn number(sid: u64) -> Sid {
+    Sid(i64::try_from(sid).unwrap_or(i64::MAX))
+}
+
+impl TestingCluster {
+    /// Starts so many servers that vote. When this returns they have elected a leader, and all of
+    /// them serve clients.
+    ///
+    /// # Errors
+    /// As of [`start_with`](Self::start_with).
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn start(participants: u64) -> io::Result<Self> {
+        Self::start_with(ClusterSpec::new(participants)).await
+    }
+
+    /// Starts a cluster. When this returns its servers have elected a leader, and all of them serve
+    /// clients.
+    ///
+    /// # Errors
+    /// The operating system refuses a socket; or there are no servers, or more than 254, of which
+    /// session ids could not tell.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    pub async fn start_with(spec: ClusterSpec) -> io::Result<Self> {
+        let count = spec.participants + spec.observers;
+        if spec.participants == 0 || count > 254 {
+            let why = format!("{count} servers, {} of which vote: must be 1 to 254", spec.participants);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
+        let (config, switchboard) = (spec.config(), Switchboard::default());
+        let tick = spec.each.tick;
+        let settings = PeerSettings {
+            tick,
+            init_limit: tick * INIT_LIMIT,
+            sync_limit: tick * SYNC_LIMIT,
+            redial_pause: Duration::from_millis(2),
+            election: ElectionTimes {
+                finalize_wait: spec.finalize_wait,
+                notification_min: spec.finalize_wait * 5,
+                notification_max: Duration::from_secs(1),
+            },
+            committed_log: COMMITTED_LOG_MAX,
+        };
+        let mut servers = BTreeMap::new();
+        for sid in 1..=count {
+            let me = number(sid);
+            let network = Network::Memory(switchboard.plug(me));
+            let (config, settings) = (config.clone(), settings.clone());
+            let membership = Membership { me, config, settings, network };
+            let each = spec.each.clone().port(0);
+            servers.insert(sid, TestingServer::start_member(each, Some(membership))?);
+        }
+        let doors = servers.values().map(|server| (server.connect_string(), server.connector()));
+        let connector = ClusterConnector { servers: doors.collect() };
+        let cluster = Self { servers, switchboard, connector };
+        let all_serve = || cluster.servers.values().all(|server| look(server, Node::is_serving));
+        if timeout(START_LIMIT, cluster.until(all_serve)).await.is_err() {
+            return Err(io::Error::new(io::ErrorKind::TimedOut, "no leader was elected"));
+        }
+        Ok(cluster)
+    }
+
+    /// What clients connect to over TCP: the addresses of all servers.
+    pub fn connect_string(&self) -> String {
+        let addresses = self.servers.values().map(TestingServer::connect_string);
+        addresses.collect::<Vec<_>>().join(",")
+    }
+
+    /// Connects a client through pipes in memory, to whichever server lets it in.
+    ///
+    /// # Errors
+    /// What [`ConnectOptions::connect`] fails with.
+    ///
+    /// # Cancel safety
+    /// As of [`ConnectOptions::connect`].
+    pub async fn connect(&self) -> Result<Client, znode::Error> {
+        let options = ConnectOptions::new().connector(self.connector());
+        options.connect(&self.connect_string()).await
+    }
+
+    /// What connects clients of this process without a socket, to any of the addresses in
+    /// [`connect_string`](Self::connect_string).
+    pub fn connector(&self) -> ClusterConnector {
+        self.connector.clone()
+    }
+
+    /// The numbers of all servers, also of those that are down.
+    pub fn ids(&self) -> Vec<u64> {
+        self.servers.keys().copied().collect()
+    }
+
+    /// One server.
+    ///
+    /// # Panics
+    /// If there is none with this number.
+    pub fn server(&self, id: u64) -> &TestingServer {
+        match self.servers.get(&id) {
+            Some(server) => server,
+            None => panic!("there is no server {id}: there are 1 to {}", self.servers.len()),
+        }
+    }
+
+    /// The server that leads, waited for if there is none. Of several that believe to, the one of
+    /// the newest epoch.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn leader(&self) -> u64 {
+        loop {
+            let moved = self.moved();
+            let leading = self.servers.iter().filter(|(_, server)| server.is_running());
+            let leading = leading.filter(|(_, server)| look(server, Node::is_deciding));
+            let epoch = |server: &TestingServer| look(server, |node| node.epoch());
+            if let Some((id, _)) = leading.max_by_key(|(_, server)| epoch(server)) {
+                return *id;
+            }
+            moved.await;
+        }
+    }
+
+    /// Kills a server: its connections break, and it holds what it has acknowledged, no more.
+    /// Killing one that is down does nothing.
+    ///
+    /// # Cancel safety
+    /// The server goes down from the first poll on.
+    pub async fn kill(&self, id: u64) {
+        self.server(id).stop().await;
+    }
+
+    /// Stops a server in good order. In memory that is no other thing than [`kill`](Self::kill).
+    ///
+    /// # Cancel safety
+    /// As of [`kill`](Self::kill).
+    pub async fn stop(&self, id: u64) {
+        self.server(id).stop().await;
+    }
+
+    /// Starts a server again, on its port and with its data; one that runs is stopped first. It
+    /// joins the others by and by: [`await_converged`](Self::await_converged) waits for that.
+    ///
+    /// # Errors
+    /// As of [`TestingServer::restart`].
+    ///
+    /// # Cancel safety
+    /// As of [`TestingServer::restart`].
+    pub async fn restart(&self, id: u64) -> io::Result<()> {
+        self.server(id).restart().await
+    }
+
+    /// Stops a server where it stands, as a signal stops a process: its connections stay, and
+    /// nothing happens on them. It does not notice that time goes by.
+    pub fn pause(&self, id: u64) {
+        self.server(id).shared().pause(true);
+    }
+
+    /// Lets a server go on that was paused. What has arrived meanwhile it finds all at once.
+    pub fn resume(&self, id: u64) {
+        self.server(id).shared().pause(false);
+    }
+
+    /// Separates two groups of servers: nothing that one sends reaches the other until the network
+    /// is [healed](Self::heal). Clients reach all of them.
+    pub fn partition(&self, one: &[u64], other: &[u64]) {
+        self.partition_one_way(one, other);
+        self.partition_one_way(other, one);
+    }
+
+    /// Lets nothing through from one group of servers to another; the way back is free.
+    pub fn partition_one_way(&self, from: &[u64], to: &[u64]) {
+        for from in from {
+            for to in to {
+                self.switchboard.cut(number(*from), number(*to));
+            }
+        }
+    }
+
+    /// Ends every partition. What was held up arrives now.
+    pub fn heal(&self) {
+        self.switchboard.heal();
+    }
+
+    /// Ends a session as the leader would if its client had fallen silent. False if the leader
+    /// knows of no such session.
+    ///
+    /// # Cancel safety
+    /// Happens at the poll at which there is a leader.
+    pub async fn expire(&self, session: SessionId) -> bool {
+        let leader = self.leader().await;
+        let server = self.server(leader);
+        let known = server.shared().lock().node.sessions.find(session).is_some();
+        server.shared().run([Input::Expire(session)]);
+        known
+    }
+
+    /// Waits until every server that runs and is not paused serves clients, with the same data and
+    /// the same sessions.
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn await_converged(&self) {
+        self.until(|| {
+            let running = self.servers.values().filter(|server| server.is_running());
+            let mut states = running.filter_map(state);
+            let Some(Some(first)) = states.next() else { return false };
+            states.all(|state| state.as_ref() == Some(&first))
+        })
+        .await;
+    }
+
+    async fn until(&self, done: impl Fn() -> bool) {
+        loop {
+            let moved = self.moved();
+            if done() {
+                return;
+            }
+            moved.await;
+        }
+    }
+
+    /// Resolves when any server has done anything after this call.
+    fn moved(&self) -> impl Future<Output = ()> + '_ {
+        let servers = self.servers.values();
+        let notices = servers.map(|server| {
+            let mut notice = Box::pin(server.shared().has_moved.notified());
+            // From now on, and not from the first poll on.
+            notice.as_mut().enable();
+            notice
+        });
+        let mut notices: Vec<_> = notices.collect();
+        std::future::poll_fn(move |context| {
+            let rung = notices.iter_mut().any(|notice| notice.as_mut().poll(context).is_ready());
+            if rung { std::task::Poll::Ready(()) } else { std::task::Poll::Pending }
+        })
+    }
+}
+
+/// What a server and the others agree on, once they do; nothing yet if it does not serve, and
+/// nothing at all if it is paused.
+#[expect(clippy::option_option, reason = "the two have nothing to do with each other")]
+fn state(server: &TestingServer) -> Option<Option<(Zxid, i64, Vec<SessionId>)>> {
+    let engine = server.shared().lock();
+    if engine.is_paused() {
+        return None;
+    }
+    let node = &engine.node;
+    if !node.is_serving() || !node.is_settled() {
+        return Some(None);
+    }
+    let sessions = node.sessions.iter().filter(|session| session.opened);
+    let sessions = sessions.map(|session| session.id).collect();
+    Some(Some((node.last_processed, tree_digest(&node.tree), sessions)))
+}
+
+fn look<T>(server: &TestingServer, what: impl FnOnce(&Node) -> T) -> T {
+    what(&server.shared().lock().node)
+}
+
+/// Connects clients of the same process to the servers of a [`TestingCluster`], each by its
+/// address, through pipes in memory.
+#[derive(Debug, Clone)]
+pub struct ClusterConnector {
+    servers: BTreeMap<String, MemoryConnector>,
+}
+
+impl Connector for ClusterConnector {
+    fn connect(&self, host: &HostPort) -> Connecting {
+        match self.servers.get(&host.to_string()) {
+            Some(server) => server.connect(host),
+            None => {
+                let why = format!("{host} is no server of this cluster");
+                let error = io::Error::new(io::ErrorKind::NotFound, why);
+                Box::pin(async move { Err(error) })
+            }
+        }
+    }
+}
