@@ -10,7 +10,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use tokio::time::timeout;
 use znode::{Client, ClientEvent, ConnectOptions, CreateMode, Error, State, StateChange};
 use znode::{WatchUpdate, WatchedEvent};
-use znode_testing::{InstanceSpec, TestingServer};
+use znode_testing::{ClusterSpec, InstanceSpec, TestingCluster, TestingServer};
 
 use crate::raw::Raw;
 use crate::wire::Wire;
@@ -35,7 +35,13 @@ pub(crate) struct Ground {
     /// The test's own node.
     root: String,
     /// Ours, unless the environment names another; stops when it is dropped.
-    _server: Option<TestingServer>,
+    _server: Option<Ours>,
+}
+
+/// A server of ours: alone, or the one of an ensemble that the environment asks for.
+enum Ours {
+    Alone { _server: TestingServer },
+    Among { _cluster: TestingCluster },
 }
 
 impl Ground {
@@ -47,8 +53,8 @@ impl Ground {
                     .tick(TICK)
                     .session_timeout_limits(TIMEOUT_MIN, TIMEOUT_MAX)
                     .super_digest(SUPER_DIGEST);
-                let server = TestingServer::start_with(spec).await.unwrap();
-                (server.connect_string(), Some(server))
+                let (address, server) = ours(spec).await;
+                (address, Some(server))
             }
         };
         let client = soon(Client::connect(&address)).await.unwrap();
@@ -108,6 +114,25 @@ impl Ground {
         raw.close_session().await;
         wire.admit();
     }
+}
+
+/// Starts one server; or, if `ZNODE_TEST_CLUSTER` says `leader`, `follower` or `observer`, an
+/// ensemble, of which the test meets the server that is one.
+async fn ours(spec: InstanceSpec) -> (String, Ours) {
+    let Ok(role) = env::var("ZNODE_TEST_CLUSTER") else {
+        let server = TestingServer::start_with(spec).await.unwrap();
+        return (server.connect_string(), Ours::Alone { _server: server });
+    };
+    let spec = ClusterSpec::new(3).observers(1).each(spec);
+    let cluster = TestingCluster::start_with(spec).await.unwrap();
+    let leader = cluster.leader().await;
+    let id = match role.as_str() {
+        "leader" => leader,
+        "follower" => (1..=3).find(|id| *id != leader).unwrap(),
+        "observer" => 4,
+        other => panic!("ZNODE_TEST_CLUSTER={other}: must be leader, follower or observer"),
+    };
+    (cluster.server(id).connect_string(), Ours::Among { _cluster: cluster })
 }
 
 /// Waits for what must happen at once, or fails the test at the caller's line.

@@ -57,11 +57,14 @@ async fn an_invalid_path_in_a_multi_read_is_named_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn the_configuration_is_outside_every_chroot_and_empty_on_a_server_alone() {
+async fn the_configuration_is_outside_every_chroot_and_names_the_servers_if_there_are_several() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let (config, _) = soon(client.get_config()).await.unwrap();
-    assert!(config.is_empty());
+    let config = std::str::from_utf8(&config).unwrap();
+    let among = std::env::var_os("ZNODE_TEST_CLUSTER").is_some();
+    assert_eq!(config.contains("server.1="), among, "{config}");
+    assert_eq!(config.is_empty(), !among);
     drop(soon(client.get_config_watched()).await.unwrap());
     settle(&client).await;
 }
