@@ -254,6 +254,16 @@ impl TestingServer {
         self.shared.lock().node.last_processed
     }
 
+    /// The digest of the tree: a number that is the same on two servers exactly if their nodes are,
+    /// but for those below `/zookeeper` and all access control lists. Zero if the server
+    /// [keeps none](InstanceSpec::digest).
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn digest(&self) -> i64 {
+        self.shared.lock().node.tree.digest().cast_signed()
+    }
+
     /// The node at `path`, whatever its access control list says.
     ///
     /// # Cancel safety
@@ -334,6 +344,7 @@ fn settings(spec: &InstanceSpec) -> Settings {
         client_port: spec.port,
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
+        digest: spec.digest,
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

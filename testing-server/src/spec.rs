@@ -44,6 +44,7 @@ pub struct InstanceSpec {
     pub(crate) words: String,
     pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
+    pub(crate) digest: bool,
 }
 
 impl InstanceSpec {
@@ -76,6 +77,7 @@ impl InstanceSpec {
             words: "*".to_owned(),
             connections_per_address_max: None,
             disk: None,
+            digest: true,
         }
     }
 
@@ -272,6 +274,14 @@ impl InstanceSpec {
     /// without a word. There is no limit to start with.
     pub fn connections_per_address(mut self, max: usize) -> Self {
         self.connections_per_address_max = Some(max);
+        self
+    }
+
+    /// Sets whether the server keeps a digest of its tree (`zookeeper.digest.enabled`), on by
+    /// default as Apache has it: a number that two servers compare to see whether their trees are
+    /// the same. It goes into every record of a log and into snapshots, and `hash` tells it.
+    pub fn digest(mut self, enabled: bool) -> Self {
+        self.digest = enabled;
         self
     }
 

@@ -81,11 +81,22 @@ impl Server {
         tree
     }
 
+    /// The digest of the tree: of Apache's server, that of the tree that it has loaded.
+    async fn digest(&self) -> i64 {
+        let dir = match self {
+            Self::Ours(server) => return server.digest().await,
+            Self::Apache { dir, .. } => dir,
+        };
+        let log = fs::read_to_string(dir.join("server.log")).unwrap();
+        let (_, told) = log.rsplit_once("digest is ").expect("a server says what it has loaded");
+        told.lines().next().unwrap().trim().parse().unwrap()
+    }
+
     async fn stop(self) {
+        assert_eq!(digest_mismatches(&self.address()).await, Some(0));
         match self {
             Self::Ours(server) => server.stop().await,
-            Self::Apache { dir, address } => {
-                assert_eq!(digest_mismatches(&address).await, Some(0));
+            Self::Apache { dir, .. } => {
                 let stopped = Command::new(script()).arg("stop").arg(dir).status();
                 assert!(stopped.unwrap().success());
             }
@@ -97,7 +108,7 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/zookeeper.sh")
 }
 
-/// How often Apache's server has found a digest that was not that of its tree.
+/// How often a server has found a digest that was not that of its tree.
 async fn digest_mismatches(address: &str) -> Option<u64> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"mntr").await.unwrap();
@@ -156,8 +167,17 @@ async fn hand_over(
     to: impl AsyncFnOnce() -> Server,
     top: &str,
 ) -> (Server, BTreeMap<String, Seen>, SessionTicket) {
+    // What Apache's server tells is the digest of what it has loaded, not of what it has written
+    // since.
+    let digest = match &from {
+        Server::Ours(server) => Some(server.digest().await),
+        Server::Apache { .. } => None,
+    };
     from.stop().await;
     let server = to().await;
+    if let Some(digest) = digest {
+        assert_eq!(server.digest().await, digest, "before {top}");
+    }
     let found = server.tree().await;
     for (path, seen) in &tree {
         assert_eq!(found.get(path), Some(seen), "{path}, before {top}");

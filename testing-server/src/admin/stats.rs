@@ -141,6 +141,8 @@ pub(crate) struct ServerStats {
     pub(crate) large: u64,
     /// Attempts to prove an identity that have failed.
     pub(crate) auth_failed: u64,
+    /// Transactions behind which the tree was not what was told of it.
+    pub(crate) digest_mismatches: u64,
 }
 
 impl ServerStats {
@@ -164,6 +166,7 @@ impl ServerStats {
         throttled: 0,
         large: 0,
         auth_failed: 0,
+        digest_mismatches: 0,
     };
 }
 

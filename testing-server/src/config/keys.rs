@@ -168,6 +168,7 @@ fn limit(key: &str) -> Option<Key> {
         "enforceQuota" => {
             Key::Used(Kind::TrueOrFalse, |said, v| said.spec.enforce_quota = v.flag())
         }
+        "digest.enabled" => Key::Used(Kind::TrueOrFalse, |said, v| said.spec.digest = v.flag()),
         "skipACL" => Key::Used(Kind::YesOrNo, |said, v| said.spec.skip_acl = v.flag()),
         "znode.container.checkIntervalMs" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
             said.spec.container_check_interval = Duration::from_millis(v.number());
@@ -201,7 +202,6 @@ fn without_effect(key: &str) -> Option<Key> {
         | "standaloneEnabled"
         | "quorumListenOnAllIPs"
         | "serializeLastProcessedZxid.enabled"
-        | "digest.enabled"
         | "closeSessionTxn.enabled" => Kind::TrueOrFalse,
         "leaderServes" => Kind::YesOrNo,
         _ => return None,

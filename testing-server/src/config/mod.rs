@@ -242,7 +242,7 @@ mod tests {
              maxClientCnxns=0\nmaxCnxns=8\nglobalOutstandingLimit=9\nlargeRequestThreshold=10\n\
              largeRequestMaxBytes=11\n4lw.commands.whitelist=*\nenforceQuota=true\nskipACL=yes\n\
              znode.container.checkIntervalMs=12\nznode.container.maxPerMinute=13\n\
-             znode.container.maxNeverUsedIntervalMs=14\n",
+             znode.container.maxNeverUsedIntervalMs=14\ndigest.enabled=false\n",
         )
         .unwrap();
         assert!(config.notes().is_empty(), "{:?}", config.notes());
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!((spec.connections_per_address_max, spec.connections_max), (None, 8));
         assert_eq!((spec.outstanding_max, spec.large_request_bytes_max), (9, 11));
         assert_eq!((spec.large_request_threshold, &*spec.words), (Some(10), "*"));
-        assert!(spec.enforce_quota && spec.skip_acl);
+        assert!(spec.enforce_quota && spec.skip_acl && !spec.digest);
         assert_eq!(spec.container_check_interval, Duration::from_millis(12));
         assert_eq!(spec.containers_per_minute_max, 13);
         assert_eq!(spec.container_never_used_max, Some(Duration::from_millis(14)));
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(spec.tick, Duration::from_secs(3));
         assert_eq!(spec.session_timeout_min, Duration::from_secs(6));
         assert_eq!(spec.session_timeout_max, Duration::from_secs(60));
-        assert!(!spec.extended_types);
+        assert!(!spec.extended_types && spec.digest);
         assert_eq!((spec.connections_per_address_max, &*spec.words), (Some(60), "srvr"));
         assert_eq!(spec.disk_options().snapshots_kept, None);
     }

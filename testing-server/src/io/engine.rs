@@ -150,6 +150,9 @@ impl Shared {
         }
         let before = engine.node.last_processed;
         engine.input(Input::Persisted(zxid));
+        if let Some(zxid) = engine.node.digests.take_mismatch() {
+            tracing::error!(%zxid, "the tree is not what was foretold of it");
+        }
         self.settle(&mut engine, None);
         engine.save_snapshot(before);
     }

@@ -8,9 +8,10 @@ use znode::proto::{SessionId, Zxid};
 use super::Node;
 use super::settings::Settings;
 use crate::log::record::{Body, Logged};
-use crate::log::snapshot::{self, Snapshot};
+use crate::log::snapshot::Snapshot;
 use crate::tree::NewNode;
 use crate::tree::acl_cache::AclId;
+use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::node::Image;
 use crate::tree::restore::StoredNode;
 
@@ -58,14 +59,12 @@ impl Node {
             }
         }
         node.tree.settle_quotas();
+        if node.settings.digest {
+            node.tree.keep_digest();
+        }
         node.passed(zxid);
+        node.loaded_digest(snapshot.digest, zxid);
         Ok(node)
-    }
-
-    /// Everything as it is now, as a snapshot holds it. It is encoded in one go, while nothing else
-    /// happens; so it is exact, and takes as long as the tree is large.
-    pub(crate) fn snapshot(&self) -> Vec<u8> {
-        snapshot::encode(&self.tree, &self.sessions, self.last_processed)
     }
 
     /// Does again what a log says. What a snapshot holds of it already is not done twice.
@@ -86,6 +85,8 @@ impl Node {
             body => self.replay_change(body, header.zxid, header.time_ms),
         }
         self.passed(header.zxid);
+        let told = logged.digest.filter(|told| told.version == DIGEST_VERSION);
+        self.digest_applied(header.zxid, told.map(|told| told.digest.cast_unsigned()));
     }
 
     fn replay_change(&mut self, body: &Body<'_>, zxid: Zxid, time_ms: i64) {
@@ -135,5 +136,8 @@ impl Node {
     fn passed(&mut self, zxid: Zxid) {
         self.last_processed = self.last_processed.max(zxid);
         self.last_prepared = self.last_processed;
+        if self.outstanding.digest().is_some() {
+            self.outstanding.foretell(self.tree.digest());
+        }
     }
 }

@@ -69,6 +69,8 @@ pub(crate) struct Settings {
     pub(crate) connections_per_address_max: Option<usize>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
+    /// Whether a digest of the tree is kept: `zookeeper.digest.enabled`.
+    pub(crate) digest: bool,
 }
 
 #[cfg(test)]
@@ -98,6 +100,7 @@ impl Settings {
             client_port: 2181,
             connections_per_address_max: None,
             hash_seed: 11,
+            digest: true,
         }
     }
 }

@@ -55,6 +55,7 @@ impl Node {
             time_ms: self.wall_ms(now),
             session,
             change: Change::CreateSession(timeout),
+            digest: None,
         };
         self.append(Some(ReplyTo { conn, xid: Xid(0) }), OpCode::CreateSession, txn, out);
     }
@@ -141,7 +142,7 @@ impl Node {
         let session = session.id;
         let zxid = self.next_zxid();
         let change = self.preparer(session, zxid, &[]).close_session();
-        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
+        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
         self.append(to, OpCode::CloseSession, txn, out);
     }
 }

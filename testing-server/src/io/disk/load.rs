@@ -8,7 +8,6 @@ use znode::proto::Zxid;
 
 use super::DiskOptions;
 use super::directory::{Kind, at, files, prepare, sync_folder, unusable, write_snapshot};
-use crate::log::digest::{DIGEST_VERSION, tree_digest};
 use crate::log::record::Logged;
 use crate::log::snapshot::Snapshot;
 use crate::log::txn_log::{LogReader, Next};
@@ -48,6 +47,14 @@ pub(crate) fn load(options: &DiskOptions, settings: &Settings) -> io::Result<Loa
     for (i, (_, path)) in logs.iter().enumerate().skip(first) {
         loaded.replay(path, i + 1 == logs.len())?;
     }
+    let node = &mut loaded.node;
+    if let Some(zxid) = node.digests.awaited() {
+        tracing::warn!(%zxid, "the logs end before the transaction that a snapshot goes up to");
+    }
+    if let Some(zxid) = node.digests.take_mismatch() {
+        let count = node.stats.digest_mismatches;
+        tracing::error!(%zxid, count, "the tree is not what was told of it");
+    }
     tracing::info!(
         dir = %options.data_dir.display(),
         zxid = %loaded.node.last_processed,
@@ -85,9 +92,7 @@ fn newest(settings: &Settings, snapshots: &[(Zxid, PathBuf)]) -> io::Result<Opti
             if snapshot.last_processed.is_some_and(|last| last < *zxid) {
                 return Err("it ends before the transaction that it is named after".to_owned());
             }
-            let node = Node::from_snapshot(settings.clone(), &snapshot, *zxid)?;
-            compare_digest(path, *zxid, &snapshot, &node);
-            Ok(node)
+            Node::from_snapshot(settings.clone(), &snapshot, *zxid)
         });
         match node {
             Ok(node) => return Ok(Some(node)),
@@ -99,18 +104,6 @@ fn newest(settings: &Settings, snapshots: &[(Zxid, PathBuf)]) -> io::Result<Opti
         }
     }
     last_error.map_or(Ok(None), Err)
-}
-
-/// A digest that differs says that some server has a bug; Apache's goes on, too.
-fn compare_digest(path: &Path, zxid: Zxid, snapshot: &Snapshot<'_>, node: &Node) {
-    let Some(stored) = snapshot.digest else { return };
-    if stored.zxid == zxid && stored.version == DIGEST_VERSION {
-        let ours = tree_digest(&node.tree);
-        if ours != stored.digest {
-            let path = path.display();
-            tracing::warn!(%path, ours, stored = stored.digest, "a digest is not that of the tree");
-        }
-    }
 }
 
 /// A server without any data, if there is none.
@@ -125,7 +118,7 @@ fn empty(options: &DiskOptions, settings: &Settings, logs: &[(Zxid, PathBuf)]) -
             return Err(unusable(path, why));
         }
     }
-    let node = Node::new(settings.clone());
+    let mut node = Node::new(settings.clone());
     write_snapshot(options, Zxid::ZERO, &node.snapshot())?;
     Ok(node)
 }

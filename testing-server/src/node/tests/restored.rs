@@ -1,7 +1,6 @@
 //! What comes back from files is what was there.
 
 use proptest::prelude::*;
-use znode::proto::multi::{MultiOp, MultiRequest};
 use znode::proto::requests::CheckVersionRequest;
 
 use super::*;
@@ -55,7 +54,7 @@ fn a_snapshot_and_a_log_make_the_same_server() {
     let empty = world.node.snapshot();
     every_kind_of_write(&mut world);
     let now = world.node.snapshot();
-    let node = restored(&empty, Zxid::ZERO, &world.log);
+    let mut node = restored(&empty, Zxid::ZERO, &world.log);
     assert!(node.snapshot() == now, "by the log");
     assert_eq!(node.session_views().len(), 1);
     assert_eq!(node.ephemeral_views(), world.node.ephemeral_views());
@@ -82,7 +81,9 @@ fn what_a_snapshot_holds_already_is_not_done_twice() {
 }
 
 fn digest(node: &Node) -> i64 {
-    crate::log::digest::tree_digest(&node.tree)
+    let digest = node.tree.digest();
+    assert_eq!(digest, node.tree.count_digest(), "the sum that is kept is not that of the nodes");
+    digest.cast_signed()
 }
 
 #[test]
