@@ -58,6 +58,7 @@ mod proxy;
 
 pub use auth::{Identity, Scheme};
 pub use config::{Config, ConfigError};
+pub use io::disk::lock::DirectoryInUse;
 pub use io::memory::MemoryConnector;
 pub use proxy::FaultProxy;
 pub use server::TestingServer;

@@ -14,6 +14,8 @@ use znode::{Client, ConnectOptions};
 use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
 use crate::io::disk::load::load;
+use crate::io::disk::lock::DirectoryLock;
+use crate::io::disk::storage::Files;
 use crate::io::disk::{Disk, DiskOptions};
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
@@ -84,7 +86,8 @@ impl TestingServer {
     /// # Errors
     /// The port is taken, or the operating system refuses a socket or a thread. With
     /// [files](InstanceSpec::data_dir): one of them cannot be used, or does not hold all that it
-    /// must; the message names the file and the place.
+    /// must; the message names the file and the place. Or another server runs on them: then the
+    /// error holds a [`DirectoryInUse`](crate::DirectoryInUse).
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -275,10 +278,11 @@ impl TestingServer {
     /// Reads the files, if there are any.
     fn load(&self) -> io::Result<()> {
         let Some(options) = &self.disk else { return Ok(()) };
-        let loaded = load(options, &self.settings)?;
+        let lock = DirectoryLock::take(options)?;
+        let loaded = load(&Files, options, &self.settings)?;
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;
-        let disk = Disk::start(options.clone(), seed, loaded.replayed, shared)?;
+        let disk = Disk::start(options.clone(), lock, seed, loaded.replayed, shared)?;
         self.shared.install(loaded.node, disk);
         Ok(())
     }

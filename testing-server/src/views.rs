@@ -56,3 +56,16 @@ pub struct NodeView {
     /// How long it may go unwritten until the server deletes it.
     pub ttl: Option<Duration>,
 }
+
+/// Where the files of a server are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FilesView {
+    /// The folder with the snapshots.
+    pub(crate) data_dir: String,
+    /// How many bytes are in it.
+    pub(crate) data_size: u64,
+    /// The folder with the logs.
+    pub(crate) log_dir: String,
+    /// How many bytes are in it.
+    pub(crate) log_size: u64,
+}

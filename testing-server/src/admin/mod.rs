@@ -36,6 +36,11 @@ impl Word {
         &self.name == b"stmk"
     }
 
+    /// Whether the answer tells of files.
+    pub(crate) fn asks_for_files(self) -> bool {
+        matches!(&self.name, b"conf" | b"dirs")
+    }
+
     /// The word with what it brought along.
     pub(crate) fn with_argument(self, bytes: [u8; ARGUMENT_LEN]) -> Self {
         Self { argument: i64::from_be_bytes(bytes), ..self }

@@ -13,6 +13,7 @@ use crate::node::connection::{Connection, Phase};
 use crate::node::outbox::Outbox;
 use crate::session::Session;
 use crate::tree::watches::Modes;
+use crate::views::FilesView;
 
 /// The version in the form in which Apache tells it, so that whoever looks for features finds
 /// 3.9's. The date is in the form that clients know from earlier releases.
@@ -43,8 +44,7 @@ impl Node {
             b"srst" => self.reset_server(out),
             b"conf" => self.configuration(),
             b"envi" => environment(),
-            // Data in memory has no directory.
-            b"dirs" => "datadir_size: 0\nlogdir_size: 0\n".to_owned(),
+            b"dirs" => self.directories(),
             b"dump" => self.dump(),
             b"wchs" => self.watch_summary(),
             b"wchc" => self.watches_by_session(),
@@ -134,15 +134,22 @@ impl Node {
         let settings = &self.settings;
         let ms = |time: std::time::Duration| time.as_millis();
         let per_address = settings.connections_per_address_max.unwrap_or(0);
+        let FilesView { data_dir, data_size, log_dir, log_size } = &self.files;
         format!(
-            "clientPort={}\nsecureClientPort=-1\ndataDir=\ndataDirSize=0\ndataLogDir=\n\
-             dataLogSize=0\ntickTime={}\nmaxClientCnxns={per_address}\nminSessionTimeout={}\n\
+            "clientPort={}\nsecureClientPort=-1\ndataDir={data_dir}\ndataDirSize={data_size}\n\
+             dataLogDir={log_dir}\ndataLogSize={log_size}\ntickTime={}\nmaxClientCnxns={per_address}\nminSessionTimeout={}\n\
              maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId=0\n",
             settings.client_port,
             ms(settings.tick),
             ms(settings.session_timeout_min),
             ms(settings.session_timeout_max),
         )
+    }
+
+    /// Data in memory has no directory, and takes no room there.
+    fn directories(&self) -> String {
+        let FilesView { data_size, log_size, .. } = self.files;
+        format!("datadir_size: {data_size}\nlogdir_size: {log_size}\n")
     }
 
     fn past_digests(&self) -> String {

@@ -210,6 +210,11 @@ impl Engine {
 
     /// Gives the server one input. A disk in memory has written before anything is sent.
     pub(super) fn input(&mut self, input: Input<'_>) {
+        if let (Input::FourLetterWord { word, .. }, Some(disk)) = (&input, &self.disk)
+            && word.asks_for_files()
+        {
+            self.node.files = disk.view();
+        }
         self.node.step(self.now, input, &mut self.outbox);
         if self.node.settings.durable {
             return;
@@ -226,7 +231,7 @@ impl Engine {
         };
         let count = u64::try_from(node.last_processed.0 - before.0).unwrap_or(0);
         if disk.applied(count) {
-            disk.save_snapshot(node.last_processed, node.snapshot());
+            disk.save_snapshot(node.begin_snapshot());
             disk.ring();
         }
     }

@@ -37,6 +37,7 @@ use crate::session::SessionTracker;
 use crate::session::identity::SessionIds;
 use crate::tree::Tree;
 use crate::tree::watches::Watches;
+use crate::views::FilesView;
 use connection::{Connection, Connections, Phase};
 use digests::Digests;
 use input::{ConnId, Input};
@@ -69,6 +70,8 @@ pub(crate) struct Node {
     pub(crate) stats: ServerStats,
     /// What had gone out when a word was last answered.
     pub(crate) sent: Sent,
+    /// Where the server's files are, as of when somebody last asked.
+    pub(crate) files: FilesView,
     /// The time of the step.
     pub(crate) now: Moment,
     /// When the server was last started.
@@ -104,6 +107,7 @@ impl Node {
             last_prepared: Zxid::ZERO,
             stats: ServerStats::NONE,
             sent: Sent::default(),
+            files: FilesView::default(),
             now: Moment::START,
             started: Moment::START,
             large_bytes: 0,

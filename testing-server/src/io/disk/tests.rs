@@ -10,6 +10,7 @@ use znode::{Client, ConnectOptions, CreateMode};
 
 use super::DiskOptions;
 use super::directory::{Kind, file, files, folder};
+use super::storage::Files;
 use super::load::{Loaded, load};
 use crate::log::txn_log::{LogReader, Next};
 use crate::node::settings::Settings;
@@ -40,11 +41,12 @@ impl Dir {
     }
 
     fn files(&self, kind: Kind) -> Vec<(Zxid, PathBuf)> {
-        files(&self.0, kind).unwrap()
+        let files = files(&Files, &self.0, kind).unwrap();
+        files.into_iter().map(|named| (named.zxid, named.path)).collect()
     }
 
     fn load(&self) -> std::io::Result<Loaded> {
-        load(&DiskOptions::new(self.0.clone()), &Settings::fixed())
+        load(&Files, &DiskOptions::new(self.0.clone()), &Settings::fixed())
     }
 
     /// The error of a start on these files.
