@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::auth::Scheme;
-use crate::io::disk::DiskOptions;
+use crate::io::disk::{Compression, DiskOptions};
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 
 /// The specification of one server.
@@ -86,7 +86,8 @@ impl InstanceSpec {
     ///
     /// Every write is synced to the disk before it is acknowledged. The disk takes its time,
     /// whatever a test's clock says, so this is not for clocks that are paused. Stop a server
-    /// before another one is started on its files: there is no lock.
+    /// before another one is started on its files, which would be refused with a
+    /// [`DirectoryInUse`](crate::DirectoryInUse).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -125,8 +126,8 @@ impl InstanceSpec {
     /// Sets after how many transactions a snapshot is taken and a new log begun: `snapCount`,
     /// 100,000 by default. It is done between a half and the whole of that.
     ///
-    /// The server does nothing else while it copies its tree into memory for a snapshot; writing
-    /// it goes on beside everything else.
+    /// The server goes on meanwhile. What it changes is kept as it was for as long as it takes, so
+    /// a snapshot is exactly of one transaction.
     ///
     /// # Panics
     /// If no [`data_dir`](Self::data_dir) was set before.
@@ -142,6 +143,17 @@ impl InstanceSpec {
     /// If no [`data_dir`](Self::data_dir) was set before.
     pub fn snapshots_kept(mut self, count: usize) -> Self {
         self.disk_options().snapshots_kept = Some(count);
+        self
+    }
+
+    /// Sets whether snapshots are compressed with gzip: `snapshot.compression.method=gz`. Both kinds
+    /// are read, whatever is set.
+    ///
+    /// # Panics
+    /// If no [`data_dir`](Self::data_dir) was set before.
+    pub fn compress_snapshots(mut self, enabled: bool) -> Self {
+        self.disk_options().compression =
+            if enabled { Compression::Gzip } else { Compression::None };
         self
     }
 

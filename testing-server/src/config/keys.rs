@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Said;
+use crate::io::disk::Compression;
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
@@ -26,8 +27,12 @@ pub(super) enum Kind {
     Address,
     /// A whole number, within limits.
     Number(u64, u64),
+    /// A whole number; zero and less are no limit.
+    Limit,
     TrueOrFalse,
     YesOrNo,
+    /// How snapshots are compressed.
+    Compression,
 }
 
 /// A value that was checked.
@@ -37,6 +42,7 @@ pub(super) enum Value {
     Address(std::net::IpAddr),
     Number(u64),
     Flag(bool),
+    Compression(Compression),
 }
 
 /// Java's largest int.
@@ -82,6 +88,15 @@ impl Kind {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(format!("must be a whole number from {min} to {max}")),
             },
+            Self::Limit => match value.parse::<i64>() {
+                Ok(limit) => Ok(Value::Number(u64::try_from(limit).unwrap_or(0))),
+                Err(_) => Err("must be a whole number; 0 and less are no limit".to_owned()),
+            },
+            Self::Compression => match &*value.to_ascii_lowercase() {
+                "" => Ok(Value::Compression(Compression::None)),
+                "gz" => Ok(Value::Compression(Compression::Gzip)),
+                _ => Err("must be gz, or empty for none; this server knows no other".to_owned()),
+            },
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
         }
@@ -98,7 +113,11 @@ fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
 
 /// What becomes of a key; nothing if no server knows it.
 pub(super) fn find(key: &str) -> Option<Key> {
-    used(key).or_else(|| limit(key)).or_else(|| without_effect(key)).or_else(|| elsewhere(key))
+    used(key)
+        .or_else(|| file(key))
+        .or_else(|| limit(key))
+        .or_else(|| without_effect(key))
+        .or_else(|| elsewhere(key))
 }
 
 fn used(key: &str) -> Option<Key> {
@@ -123,24 +142,48 @@ fn used(key: &str) -> Option<Key> {
         "DigestAuthenticationProvider.superDigest" => {
             Key::Used(Kind::Text, |said, v| said.super_digest = Some(v.text()))
         }
-        "forceSync" => Key::Used(Kind::YesOrNo, |said, v| said.force_sync = v.flag()),
+        _ => return None,
+    })
+}
+
+/// What concerns files.
+fn file(key: &str) -> Option<Key> {
+    const COUNT: Kind = Kind::Number(0, INT_MAX);
+    Some(match key {
+        "forceSync" => Key::Used(Kind::YesOrNo, |said, v| said.disk.force_sync = v.flag()),
         "snapCount" => Key::Used(Kind::Number(2, INT_MAX), |said, v| {
-            said.snap_count = u32::try_from(v.number()).unwrap_or(u32::MAX);
+            said.disk.snap_count = u32::try_from(v.number()).unwrap_or(u32::MAX);
         }),
-        "preAllocSize" => {
-            Key::Used(Kind::Number(0, INT_MAX), |said, v| said.preallocate_kb = v.number())
+        "preAllocSize" => Key::Used(COUNT, |said, v| said.disk.preallocate = v.number() * 1024),
+        "snapSizeLimitInKb" => {
+            Key::Used(Kind::Limit, |said, v| said.disk.snap_size = kilobytes(&v))
         }
-        "autopurge.snapRetainCount" => Key::Used(Kind::Number(0, INT_MAX), |said, v| {
-            said.snapshots_kept = usize::try_from(v.number()).unwrap_or(usize::MAX);
+        "txnLogSizeLimitInKb" => {
+            Key::Used(Kind::Limit, |said, v| said.disk.log_size_max = kilobytes(&v))
+        }
+        "fsync.warningthresholdms" => Key::Used(COUNT, |said, v| {
+            said.disk.sync_warning = Duration::from_millis(v.number());
         }),
-        "autopurge.purgeInterval" => {
-            Key::Used(Kind::Number(0, INT_MAX), |said, v| said.purge_interval = v.number())
-        }
+        "snapshot.compression.method" => Key::Used(Kind::Compression, |said, v| {
+            if let Value::Compression(compression) = v {
+                said.disk.compression = compression;
+            }
+        }),
+        "autopurge.snapRetainCount" => Key::Used(COUNT, |said, v| said.snapshots_kept = v.count()),
+        "autopurge.purgeInterval" => Key::Used(Kind::Limit, |said, v| {
+            let hours = Some(v.number()).filter(|hours| *hours > 0);
+            said.disk.purge_interval =
+                hours.map(|hours| Duration::from_secs(hours.saturating_mul(3600)));
+        }),
         "snapshot.trust.empty" => {
-            Key::Used(Kind::TrueOrFalse, |said, v| said.trust_empty = v.flag())
+            Key::Used(Kind::TrueOrFalse, |said, v| said.disk.trust_empty = v.flag())
         }
         _ => return None,
     })
+}
+
+fn kilobytes(value: &Value) -> Option<u64> {
+    Some(value.number().saturating_mul(1024)).filter(|bytes| *bytes > 0)
 }
 
 /// What goes into the specification as it is. Zero stands for no limit.
@@ -186,11 +229,9 @@ fn limit(key: &str) -> Option<Key> {
 
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
-        "initLimit"
-        | "syncLimit"
-        | "connectToLearnerMasterLimit"
-        | "commitLogCount"
-        | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
+        "initLimit" | "syncLimit" | "connectToLearnerMasterLimit" | "commitLogCount" => {
+            Kind::Number(0, INT_MAX)
+        }
         "electionAlg" => Kind::Number(3, 3),
         "clientPortListenBacklog"
         | "peerType"
@@ -240,9 +281,6 @@ fn elsewhere(key: &str) -> Option<Key> {
         | "reconfigEnabled"
         | "observerMasterPort"
         | "oraclePath"
-        | "snapSizeLimitInKb"
-        | "txnLogSizeLimitInKb"
-        | "snapshot.compression.method"
         | "portUnification"
         | "sessionRequireClientSASLAuth"
         | "allowSaslFailedClients"

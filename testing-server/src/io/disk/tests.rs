@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use znode::proto::{Version, Zxid};
 use znode::{Client, ConnectOptions, CreateMode};
 
 use super::DiskOptions;
 use super::directory::{Kind, file, files, folder};
-use super::storage::Files;
 use super::load::{Loaded, load};
-use crate::log::txn_log::{LogReader, Next};
+use super::lock::DirectoryInUse;
+use super::storage::Files;
+use crate::log::txn_log::{LogReader, Next, put_mark};
 use crate::node::settings::Settings;
 use crate::{InstanceSpec, TestingServer};
 
@@ -240,4 +243,231 @@ async fn many_clients_share_a_sync() {
     writers.join_all().await;
     server.stop().await;
     assert_eq!(dir.load().unwrap().node.tree.len(), 204);
+}
+
+fn in_use(error: &std::io::Error) -> &Path {
+    let inner = error.get_ref().expect("an error of ours is in there");
+    inner.downcast_ref::<DirectoryInUse>().expect("it is this one").directory()
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_files_is_refused_until_the_first_has_stopped() {
+    let (dir, logs) = (Dir::new(), Dir::new());
+    let spec = || {
+        let mut spec = dir.spec();
+        spec.disk_options().log_dir.clone_from(&logs.0);
+        spec
+    };
+    let first = TestingServer::start_with(spec()).await.unwrap();
+    let refused = TestingServer::start_with(spec()).await.unwrap_err();
+    assert_eq!(in_use(&refused), dir.0);
+    assert!(refused.to_string().contains("another server runs on the files"), "{refused}");
+    // Also if it is only one of the directories.
+    let mut other = InstanceSpec::new().data_dir(dir.0.join("other"));
+    other.disk_options().log_dir.clone_from(&logs.0);
+    assert_eq!(in_use(&TestingServer::start_with(other).await.unwrap_err()), logs.0);
+    create(&first.connect().await.unwrap(), "/unharmed").await;
+    first.restart().await.unwrap();
+    first.stop().await;
+    let second = TestingServer::start_with(spec()).await.unwrap();
+    assert!(second.node("/unharmed").await.is_some());
+    assert_eq!(in_use(&first.restart().await.unwrap_err()), dir.0);
+}
+
+#[tokio::test]
+async fn compressed_snapshots_are_read_whatever_is_set() {
+    let dir = Dir::new();
+    let spec = dir.spec().snap_count(20).compress_snapshots(true);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 0..100 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    let snapshots = dir.files(Kind::Snapshot);
+    assert!(snapshots.len() > 3);
+    assert!(snapshots.iter().all(|(_, path)| path.extension().is_some_and(|ext| ext == "gz")));
+    let server = TestingServer::start_with(dir.spec().snap_count(20)).await.unwrap();
+    assert_eq!(server.znode_count().await, 104);
+    let client = server.connect().await.unwrap();
+    for i in 100..140 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    // Each that is cut makes way for the one before, of either kind.
+    for (_, path) in dir.files(Kind::Snapshot).into_iter().skip(1).rev() {
+        assert_eq!(dir.load().unwrap().node.tree.len(), 144);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() - 3]).unwrap();
+    }
+    assert_eq!(dir.load().unwrap().node.tree.len(), 144);
+}
+
+#[tokio::test]
+async fn cut_snapshots_are_not_counted_as_kept() {
+    let dir = Dir::new();
+    let spec = || dir.spec().snap_count(20).snapshots_kept(3).compress_snapshots(true);
+    let server = TestingServer::start_with(spec()).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 0..100 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    let before = dir.files(Kind::Snapshot);
+    for (_, path) in &before[1..] {
+        let bytes = fs::read(path).unwrap();
+        fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    }
+    let server = TestingServer::start_with(spec()).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 100..115 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    // The only one that was whole is still needed.
+    let left = dir.files(Kind::Snapshot);
+    assert!(left.contains(&before[0]), "{left:?}");
+    assert!(left.len() > before.len(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_snapshot_in_a_compression_that_is_not_known_is_refused_by_name() {
+    let dir = written(2).await;
+    let snapshot = dir.files(Kind::Snapshot).pop().unwrap().1;
+    let snappy = snapshot.with_extension("0.snappy");
+    fs::rename(&snapshot, &snappy).unwrap();
+    let refusal = dir.refusal();
+    assert!(refusal.contains("snapshot.0.snappy: compression with snappy is not"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_log_that_is_long_enough_makes_way_for_another() {
+    let dir = Dir::new();
+    let mut spec = dir.spec();
+    spec.disk_options().log_size_max = Some(4000);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 0..100 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    let logs = dir.files(Kind::Log);
+    assert!(logs.len() > 2, "{logs:?}");
+    for (_, log) in &logs {
+        assert!(*starts(log).last().unwrap() < 4400);
+    }
+    assert_eq!(dir.load().unwrap().replayed, 101);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_due_after_so_many_bytes_too() {
+    let dir = Dir::new();
+    let mut spec = dir.spec();
+    spec.disk_options().snap_size = Some(40_000);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    client.create("/a", b"", CreateMode::Persistent).await.unwrap();
+    for _ in 0..30 {
+        client.set_data("/a", [7; 4000], Version::ANY).await.unwrap();
+    }
+    server.stop().await;
+    let snapshots = dir.files(Kind::Snapshot);
+    assert!((3..8).contains(&snapshots.len()), "{snapshots:?}");
+}
+
+#[tokio::test]
+async fn old_files_go_by_the_clock() {
+    let dir = Dir::new();
+    let server = TestingServer::start_with(dir.spec().snap_count(20)).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 0..200 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    assert!(dir.files(Kind::Snapshot).len() > 5);
+    let spec = |interval| {
+        let mut spec = dir.spec().snap_count(20).snapshots_kept(4);
+        spec.disk_options().purge_interval = Some(Duration::from_millis(interval));
+        spec
+    };
+    let settled = async || {
+        while dir.files(Kind::Snapshot).len() != 4 {
+            tokio::task::yield_now().await;
+        }
+    };
+    // Once at the start, then not for long.
+    let server = TestingServer::start_with(spec(3_600_000)).await.unwrap();
+    settled().await;
+    let client = server.connect().await.unwrap();
+    for i in 200..300 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    server.stop().await;
+    assert!(dir.files(Kind::Snapshot).len() > 5);
+    // Once at the start, and again and again.
+    let server = TestingServer::start_with(spec(10)).await.unwrap();
+    let client = server.connect().await.unwrap();
+    for i in 300..400 {
+        create(&client, &format!("/n{i}")).await;
+    }
+    settled().await;
+    server.stop().await;
+    assert_eq!(dir.load().unwrap().node.tree.len(), 404);
+}
+
+async fn word(server: &TestingServer, word: &str) -> String {
+    let mut stream = TcpStream::connect(server.connect_string()).await.unwrap();
+    stream.write_all(word.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn conf_and_dirs_tell_of_the_files() {
+    let (dir, logs) = (written(3).await, Dir::new());
+    fs::create_dir_all(&logs.0).unwrap();
+    fs::rename(folder(&dir.0), logs.0.join("version-2")).unwrap();
+    fs::create_dir_all(folder(&dir.0)).unwrap();
+    let snapshot = file(&logs.0, Kind::Snapshot, Zxid::ZERO);
+    fs::rename(&snapshot, file(&dir.0, Kind::Snapshot, Zxid::ZERO)).unwrap();
+    let mut spec = dir.spec();
+    spec.disk_options().log_dir.clone_from(&logs.0);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let size = |dir: &Path| {
+        let sizes = fs::read_dir(folder(dir)).unwrap();
+        sizes.map(|entry| entry.unwrap().metadata().unwrap().len()).sum::<u64>()
+    };
+    let (data_size, log_size) = (size(&dir.0), size(&logs.0));
+    assert!(data_size > 100 && log_size > 16 * 1024);
+    let told = word(&server, "dirs").await;
+    assert_eq!(told, format!("datadir_size: {data_size}\nlogdir_size: {log_size}\n"));
+    let told = word(&server, "conf").await;
+    let expected = format!(
+        "dataDir={}\ndataDirSize={data_size}\ndataLogDir={}\ndataLogSize={log_size}\n",
+        folder(&dir.0).display(),
+        folder(&logs.0).display()
+    );
+    assert!(told.contains(&expected), "{told}");
+}
+
+/// A power cut has torn the first of two records that were written at once, and kept the second.
+#[tokio::test]
+async fn a_torn_write_is_cut_off_and_its_log_is_whole_again() {
+    let dir = written(6).await;
+    let log = dir.files(Kind::Log).pop().unwrap().1;
+    let (mut bytes, starts) = (fs::read(&log).unwrap(), starts(&log));
+    let (at, end) = (starts[4], *starts.last().unwrap());
+    bytes.truncate(end);
+    put_mark(at as u64, &mut bytes);
+    bytes[at + 20..at + 30].fill(0);
+    fs::write(&log, &bytes).unwrap();
+    assert_eq!(dir.load().unwrap().replayed, 4);
+    let cut = fs::read(&log).unwrap();
+    assert_eq!(cut[..at], bytes[..at]);
+    // What is left is known to be on the disk: were it to go bad now, that would be damage.
+    let mut bent = cut;
+    bent[starts[3] + 20] ^= 1;
+    fs::write(&log, bent).unwrap();
+    assert!(dir.refusal().contains("it was synced"), "{}", dir.refusal());
 }

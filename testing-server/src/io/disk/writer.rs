@@ -141,7 +141,10 @@ fn save(
     super::directory::purge(storage, options)
 }
 
-#[expect(clippy::disallowed_methods, reason = "what a disk does when is no matter of tests' clocks")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a disk does when is no matter of tests' clocks"
+)]
 fn now() -> Instant {
     Instant::now()
 }
