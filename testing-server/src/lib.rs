@@ -54,6 +54,9 @@ mod admin;
 
 mod io;
 
+#[cfg(test)]
+mod disk_model;
+
 mod proxy;
 
 pub use auth::{Identity, Scheme};

@@ -28,7 +28,7 @@ const PLAIN_HEADER: [u8; HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
 /// The same, but for the number of the database, which nobody reads: a log with marks.
 pub(crate) const FILE_HEADER: [u8; HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0znmark";
 
-const HEADER_LEN: usize = 16;
+pub(crate) const HEADER_LEN: usize = 16;
 
 /// What ends a mark. It is no zero, so that a mark is found from the end.
 const MARK_END: [u8; 8] = *b"znode.mk";
@@ -145,6 +145,12 @@ impl<'a> LogReader<'a> {
     /// How much of the file is whole: the end of the last record that was read.
     pub(crate) fn offset(&self) -> usize {
         self.at
+    }
+
+    /// Whether all that was read so far is known to be on the disk. What was read may also come
+    /// from memory, where a server has left it that could not sync it any more.
+    pub(crate) fn is_synced(&self) -> bool {
+        matches!(self.tail, Tail::Synced(synced) if self.at <= synced)
     }
 
     /// The next record.

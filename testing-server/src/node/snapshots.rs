@@ -8,7 +8,9 @@
 use znode::proto::Zxid;
 
 use super::Node;
-use crate::log::snapshot::{Seal, StoredDigest, put_head, put_node};
+#[cfg(test)]
+use crate::log::snapshot::Seal;
+use crate::log::snapshot::{StoredDigest, put_head, put_node};
 use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::freeze::FreezeId;
 
@@ -80,6 +82,7 @@ impl Node {
     }
 
     /// A whole snapshot of everything as it is now, as a file holds it.
+    #[cfg(test)]
     pub(crate) fn snapshot(&mut self) -> Vec<u8> {
         let id = self.begin_snapshot();
         let mut out = Vec::new();

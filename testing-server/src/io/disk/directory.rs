@@ -88,11 +88,13 @@ pub(super) fn prepare(storage: &impl Storage, options: &DiskOptions) -> io::Resu
             sync_folder(storage, above)?;
         }
     }
-    let folder = folder(&options.data_dir);
-    for path in storage.list(&folder).map_err(|error| at(&folder, &error))? {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with(Kind::Snapshot.prefix()) && name.ends_with(".tmp") {
-            storage.remove(&path).map_err(|error| at(&path, &error))?;
+    for (dir, kind) in [(&options.data_dir, Kind::Snapshot), (&options.log_dir, Kind::Log)] {
+        let folder = folder(dir);
+        for path in storage.list(&folder).map_err(|error| at(&folder, &error))? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.starts_with(kind.prefix()) && name.ends_with(".tmp") {
+                storage.remove(&path).map_err(|error| at(&path, &error))?;
+            }
         }
     }
     Ok(())

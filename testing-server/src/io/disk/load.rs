@@ -6,12 +6,12 @@ use std::path::Path;
 use znode::proto::Zxid;
 
 use super::DiskOptions;
-use super::directory::{Kind, Named, at, files, prepare, sync_folder, unusable};
+use super::directory::{Kind, Named, at, files, folder, prepare, sync_folder, unusable};
 use super::snapshot_file::{self, SnapshotFile};
 use super::storage::{Storage, StoredFile as _};
 use crate::log::record::Logged;
 use crate::log::snapshot::Snapshot;
-use crate::log::txn_log::{LogReader, Next, put_mark};
+use crate::log::txn_log::{FILE_HEADER, HEADER_LEN, LogReader, Next, put_mark};
 use crate::node::Node;
 use crate::node::settings::Settings;
 
@@ -52,21 +52,32 @@ pub(crate) fn load(
     for (i, log) in logs.iter().enumerate().skip(first) {
         loaded.replay(storage, &log.path, i + 1 == logs.len())?;
     }
-    let node = &mut loaded.node;
-    if let Some(zxid) = node.digests.awaited() {
-        tracing::warn!(%zxid, "the logs end before the transaction that a snapshot goes up to");
+    // Names may be as little on the disk as what they stand for.
+    for dir in [&options.data_dir, &options.log_dir] {
+        sync_folder(storage, &folder(dir))?;
     }
-    if let Some(zxid) = node.digests.take_mismatch() {
-        let count = node.stats.digest_mismatches;
-        tracing::error!(%zxid, count, "the tree is not what was told of it");
-    }
-    tracing::info!(
-        dir = %options.data_dir.display(),
-        zxid = %loaded.node.last_processed,
-        replayed = loaded.replayed,
-        "the server has come back from its files"
-    );
+    loaded.tell(options);
     Ok(loaded)
+}
+
+impl Loaded {
+    /// Tells how it went.
+    fn tell(&mut self, options: &DiskOptions) {
+        let node = &mut self.node;
+        if let Some(zxid) = node.digests.awaited() {
+            tracing::warn!(%zxid, "the logs end before the transaction that a snapshot goes up to");
+        }
+        if let Some(zxid) = node.digests.take_mismatch() {
+            let count = node.stats.digest_mismatches;
+            tracing::error!(%zxid, count, "the tree is not what was told of it");
+        }
+        tracing::info!(
+            dir = %options.data_dir.display(),
+            zxid = %self.node.last_processed,
+            replayed = self.replayed,
+            "the server has come back from its files"
+        );
+    }
 }
 
 /// Files in the wrong one of two directories were put there by a server that was told otherwise.
@@ -163,14 +174,13 @@ impl Loaded {
             // A gap to the next log would show there.
             return Ok(());
         }
-        let whole = before.map(|_| reader.offset());
-        match torn {
-            Some(damage) => {
-                tracing::warn!(path = %path.display(), %damage, "removing what a crash has torn");
-                cut(storage, path, whole)
-            }
-            None if before.is_none() => cut(storage, path, None),
-            None => Ok(()),
+        if let Some(damage) = &torn {
+            tracing::warn!(path = %path.display(), %damage, "removing what a crash has torn");
+        }
+        match before {
+            None => storage.remove(path).map_err(|error| at(path, &error)),
+            Some(_) if torn.is_none() && reader.is_synced() => Ok(()),
+            Some(_) => renew(storage, path, &bytes[..reader.offset()]),
         }
     }
 
@@ -198,20 +208,24 @@ impl Loaded {
     }
 }
 
-/// Cuts a log behind its last whole record, and marks its end; one that has none is removed.
-fn cut(storage: &impl Storage, path: &Path, whole: Option<usize>) -> io::Result<()> {
-    let cut = || match whole {
-        Some(len) => {
-            let mut file = storage.open(path)?;
-            let len = len as u64;
-            file.set_len(len)?;
-            let mut end = Vec::new();
-            put_mark(len, &mut end);
-            file.write_at(len, &end)?;
-            file.sync()
-        }
-        None => storage.remove(path),
+/// Writes a log anew, up to the end of its last whole record.
+///
+/// What was read may be in memory alone, if the server before was killed before it had synced it,
+/// or could not: then a power cut would make a gap between it and what is written from now on. To
+/// sync it again would not help where a sync has failed, and to write it again in its place would
+/// risk what is there.
+fn renew(storage: &impl Storage, path: &Path, whole: &[u8]) -> io::Result<()> {
+    let mut bytes = FILE_HEADER.to_vec();
+    bytes.extend_from_slice(&whole[HEADER_LEN..]);
+    put_mark(whole.len() as u64, &mut bytes);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = Path::new(&temporary);
+    let write = || {
+        let mut file = storage.create(temporary)?;
+        file.write_at(0, &bytes)?;
+        file.sync()?;
+        storage.rename(temporary, path)
     };
-    cut().map_err(|error| at(path, &error))?;
-    path.parent().map_or(Ok(()), |folder| sync_folder(storage, folder))
+    write().map_err(|error| at(path, &error))
 }

@@ -47,8 +47,8 @@ impl<S: Storage> LogFile<S> {
         Ok(log)
     }
 
-    /// How long it is, without padding.
-    pub(super) fn len(&self) -> u64 {
+    /// How much of it is used; the rest is padding.
+    pub(super) fn used(&self) -> u64 {
         self.at
     }
 

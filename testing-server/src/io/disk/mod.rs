@@ -28,6 +28,8 @@ pub(crate) mod store;
 mod writer;
 
 #[cfg(test)]
+mod crash_tests;
+#[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;

@@ -25,9 +25,6 @@ pub(crate) trait Storage: Clone + Send + 'static {
     /// Makes a file, or empties one.
     fn create(&self, path: &Path) -> io::Result<Self::File>;
 
-    /// Opens a file that is there.
-    fn open(&self, path: &Path) -> io::Result<Self::File>;
-
     /// Gives a file another name, in place of a file that may have it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
@@ -82,10 +79,6 @@ impl Storage for Files {
 
     fn create(&self, path: &Path) -> io::Result<File> {
         OpenOptions::new().write(true).create(true).truncate(true).open(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).open(path)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -32,6 +32,12 @@ impl Batch {
         self.ends.is_empty()
     }
 
+    /// The last transaction in it.
+    #[cfg(test)]
+    pub(crate) fn last(&self) -> Option<Zxid> {
+        self.ends.last().map(|(zxid, _)| *zxid)
+    }
+
     /// Cuts it into writes: the first and the last transaction of each, and its records. Its length
     /// has a limit, since a crash may lose the last write from its middle, and whoever reads the
     /// log must know how far back that can be.
@@ -80,9 +86,9 @@ impl<S: Storage> Store<S> {
                 none => none.insert(LogFile::create(&self.storage, &self.options, first)?),
             };
             log.append(records, &self.options)?;
-            let len = log.len();
+            let used = log.used();
             persisted(last);
-            if self.options.log_size_max.is_some_and(|max| len > max) {
+            if self.options.log_size_max.is_some_and(|max| used > max) {
                 self.roll()?;
             }
         }
