@@ -22,11 +22,12 @@ pub(super) struct Names {
     pending: Vec<Change>,
 }
 
-/// Something that was done to names, as one.
+/// Something that was done to names, as one. A move is of what had the name at the time, even if
+/// the power has taken away how it came by it.
 #[derive(Debug, Clone)]
 enum Change {
     Set(PathBuf, Entry),
-    Move(PathBuf, PathBuf),
+    Move(PathBuf, PathBuf, Entry),
     Remove(PathBuf),
 }
 
@@ -34,17 +35,16 @@ impl Change {
     fn apply(&self, names: &mut BTreeMap<PathBuf, Entry>) {
         match self {
             Self::Set(path, entry) => _ = names.insert(path.clone(), *entry),
-            Self::Move(from, to) => {
-                if let Some(entry) = names.remove(from) {
-                    names.insert(to.clone(), entry);
-                }
+            Self::Move(from, to, entry) => {
+                names.remove(from);
+                names.insert(to.clone(), *entry);
             }
             Self::Remove(path) => _ = names.remove(path),
         }
     }
 
     fn is_in(&self, folder: &Path) -> bool {
-        let (Self::Set(path, _) | Self::Move(_, path) | Self::Remove(path)) = self;
+        let (Self::Set(path, _) | Self::Move(_, path, _) | Self::Remove(path)) = self;
         path.parent() == Some(folder)
     }
 }
@@ -92,9 +92,9 @@ impl Names {
 
     /// Renames within a folder.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
-        self.get(from).ok_or(io::ErrorKind::NotFound)?;
+        let entry = self.get(from).ok_or(io::ErrorKind::NotFound)?;
         self.check_folder(to.parent().unwrap_or(to))?;
-        self.change(Change::Move(from.to_owned(), to.to_owned()));
+        self.change(Change::Move(from.to_owned(), to.to_owned(), entry));
         Ok(())
     }
 
