@@ -47,7 +47,7 @@ impl Node {
             let path: &[u8] = if path.is_empty() { b"/" } else { path };
             let stat = &record.stat;
             let loaded = node.tree.load(StoredNode {
-                image: Image::new(path, record.data),
+                image: node.image(path, record.data),
                 acl,
                 owner: stat.owner,
                 zxids: (stat.czxid, stat.mzxid, stat.pzxid),
@@ -86,14 +86,14 @@ impl Node {
         }
         self.passed(header.zxid);
         let told = logged.digest.filter(|told| told.version == DIGEST_VERSION);
-        self.digest_applied(header.zxid, told.map(|told| told.digest.cast_unsigned()));
+        self.digest_replayed(header.zxid, told.map(|told| told.digest.cast_unsigned()));
     }
 
     fn replay_change(&mut self, body: &Body<'_>, zxid: Zxid, time_ms: i64) {
         match body {
             Body::Create { path, data, acl, owner, parent_cversion, plain } => {
                 let new = NewNode {
-                    image: Image::new(path, *data),
+                    image: self.image(path, *data),
                     acl: self.tree.acls.intern(acl),
                     owner: *owner,
                     parent_cversion: *parent_cversion,
@@ -102,7 +102,7 @@ impl Node {
             }
             Body::Delete(path) => self.tree.delete_again(path, zxid),
             Body::SetData(txn) => {
-                let image = Image::new(txn.path.0, txn.data);
+                let image = self.image(txn.path.0, txn.data);
                 // A node that is gone was deleted by a later transaction.
                 self.tree.set_data(image, txn.version, zxid, time_ms);
             }
@@ -117,6 +117,11 @@ impl Node {
             }
             Body::CreateSession(_) | Body::CloseSession(_) | Body::Nothing => {}
         }
+    }
+
+    fn image(&self, path: &[u8], data: Option<&[u8]>) -> Image {
+        let image = Image::new(path, data);
+        if self.outstanding.digest().is_some() { image.with_crc() } else { image }
     }
 
     fn session_was_opened(&mut self, session: SessionId, timeout_ms: i32) {

@@ -13,7 +13,7 @@ use crate::tree::node::{DataNode, count};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeState {
     pub(super) meta: Meta,
-    /// What path and data add to the digest.
+    /// What path and data add to the digest, if digests are foretold.
     pub(super) crc: u32,
     pub(super) child_count: i32,
     pub(super) data_len: i64,
@@ -22,11 +22,12 @@ pub(super) struct NodeState {
     pub(super) acl: AclId,
 }
 
-impl From<&DataNode> for NodeState {
-    fn from(node: &DataNode) -> Self {
+impl NodeState {
+    /// A node as it is. What a digest needs is counted if digests are foretold.
+    pub(super) fn of(node: &DataNode, foretold: bool) -> Self {
         Self {
             meta: node.meta(),
-            crc: node.image.crc(),
+            crc: if foretold { node.image.crc() } else { 0 },
             child_count: count(node.children().len()),
             data_len: i64::from(count(node.image.data_len())),
             owner: node.owner,

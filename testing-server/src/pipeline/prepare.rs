@@ -165,10 +165,10 @@ impl Preparer<'_> {
         }
         self.record(above_path, Some(&above), Some(parent));
         let owner = owner.encode();
-        let image = Image::new(path.as_bytes(), data);
+        let image = self.image(path.as_bytes(), data);
         let state = NodeState {
             meta: self.new_meta(owner),
-            crc: image.crc(),
+            crc: self.crc(&image),
             child_count: 0,
             data_len: data_len(data),
             // Until it is applied, even a container of an ephemeral mode passes for ephemeral.
@@ -177,6 +177,16 @@ impl Preparer<'_> {
         };
         self.record(path.as_bytes(), None, Some(state));
         Ok(Change::Create(op, NewNode { image, acl, owner, parent_cversion }))
+    }
+
+    /// Path and data; what they add to a digest is kept if digests are foretold.
+    fn image(&self, path: &[u8], data: Option<&[u8]>) -> Image {
+        let image = Image::new(path, data);
+        if self.outstanding.digest().is_some() { image.with_crc() } else { image }
+    }
+
+    fn crc(&self, image: &Image) -> u32 {
+        if self.outstanding.digest().is_some() { image.crc() } else { 0 }
     }
 
     fn new_meta(&self, owner: i64) -> Meta {
@@ -245,8 +255,8 @@ impl Preparer<'_> {
         self.check_quota(path, 0, data_len - node.data_len)?;
         check_version(request.version, node.meta.version)?;
         let version = next_version(node.meta.version);
-        let image = Image::new(path, request.data);
-        let mut written = NodeState { crc: image.crc(), data_len, ..node };
+        let image = self.image(path, request.data);
+        let mut written = NodeState { crc: self.crc(&image), data_len, ..node };
         written.meta.version = version;
         written.meta.mzxid = self.zxid;
         written.meta.mtime_ms = self.time_ms;
@@ -312,7 +322,10 @@ impl Preparer<'_> {
         let path = if path.is_empty() { b"/" } else { path };
         match self.outstanding.find(path) {
             Some(state) => state,
-            None => self.tree.node(path).map(NodeState::from),
+            None => {
+                let foretold = self.outstanding.digest().is_some();
+                self.tree.node(path).map(|node| NodeState::of(node, foretold))
+            }
         }
         .ok_or(ErrorCode::NoNode)
     }

@@ -1,17 +1,78 @@
 //! The digest of a tree, version 2: a sum over its nodes, so that it is the same however the tree
 //! came about.
 //!
-//! Every change takes the share of the node as it was out of the sum, and puts in that of the node
-//! as it is. A share is a CRC-32 over path, data and metadata; what path and data give is kept with
-//! them, so that a change of metadata alone costs the same however much data there is.
+//! A node that changes takes its share out of the sum, and puts in what it has become once somebody
+//! asks for the sum: however often it changes in between, that is all it costs. A share is a CRC-32
+//! over path, data and metadata. Where each transaction has its digest foretold, what path and data
+//! give is kept with them, so that a change of metadata costs the same however much data there is.
 
 use znode::proto::Zxid;
+
+use super::node::{DataNode, NodeId};
+use super::slab::Slab;
 
 /// The version of the formula.
 pub(crate) const DIGEST_VERSION: i32 = 2;
 
 /// Nodes below this one do not count: each server has its own.
 const OWN: &[u8] = b"/zookeeper/";
+
+/// The sum, as far as it is counted.
+#[derive(Debug, Default)]
+pub(super) struct Digest {
+    /// What the nodes add to it that have not changed since it was last asked for.
+    sum: u64,
+    /// The others, and some that are gone.
+    changed: Vec<NodeId>,
+    /// One bit for each number that is among them.
+    marks: Vec<u64>,
+}
+
+impl Digest {
+    /// Counts every node anew.
+    pub(super) fn new(nodes: &Slab<DataNode>) -> Self {
+        let sum = nodes.iter().fold(0_u64, |sum, (_, node)| sum.wrapping_add(node.digest()));
+        Self { sum, ..Self::default() }
+    }
+
+    /// Notes that a node is about to change, or was just removed.
+    #[inline]
+    pub(super) fn changes(&mut self, id: NodeId, node: &DataNode) {
+        if self.mark(id) {
+            self.sum = self.sum.wrapping_sub(node.digest());
+        }
+    }
+
+    /// Notes that a node is new.
+    pub(super) fn appears(&mut self, id: NodeId) {
+        self.mark(id);
+    }
+
+    /// The sum over all nodes.
+    pub(super) fn settle(&mut self, nodes: &Slab<DataNode>) -> u64 {
+        for id in self.changed.drain(..) {
+            self.marks[id.0 as usize / 64] = 0;
+            let share = nodes.get(id.0).map_or(0, DataNode::digest);
+            self.sum = self.sum.wrapping_add(share);
+        }
+        self.sum
+    }
+
+    /// False if it was marked before.
+    #[inline]
+    fn mark(&mut self, id: NodeId) -> bool {
+        let (at, bit) = (id.0 as usize / 64, 1 << (id.0 % 64));
+        if at >= self.marks.len() {
+            self.marks.resize(at + 1, 0);
+        }
+        let is_new = self.marks[at] & bit == 0;
+        if is_new {
+            self.marks[at] |= bit;
+            self.changed.push(id);
+        }
+        is_new
+    }
+}
 
 /// What is known of a node beside its path and its data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

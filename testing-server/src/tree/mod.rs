@@ -36,6 +36,7 @@ use znode::proto::{AclRecord, Perms, Zxid};
 
 use acl_cache::{AclCache, AclId};
 use containers::OwnerKind;
+use digest::Digest;
 use ephemerals::Ephemerals;
 use freeze::Freezes;
 use index::{PathHasher, PathIndex};
@@ -61,10 +62,8 @@ pub(crate) struct Tree {
     /// Containers and nodes with a time to live.
     reapable: BTreeSet<NodeId>,
     pub(crate) quotas: Quotas,
-    /// Whether the digest is kept.
-    digests: bool,
-    /// The sum of what the nodes add to it; zero if it is not kept.
-    digest: u64,
+    /// The digest, if it is kept.
+    digest: Option<Digest>,
     /// What snapshots on their way still need of nodes that have changed.
     freezes: Freezes,
 }
@@ -103,8 +102,7 @@ impl Tree {
             ephemerals: Ephemerals::default(),
             reapable: BTreeSet::new(),
             quotas: Quotas::default(),
-            digests: false,
-            digest: 0,
+            digest: None,
             freezes: Freezes::default(),
         };
         // Installed without the bookkeeping of a creation, so counts of creations stay zero.
@@ -124,18 +122,12 @@ impl Tree {
 
     /// Keeps a digest from now on, counted anew.
     pub(crate) fn keep_digest(&mut self) {
-        self.digests = true;
-        self.digest = self.count_digest();
+        self.digest = Some(Digest::new(&self.nodes));
     }
 
     /// The digest of the tree; zero if none is kept.
-    pub(crate) fn digest(&self) -> u64 {
-        self.digest
-    }
-
-    /// The digest, counted over every node.
-    pub(crate) fn count_digest(&self) -> u64 {
-        self.nodes.iter().fold(0, |sum, (_, node)| sum.wrapping_add(node.digest()))
+    pub(crate) fn digest(&mut self) -> u64 {
+        self.digest.as_mut().map_or(0, |digest| digest.settle(&self.nodes))
     }
 
     /// Changes a node: every change of path, data, list or metadata goes through here, so that the
@@ -145,13 +137,10 @@ impl Tree {
         if !self.freezes.is_empty() {
             self.freezes.save(id, node, &mut self.acls);
         }
-        if !self.digests {
-            return change(node);
+        if let Some(digest) = &mut self.digest {
+            digest.changes(id, node);
         }
-        let before = node.digest();
-        let changed = change(node);
-        self.digest = self.digest.wrapping_sub(before).wrapping_add(node.digest());
-        changed
+        change(node)
     }
 
     /// The node at `path`; the empty path is another name of the root.
@@ -296,8 +285,8 @@ impl Tree {
         let hash = self.hasher.hash(path);
         let id = self.find(hash, path)?;
         let node = self.nodes.remove(id.0)?;
-        if self.digests {
-            self.digest = self.digest.wrapping_sub(node.digest());
+        if let Some(digest) = &mut self.digest {
+            digest.changes(id, &node);
         }
         self.index.remove(hash, id.0);
         self.unlink(&node);
@@ -363,10 +352,10 @@ impl Tree {
         let hash = self.hasher.hash(node.image.path());
         let reapable =
             matches!(OwnerKind::of(node.owner), OwnerKind::Container | OwnerKind::Ttl(_));
-        if self.digests {
-            self.digest = self.digest.wrapping_add(node.digest());
-        }
         let id = self.nodes.insert(node);
+        if let Some(digest) = &mut self.digest {
+            digest.appears(NodeId(id));
+        }
         self.freezes.created(NodeId(id));
         self.index.insert(hash, id);
         if reapable {

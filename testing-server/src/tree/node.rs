@@ -18,15 +18,16 @@ pub(crate) struct NodeId(pub(crate) u32);
 pub(crate) struct Image {
     /// The path, then the data.
     bytes: Box<[u8]>,
-    /// Where the path ends; above it a bit says that the data is null, which is kept apart from
-    /// empty.
+    /// Where the path ends, and two bits.
     path_len: u32,
-    /// What all of it adds to a digest.
+    /// What all of it adds to a digest, if the bit says that it is known.
     crc: u32,
 }
 
-/// The bit that marks data that is null.
+/// The bit that marks data that is null, which is kept apart from empty.
 const NULL: u32 = 1 << 31;
+/// The bit that says that the CRC is known.
+const CRC_KNOWN: u32 = 1 << 30;
 
 impl Image {
     /// Copies a path and its data.
@@ -35,14 +36,13 @@ impl Image {
         let mut bytes = Vec::with_capacity(path.len() + payload.len());
         bytes.extend_from_slice(path);
         bytes.extend_from_slice(payload);
-        let crc = content_crc(path.len(), &bytes);
         let path_len = u32::try_from(path.len()).expect("a path fits in a frame");
         let path_len = if data.is_none() { path_len | NULL } else { path_len };
-        Self { bytes: bytes.into_boxed_slice(), path_len, crc }
+        Self { bytes: bytes.into_boxed_slice(), path_len, crc: 0 }
     }
 
     fn path_len(&self) -> usize {
-        (self.path_len & !NULL) as usize
+        (self.path_len & !(NULL | CRC_KNOWN)) as usize
     }
 
     /// The path.
@@ -62,7 +62,17 @@ impl Image {
 
     /// What path and data add to the digest of a node.
     pub(crate) fn crc(&self) -> u32 {
-        self.crc
+        if self.path_len & CRC_KNOWN != 0 {
+            return self.crc;
+        }
+        content_crc(self.path_len(), &self.bytes)
+    }
+
+    /// The same, kept for the next time.
+    pub(crate) fn with_crc(mut self) -> Self {
+        self.crc = self.crc();
+        self.path_len |= CRC_KNOWN;
+        self
     }
 }
 

@@ -31,17 +31,22 @@ proptest! {
             random_write(&mut world, &mut c, write);
             if i % every == 0 {
                 world.persist();
+                let digest = world.node.tree.digest();
+                prop_assert_eq!(world.node.outstanding.digest(), Some(digest));
             }
         }
         world.persist();
         prop_assert_eq!(world.node.stats.digest_mismatches, 0);
-        prop_assert_eq!(world.node.tree.digest(), world.node.tree.count_digest());
+        prop_assert_eq!(world.node.outstanding.digest(), Some(world.node.tree.digest()));
+        let digest = world.node.tree.digest();
+        world.node.tree.keep_digest();
+        prop_assert_eq!(world.node.tree.digest(), digest, "counted anew");
         for entry in &world.log {
             let logged = Logged::read(entry).unwrap();
             // What was refused has none, as in Apache's logs.
             prop_assert_eq!(logged.digest.is_none(), logged.header.kind == -1);
         }
-        let replayed = replayed(&empty, &world.log);
+        let mut replayed = replayed(&empty, &world.log);
         prop_assert_eq!(replayed.stats.digest_mismatches, 0);
         prop_assert_eq!(replayed.tree.digest(), world.node.tree.digest());
     }
