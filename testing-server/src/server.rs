@@ -275,11 +275,16 @@ impl TestingServer {
         self.shared.lock().node.node_view(path)
     }
 
+    /// How its files are kept, if it has some.
+    pub(crate) fn disk_options(&self) -> Option<&DiskOptions> {
+        self.disk.as_ref()
+    }
+
     /// Reads the files, if there are any.
     fn load(&self) -> io::Result<()> {
         let Some(options) = &self.disk else { return Ok(()) };
         let lock = DirectoryLock::take(options)?;
-        let loaded = load(&Files, options, &self.settings)?;
+        let loaded = load(&Files::new(&options.faults), options, &self.settings)?;
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;
         let disk = Disk::start(options.clone(), lock, seed, loaded.replayed, shared)?;

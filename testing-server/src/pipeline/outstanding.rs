@@ -17,6 +17,8 @@ pub(super) struct NodeState {
     pub(super) crc: u32,
     pub(super) child_count: i32,
     pub(super) data_len: i64,
+    /// What all of it adds to the digest, if digests are foretold.
+    pub(super) share: u32,
     /// For whose node it passes, which for a moment may not be what is stored.
     pub(super) owner: i64,
     pub(super) acl: AclId,
@@ -28,6 +30,7 @@ impl NodeState {
         Self {
             meta: node.meta(),
             crc: if foretold { node.image.crc() } else { 0 },
+            share: if foretold { node.share() } else { 0 },
             child_count: count(node.children().len()),
             data_len: i64::from(count(node.image.data_len())),
             owner: node.owner,
@@ -117,12 +120,15 @@ impl Outstanding {
         zxid: Zxid,
         path: &[u8],
         before: Option<&NodeState>,
-        state: Option<NodeState>,
+        mut state: Option<NodeState>,
     ) {
         if let Some(digest) = &mut self.digest {
-            let share = |state: &NodeState| share(path, state.crc, &state.meta);
-            let (before, after) = (before.map_or(0, share), state.as_ref().map_or(0, share));
-            *digest = digest.wrapping_sub(before).wrapping_add(after);
+            if let Some(state) = &mut state {
+                state.share = share(path, state.crc, &state.meta);
+                *digest = digest.wrapping_add(u64::from(state.share));
+            }
+            let before = before.map_or(0, |before| before.share);
+            *digest = digest.wrapping_sub(u64::from(before));
         }
         if let Some(state) = &state {
             acls.retain(state.acl);
@@ -208,7 +214,15 @@ mod tests {
             aversion: 0,
             owner: 0,
         };
-        Some(NodeState { meta, crc: 0, child_count: 0, data_len: 0, owner: 0, acl: AclId::OPEN })
+        Some(NodeState {
+            meta,
+            crc: 0,
+            share: 0,
+            child_count: 0,
+            data_len: 0,
+            owner: 0,
+            acl: AclId::OPEN,
+        })
     }
 
     fn version(outstanding: &Outstanding) -> Option<i32> {

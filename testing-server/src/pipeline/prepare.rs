@@ -47,6 +47,10 @@ pub(crate) struct Preparer<'a> {
     pub(crate) enforce_quota: bool,
 }
 
+/// How many bytes of paths go into the end of a session, or into a transaction before it. Apache's
+/// servers read records of a mebibyte, and a part of a multi takes more than its path.
+const CLOSE_LEN_MAX: usize = 256 * 1024;
+
 /// The create modes, as the flags of a request number them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Mode {
@@ -169,6 +173,7 @@ impl Preparer<'_> {
         let state = NodeState {
             meta: self.new_meta(owner),
             crc: self.crc(&image),
+            share: 0,
             child_count: 0,
             data_len: data_len(data),
             // Until it is applied, even a container of an ephemeral mode passes for ephemeral.
@@ -298,6 +303,32 @@ impl Preparer<'_> {
 
     /// `closeSession`: every ephemeral node that the session has, or will have by then.
     pub(super) fn close_session(&mut self) -> Change {
+        let paths = self.ephemerals();
+        self.record_deletions(&paths);
+        Change::CloseSession(paths)
+    }
+
+    /// A transaction that deletes some of the ephemeral nodes of a session that ends; nothing if
+    /// those that are left fit in its end. A record that is too long could not be read by other
+    /// servers, and they could not start any more (ZOOKEEPER-4306).
+    pub(super) fn shorten_close(&mut self) -> Option<Change> {
+        let mut paths = self.ephemerals();
+        let mut len = 0;
+        let fits = paths.iter().take_while(|path| {
+            len += path.len() + 4;
+            len <= CLOSE_LEN_MAX
+        });
+        let fits = fits.count().max(1);
+        if fits >= paths.len() {
+            return None;
+        }
+        paths.truncate(fits);
+        self.record_deletions(&paths);
+        Some(Change::Multi(paths.into_iter().map(Change::Delete).collect()))
+    }
+
+    /// Every ephemeral node that the session has, or will have, in order.
+    fn ephemerals(&self) -> Vec<Box<[u8]>> {
         let nodes = self.tree.ephemerals().of(self.session);
         let mut paths: BTreeSet<Box<[u8]>> =
             nodes.map(|id| self.tree.at(id).image.path().into()).collect();
@@ -308,13 +339,16 @@ impl Preparer<'_> {
                 Some(_) => {}
             }
         }
-        for path in &paths {
+        paths.into_iter().collect()
+    }
+
+    fn record_deletions(&mut self, paths: &[Box<[u8]>]) {
+        for path in paths {
             let above_path = parent(path).expect("the root is not ephemeral");
             if let (Ok(node), Ok(above)) = (self.state(path), self.state(above_path)) {
                 self.record_deletion((path, &node), (above_path, &above));
             }
         }
-        Change::CloseSession(paths.into_iter().collect())
     }
 
     /// A node as it will be; the empty path is another name of the root.

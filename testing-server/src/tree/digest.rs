@@ -127,11 +127,11 @@ pub(crate) fn content_crc(path_len: usize, bytes: &[u8]) -> u32 {
 }
 
 /// What one node adds to the sum.
-pub(crate) fn share(path: &[u8], content_crc: u32, meta: &Meta) -> u64 {
+pub(crate) fn share(path: &[u8], content_crc: u32, meta: &Meta) -> u32 {
     if path.starts_with(OWN) {
         return 0;
     }
     let mut hasher = crc32fast::Hasher::new_with_initial(content_crc);
     hasher.update(&meta.bytes());
-    u64::from(hasher.finalize())
+    hasher.finalize()
 }

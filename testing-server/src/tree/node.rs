@@ -129,6 +129,11 @@ impl DataNode {
 
     /// What it adds to the digest of the tree.
     pub(crate) fn digest(&self) -> u64 {
+        u64::from(self.share())
+    }
+
+    /// The same, before it is added up.
+    pub(crate) fn share(&self) -> u32 {
         share(self.image.path(), self.image.crc(), &self.meta())
     }
 

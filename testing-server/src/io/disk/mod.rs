@@ -46,6 +46,7 @@ use crate::node::snapshots::SnapshotId;
 use crate::views::FilesView;
 use directory::{folder, size};
 use lock::DirectoryLock;
+use storage::DiskFaults;
 use store::Batch;
 use writer::Writer;
 
@@ -87,6 +88,8 @@ pub(crate) struct DiskOptions {
     pub(crate) purge_interval: Option<Duration>,
     /// Whether to start on logs without a snapshot.
     pub(crate) trust_empty: bool,
+    /// What a test has the disk do.
+    pub(crate) faults: Arc<DiskFaults>,
     /// A mistake that a test must find.
     #[cfg(test)]
     pub(crate) planted: Planted,
@@ -119,6 +122,7 @@ impl DiskOptions {
             snapshots_kept: None,
             purge_interval: None,
             trust_empty: false,
+            faults: Arc::default(),
             #[cfg(test)]
             planted: Planted::Nothing,
         }

@@ -4,6 +4,8 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where files are kept.
 pub(crate) trait Storage: Clone + Send + 'static {
@@ -49,11 +51,36 @@ pub(crate) trait StoredFile: Send + 'static {
 }
 
 /// The operating system's files.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Files;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Files {
+    faults: Arc<DiskFaults>,
+}
+
+/// What a test has a disk do.
+#[derive(Debug, Default)]
+pub(crate) struct DiskFaults {
+    /// Nothing more fits.
+    pub(crate) is_full: AtomicBool,
+    /// Nothing can be synced.
+    pub(crate) is_broken: AtomicBool,
+}
+
+/// A file of the operating system that is open for writing.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    file: File,
+    faults: Arc<DiskFaults>,
+}
+
+impl Files {
+    /// Files on a disk that does what it is told.
+    pub(crate) fn new(faults: &Arc<DiskFaults>) -> Self {
+        Self { faults: Arc::clone(faults) }
+    }
+}
 
 impl Storage for Files {
-    type File = File;
+    type File = OpenFile;
 
     fn make_folder(&self, path: &Path) -> io::Result<()> {
         fs::create_dir_all(path)
@@ -77,8 +104,9 @@ impl Storage for Files {
         Ok(tail)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).create(true).truncate(true).open(path)
+    fn create(&self, path: &Path) -> io::Result<OpenFile> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(path)?;
+        Ok(OpenFile { file, faults: Arc::clone(&self.faults) })
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -95,17 +123,25 @@ impl Storage for Files {
     }
 }
 
-impl StoredFile for File {
+impl StoredFile for OpenFile {
     fn write_at(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
-        self.seek(SeekFrom::Start(at))?;
-        self.write_all(bytes)
+        self.file.seek(SeekFrom::Start(at))?;
+        if self.faults.is_full.load(Ordering::Relaxed) {
+            // As much as fits is written, as a real disk does it.
+            self.file.write_all(&bytes[..bytes.len() / 2])?;
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.file.write_all(bytes)
     }
 
     fn set_len(&mut self, len: u64) -> io::Result<()> {
-        File::set_len(self, len)
+        self.file.set_len(len)
     }
 
     fn sync(&mut self) -> io::Result<()> {
-        self.sync_data()
+        if self.faults.is_broken.load(Ordering::Relaxed) {
+            return Err(io::Error::other("the device does not answer"));
+        }
+        self.file.sync_data()
     }
 }

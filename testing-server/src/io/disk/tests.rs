@@ -44,12 +44,12 @@ impl Dir {
     }
 
     fn files(&self, kind: Kind) -> Vec<(Zxid, PathBuf)> {
-        let files = files(&Files, &self.0, kind).unwrap();
+        let files = files(&Files::default(), &self.0, kind).unwrap();
         files.into_iter().map(|named| (named.zxid, named.path)).collect()
     }
 
     fn load(&self) -> std::io::Result<Loaded> {
-        load(&Files, &DiskOptions::new(self.0.clone()), &Settings::fixed())
+        load(&Files::default(), &DiskOptions::new(self.0.clone()), &Settings::fixed())
     }
 
     /// The error of a start on these files.

@@ -31,7 +31,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(options: DiskOptions, queue: Arc<Queue>, shared: Weak<Shared>) -> Self {
         let purge_due = options.purge_interval.map(|_| now());
-        let store = Store::new(Files, options);
+        let store = Store::new(Files::new(&options.faults), options);
         Self { store, queue, shared, snapshot: None, purge_due }
     }
 
@@ -97,9 +97,10 @@ impl Writer {
     fn save_snapshot(&mut self, id: SnapshotId) -> io::Result<()> {
         self.join_snapshot();
         let (options, shared) = (self.store.options.clone(), Weak::clone(&self.shared));
+        let storage = self.store.storage.clone();
         let queue = Arc::clone(&self.queue);
         let save = move || {
-            let saved = save(&shared, &Files, &options, id);
+            let saved = save(&shared, &storage, &options, id);
             queue.snapshot_busy.store(false, Ordering::Release);
             if let (Err(error), Some(shared)) = (saved, shared.upgrade()) {
                 shared.disk_failed(error);

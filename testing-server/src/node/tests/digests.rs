@@ -96,7 +96,7 @@ fn a_snapshot_with_another_digest_than_its_tree_is_counted() {
 
 /// ZOOKEEPER servers write a snapshot while they go on: its digest is that of a later transaction.
 #[test]
-fn edge_47_before_the_transaction_of_a_fuzzy_snapshot_nothing_is_compared() {
+fn disk_edge_47_before_the_transaction_of_a_fuzzy_snapshot_nothing_is_compared() {
     let mut world = World::new();
     let c = world.connect();
     world.create(c, "/a");
@@ -126,7 +126,7 @@ fn edge_47_before_the_transaction_of_a_fuzzy_snapshot_nothing_is_compared() {
 
 /// Two ints and a length could be the paths of a session's nodes, or the digest behind none.
 #[test]
-fn edge_44_a_session_that_ends_without_paths_is_told_from_its_digest() {
+fn disk_edge_44_a_session_that_ends_without_paths_is_told_from_its_digest() {
     let entry = |digest: i64| {
         let mut entry = Vec::new();
         for long in [7, 0, 9, 10] {
