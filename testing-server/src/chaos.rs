@@ -25,11 +25,11 @@ use crate::io::disk::storage::{DiskFaults, Files};
 /// server.stop().await;
 ///
 /// let log = DataFiles::in_dir(&dir).logs()?.remove(0);
-/// log.flip_bit(80, 3)?;
+/// log.flip_bit(40, 3)?;
 /// let refused = server.restart().await.unwrap_err();
 /// assert!(refused.to_string().contains("log.1: at offset 16"), "{refused}");
 ///
-/// log.flip_bit(80, 3)?;
+/// log.flip_bit(40, 3)?;
 /// server.restart().await?;
 /// # server.stop().await;
 /// # std::fs::remove_dir_all(&dir)?;

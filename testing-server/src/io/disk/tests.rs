@@ -17,7 +17,7 @@ use super::lock::DirectoryInUse;
 use super::storage::Files;
 use crate::log::txn_log::{LogReader, Next, put_mark};
 use crate::node::settings::Settings;
-use crate::{InstanceSpec, TestingServer};
+use crate::{DataFiles, InstanceSpec, TestingServer};
 
 /// A directory that goes with its test.
 struct Dir(PathBuf);
@@ -470,4 +470,179 @@ async fn a_torn_write_is_cut_off_and_its_log_is_whole_again() {
     bent[starts[3] + 20] ^= 1;
     fs::write(&log, bent).unwrap();
     assert!(dir.refusal().contains("it was synced"), "{}", dir.refusal());
+}
+
+/// ZOOKEEPER-3701: what was torn could not be cut off, and the server went on all the same.
+#[tokio::test]
+async fn disk_edge_15_a_server_that_cannot_cut_off_what_is_torn_does_not_start() {
+    let dir = written(6).await;
+    let server = TestingServer::start_with(dir.spec()).await.unwrap();
+    server.stop().await;
+    let log = server.files().unwrap().logs().unwrap().pop().unwrap();
+    log.truncate(log.used_len().unwrap() - 40).unwrap();
+    let torn = fs::read(log.path()).unwrap();
+    server.fill_disk();
+    let refused = server.restart().await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::StorageFull);
+    assert!(refused.to_string().contains("log.1"), "{refused}");
+    server.free_disk();
+    server.break_disk();
+    assert!(server.restart().await.unwrap_err().to_string().contains("does not answer"));
+    server.mend_disk();
+    assert_eq!(fs::read(log.path()).unwrap(), torn, "a failure has changed nothing");
+    server.restart().await.unwrap();
+    assert_eq!(server.znode_count().await, 4 + 5);
+}
+
+/// ZOOKEEPER-1489, 1154, 1156: what was written behind a cut stood at the wrong place.
+#[tokio::test]
+async fn disk_edge_16_behind_a_cut_another_log_begins() {
+    let dir = written(6).await;
+    let server = TestingServer::start_with(dir.spec()).await.unwrap();
+    server.stop().await;
+    for round in 0..4 {
+        let log = server.files().unwrap().logs().unwrap().pop().unwrap();
+        log.truncate(log.used_len().unwrap() - 33).unwrap();
+        server.restart().await.unwrap();
+        let zxid = server.zxid().await;
+        let client = server.connect().await.unwrap();
+        for i in 0..3 {
+            create(&client, &format!("/r{round}-{i}")).await;
+        }
+        server.stop().await;
+        let newest = server.files().unwrap().logs().unwrap().pop().unwrap();
+        assert_eq!(newest.zxid(), Zxid(zxid.0 + 1));
+        assert_ne!(newest, log);
+        let count = server.znode_count().await;
+        assert_eq!(dir.load().unwrap().node.tree.len(), count);
+    }
+}
+
+/// ZOOKEEPER-2325 and 3056: with every snapshot gone a server began anew, with nothing.
+#[tokio::test]
+async fn disk_edge_23_logs_without_a_snapshot_are_refused_unless_they_are_trusted() {
+    let dir = written(3).await;
+    for snapshot in DataFiles::in_dir(&dir.0).snapshots().unwrap() {
+        snapshot.remove().unwrap();
+    }
+    assert!(dir.refusal().contains("log.1: there are transactions, but no snapshot"));
+    assert!(DataFiles::in_dir(&dir.0).snapshots().unwrap().is_empty(), "nothing was begun");
+    let mut options = DiskOptions::new(dir.0.clone());
+    options.trust_empty = true;
+    let loaded = load(&Files::default(), &options, &Settings::fixed()).unwrap();
+    assert_eq!(loaded.node.tree.len(), 7);
+}
+
+/// ZOOKEEPER-2249 and 2332: padding shorter than a record, and a last log without a byte.
+#[tokio::test]
+async fn disk_edge_25_records_longer_than_the_padding_and_an_empty_log_are_read() {
+    for preallocate in [0, 1, 64, 5000] {
+        let dir = Dir::new();
+        let mut spec = dir.spec();
+        spec.disk_options().preallocate = preallocate;
+        let server = TestingServer::start_with(spec).await.unwrap();
+        let client = server.connect().await.unwrap();
+        for i in 0..5 {
+            let data = vec![7; 9000 * i];
+            client.create(&format!("/n{i}"), data, CreateMode::Persistent).await.unwrap();
+        }
+        server.stop().await;
+        let empty = file(&dir.0, Kind::Log, Zxid(7));
+        for len in [0, 10, 16, 48] {
+            let log = fs::read(file(&dir.0, Kind::Log, Zxid(1))).unwrap();
+            fs::write(&empty, &log[..len]).unwrap();
+            let loaded = dir.load().unwrap();
+            assert_eq!((loaded.replayed, loaded.node.tree.len()), (6, 9), "{preallocate}");
+            assert!(!empty.exists());
+        }
+    }
+}
+
+/// Apache's server ends at a log that is torn, and goes on with the next: what was between is gone.
+#[tokio::test]
+async fn disk_edge_26_a_log_that_ends_before_the_next_one_begins_is_refused() {
+    let dir = Dir::new();
+    let server = dir.start().await;
+    for round in 0..3 {
+        let client = server.connect().await.unwrap();
+        for i in 0..4 {
+            create(&client, &format!("/r{round}-{i}")).await;
+        }
+        server.restart().await.unwrap();
+    }
+    server.stop().await;
+    let files = DataFiles::in_dir(&dir.0);
+    let middle = &files.logs().unwrap()[1];
+    let whole = fs::read(middle.path()).unwrap();
+    middle.truncate(starts(middle.path())[3] as u64 + 20).unwrap();
+    let refusal = dir.refusal();
+    assert!(refusal.contains("are missing"), "{refusal}");
+    // So is one that has gone altogether, and one that ends between two records.
+    middle.truncate(starts(middle.path())[2] as u64).unwrap();
+    assert!(dir.refusal().contains("are missing"));
+    middle.clone().remove().unwrap();
+    assert!(dir.refusal().contains("are missing"));
+    fs::write(middle.path(), whole).unwrap();
+    assert_eq!(dir.load().unwrap().node.tree.len(), 4 + 12);
+}
+
+async fn writes_until_the_server_stops(server: &TestingServer, prefix: &str) -> usize {
+    let options = ConnectOptions::new().session_timeout(Duration::from_secs(1));
+    let options = options.connector(server.connector());
+    let client = options.connect(&server.connect_string()).await.unwrap();
+    let mut acknowledged = 0;
+    let path = |number| format!("/{prefix}-{number}");
+    while client.create(&path(acknowledged), [7; 700], CreateMode::Persistent).await.is_ok() {
+        acknowledged += 1;
+        if acknowledged == 20 {
+            match prefix {
+                "full" => server.fill_disk(),
+                _ => server.break_disk(),
+            }
+        }
+    }
+    acknowledged
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_or_broken_stops_the_server_and_takes_nothing() {
+    let dir = Dir::new();
+    let server = dir.start().await;
+    for prefix in ["full", "broken"] {
+        let acknowledged = writes_until_the_server_stops(&server, prefix).await;
+        assert_eq!(acknowledged, 20);
+        let error = server.failed().await.to_string();
+        assert!(error.contains("log."), "{error}");
+        server.stop().await;
+        server.free_disk();
+        server.mend_disk();
+        server.restart().await.unwrap();
+        for i in 0..acknowledged {
+            assert!(server.node(&format!("/{prefix}-{i}")).await.is_some());
+        }
+    }
+    // A server without files has no disk.
+    let server = TestingServer::start().await.unwrap();
+    server.fill_disk();
+    assert!(server.files().is_none());
+    create(&server.connect().await.unwrap(), "/a").await;
+}
+
+#[tokio::test]
+async fn files_are_changed_where_a_test_says() {
+    let dir = written(2).await;
+    let files = DataFiles::in_dir(&dir.0);
+    let log = files.logs().unwrap().remove(0);
+    let before = fs::read(log.path()).unwrap();
+    log.flip_bit(100, 5).unwrap();
+    log.overwrite(7, &[9, 9]).unwrap();
+    let mut expected = before.clone();
+    expected[100] ^= 32;
+    expected[7..9].fill(9);
+    assert_eq!(fs::read(log.path()).unwrap(), expected);
+    let outside = log.flip_bit(before.len() as u64, 0).unwrap_err();
+    assert!(outside.to_string().contains("log.1"), "{outside}");
+    assert_eq!(files.snapshots().unwrap().len(), 1);
+    log.clone().remove().unwrap();
+    assert!(files.logs().unwrap().is_empty() && log.truncate(3).is_err());
 }
