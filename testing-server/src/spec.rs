@@ -146,8 +146,8 @@ impl InstanceSpec {
         self
     }
 
-    /// Sets whether snapshots are compressed with gzip: `snapshot.compression.method=gz`. Both kinds
-    /// are read, whatever is set.
+    /// Sets whether snapshots are compressed with gzip (`snapshot.compression.method=gz`). Both
+    /// kinds are read, whatever is set.
     ///
     /// # Panics
     /// If no [`data_dir`](Self::data_dir) was set before.

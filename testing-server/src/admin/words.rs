@@ -137,7 +137,8 @@ impl Node {
         let FilesView { data_dir, data_size, log_dir, log_size } = &self.files;
         format!(
             "clientPort={}\nsecureClientPort=-1\ndataDir={data_dir}\ndataDirSize={data_size}\n\
-             dataLogDir={log_dir}\ndataLogSize={log_size}\ntickTime={}\nmaxClientCnxns={per_address}\nminSessionTimeout={}\n\
+             dataLogDir={log_dir}\ndataLogSize={log_size}\ntickTime={}\n\
+             maxClientCnxns={per_address}\nminSessionTimeout={}\n\
              maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId=0\n",
             settings.client_port,
             ms(settings.tick),

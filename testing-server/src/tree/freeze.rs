@@ -1,8 +1,8 @@
 //! The tree as it was: while snapshots are being written, nodes that change leave behind what they
 //! were.
 //!
-//! Nothing is copied when a freeze begins. Whatever changes afterwards is saved first, with its
-//! newest freeze only and only once: an older freeze looks through those after it, since a node that
+//! Nothing is copied when a freeze begins. Whatever changes afterwards is saved first, with the
+//! newest freeze only and only once: an older one looks through those after it, since a node that
 //! did not change in between was the same for both. Data is never copied, it changes hands. So a
 //! freeze costs what changed while it lasts, and one bit for each node.
 //!

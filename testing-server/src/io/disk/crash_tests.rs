@@ -272,23 +272,23 @@ impl Running {
         // Now and then one goes over several sectors.
         let len = if rng.once_in(6) { rng.below(2000) } else { rng.below(40) };
         data.resize(data.len() + usize::try_from(len).unwrap(), b'.');
-        let is_there = self.tree.contains_key(path);
         let version = Version::ANY;
-        let written = match is_there {
+        let to = path.into();
+        let written = match self.tree.contains_key(path) {
             false => {
                 let acl = Some(vec![AclRecord::new(Perms::ALL, "world", "anyone")]);
-                let (path, data) = (path.into(), Some(&data[..]));
-                self.send(OpCode::Create, &CreateRequest { path, data, acl, flags: 0 });
-                Some(data.unwrap_or_default().to_vec())
+                let request = CreateRequest { path: to, data: Some(&data), acl, flags: 0 };
+                self.send(OpCode::Create, &request);
+                Some(data)
             }
             true if rng.once_in(4) => {
-                self.send(OpCode::Delete, &DeleteRequest { path: path.into(), version });
+                self.send(OpCode::Delete, &DeleteRequest { path: to, version });
                 None
             }
             true => {
-                let data = Some(&data[..]);
-                self.send(OpCode::SetData, &SetDataRequest { path: path.into(), data, version });
-                Some(data.unwrap_or_default().to_vec())
+                let request = SetDataRequest { path: to, data: Some(&data), version };
+                self.send(OpCode::SetData, &request);
+                Some(data)
             }
         };
         match &written {

@@ -1,5 +1,5 @@
-//! A snapshot as a file: written piece by piece under another name, compressed or not, and given its
-//! own once it is whole.
+//! A snapshot as a file: written piece by piece under another name, compressed or not, and given
+//! its own once it is whole.
 
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
