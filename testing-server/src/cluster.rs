@@ -12,7 +12,6 @@ use crate::election::ElectionTimes;
 use crate::io::memory::MemoryConnector;
 use crate::io::peers::Network;
 use crate::io::peers::switchboard::Switchboard;
-use crate::log::digest::tree_digest;
 use crate::node::Node;
 use crate::node::input::Input;
 use crate::peer::PeerSettings;
@@ -374,18 +373,19 @@ impl TestingCluster {
 /// What a server and the others agree on, once they do; nothing yet if it does not serve, and
 /// nothing at all if it is paused.
 #[expect(clippy::option_option, reason = "the two have nothing to do with each other")]
-fn state(server: &TestingServer) -> Option<Option<(Zxid, i64, Vec<SessionId>)>> {
-    let engine = server.shared().lock();
+fn state(server: &TestingServer) -> Option<Option<(Zxid, u64, Vec<SessionId>)>> {
+    let mut engine = server.shared().lock();
     if engine.is_paused() {
         return None;
     }
-    let node = &engine.node;
+    let node = &mut engine.node;
     if !node.is_serving() || !node.is_settled() {
         return Some(None);
     }
+    let digest = node.tree.digest();
     let sessions = node.sessions.iter().filter(|session| session.opened);
     let sessions = sessions.map(|session| session.id).collect();
-    Some(Some((node.last_processed, tree_digest(&node.tree), sessions)))
+    Some(Some((node.last_processed, digest, sessions)))
 }
 
 fn look<T>(server: &TestingServer, what: impl FnOnce(&Node) -> T) -> T {

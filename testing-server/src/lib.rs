@@ -21,6 +21,7 @@
 //! | room | what is in it |
 //! |---|---|
 //! | `server`, `spec`, `views` | what a test sees: [`TestingServer`], [`InstanceSpec`], views |
+//! | `chaos` | [`DataFiles`]: what a test may do to a disk and to what is on it |
 //! | `config` | [`Config`]: a `zoo.cfg`, checked |
 //! | `node` | the whole server as one value that is told what happened and says what to do |
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
@@ -33,6 +34,7 @@
 //! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits
 //! nothing, so the same inputs make the same server.
 
+mod chaos;
 mod config;
 mod cluster;
 mod server;
@@ -66,11 +68,16 @@ mod sim;
 
 mod io;
 
+#[cfg(test)]
+mod disk_model;
+
 mod proxy;
 
 pub use auth::{Identity, Scheme};
+pub use chaos::{DataFile, DataFiles};
 pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};
 pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
+pub use io::disk::lock::DirectoryInUse;
 pub use io::memory::MemoryConnector;
 #[cfg(feature = "tls")]
 pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};

@@ -14,6 +14,8 @@ use znode::{Client, ConnectOptions};
 use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
 use crate::io::disk::load::load;
+use crate::io::disk::lock::DirectoryLock;
+use crate::io::disk::storage::Files;
 use crate::io::disk::{Disk, DiskOptions};
 use crate::io::doors::Doors;
 use crate::io::engine::Shared;
@@ -103,7 +105,8 @@ impl TestingServer {
     /// A port is taken, or the operating system refuses a socket or a thread. Certificates or keys
     /// cannot be used: then a `ServerTlsError` is in it, and says which. With
     /// [files](InstanceSpec::data_dir): one of them cannot be used, or does not hold all that it
-    /// must; the message names the file and the place.
+    /// must; the message names the file and the place. Or another server runs on them: then the
+    /// error holds a [`DirectoryInUse`](crate::DirectoryInUse).
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -305,6 +308,16 @@ impl TestingServer {
         self.shared.lock().node.last_processed
     }
 
+    /// The digest of the tree: a number that is the same on two servers exactly if their nodes are,
+    /// but for those below `/zookeeper` and all access control lists. Zero if the server
+    /// [keeps none](InstanceSpec::digest).
+    ///
+    /// # Cancel safety
+    /// Changes nothing.
+    pub async fn digest(&self) -> i64 {
+        self.shared.lock().node.tree.digest().cast_signed()
+    }
+
     /// The node at `path`, whatever its access control list says.
     ///
     /// # Cancel safety
@@ -313,13 +326,19 @@ impl TestingServer {
         self.shared.lock().node.node_view(path)
     }
 
+    /// How its files are kept, if it has some.
+    pub(crate) fn disk_options(&self) -> Option<&DiskOptions> {
+        self.disk.as_ref()
+    }
+
     /// Reads the files, if there are any.
     fn load(&self) -> io::Result<()> {
         let Some(options) = &self.disk else { return Ok(()) };
-        let loaded = load(options, &self.settings)?;
+        let lock = DirectoryLock::take(options)?;
+        let loaded = load(&Files::new(&options.faults), options, &self.settings)?;
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;
-        let disk = Disk::start(options.clone(), seed, loaded.replayed, shared)?;
+        let disk = Disk::start(options.clone(), lock, seed, loaded.replayed, shared)?;
         self.shared.install(loaded.node, disk);
         Ok(())
     }
@@ -420,6 +439,7 @@ fn settings(spec: &InstanceSpec) -> Settings {
         client_port: spec.port,
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
+        digest: spec.digest,
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

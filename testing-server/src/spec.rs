@@ -11,7 +11,7 @@ use crate::auth::Scheme;
 use crate::auth::sasl::Logins;
 #[cfg(feature = "admin")]
 use crate::io::desk::AdminPort;
-use crate::io::disk::DiskOptions;
+use crate::io::disk::{Compression, DiskOptions};
 #[cfg(feature = "tls")]
 use crate::io::tls::{SecurePort, ServerTls};
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
@@ -63,6 +63,7 @@ pub struct InstanceSpec {
     pub(crate) words: String,
     pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
+    pub(crate) digest: bool,
 }
 
 impl InstanceSpec {
@@ -107,6 +108,7 @@ impl InstanceSpec {
             words: "*".to_owned(),
             connections_per_address_max: None,
             disk: None,
+            digest: true,
         }
     }
 
@@ -115,7 +117,8 @@ impl InstanceSpec {
     ///
     /// Every write is synced to the disk before it is acknowledged. The disk takes its time,
     /// whatever a test's clock says, so this is not for clocks that are paused. Stop a server
-    /// before another one is started on its files: there is no lock.
+    /// before another one is started on its files, which would be refused with a
+    /// [`DirectoryInUse`](crate::DirectoryInUse).
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]
@@ -154,8 +157,8 @@ impl InstanceSpec {
     /// Sets after how many transactions a snapshot is taken and a new log begun: `snapCount`,
     /// 100,000 by default. It is done between a half and the whole of that.
     ///
-    /// The server does nothing else while it copies its tree into memory for a snapshot; writing
-    /// it goes on beside everything else.
+    /// The server goes on meanwhile. What it changes is kept as it was for as long as it takes, so
+    /// a snapshot is exactly of one transaction.
     ///
     /// # Panics
     /// If no [`data_dir`](Self::data_dir) was set before.
@@ -171,6 +174,17 @@ impl InstanceSpec {
     /// If no [`data_dir`](Self::data_dir) was set before.
     pub fn snapshots_kept(mut self, count: usize) -> Self {
         self.disk_options().snapshots_kept = Some(count);
+        self
+    }
+
+    /// Sets whether snapshots are compressed with gzip (`snapshot.compression.method=gz`). Both
+    /// kinds are read, whatever is set.
+    ///
+    /// # Panics
+    /// If no [`data_dir`](Self::data_dir) was set before.
+    pub fn compress_snapshots(mut self, enabled: bool) -> Self {
+        self.disk_options().compression =
+            if enabled { Compression::Gzip } else { Compression::None };
         self
     }
 
@@ -421,6 +435,14 @@ impl InstanceSpec {
     /// without a word. There is no limit to start with.
     pub fn connections_per_address(mut self, max: usize) -> Self {
         self.connections_per_address_max = Some(max);
+        self
+    }
+
+    /// Sets whether the server keeps a digest of its tree (`zookeeper.digest.enabled`), on by
+    /// default as Apache has it: a number that two servers compare to see whether their trees are
+    /// the same. It goes into every record of a log and into snapshots, and `hash` tells it.
+    pub fn digest(mut self, enabled: bool) -> Self {
+        self.digest = enabled;
         self
     }
 

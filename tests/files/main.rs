@@ -32,21 +32,26 @@ enum Server {
 }
 
 impl Server {
-    async fn ours(dir: &Path) -> Self {
+    /// Ours, with snapshots that are compressed or not.
+    async fn ours(dir: &Path, compressed: bool) -> Self {
         let spec = InstanceSpec::new()
             .super_digest(SUPER_DIGEST)
             .data_dir(dir.join("data"))
-            .snap_count(60);
+            .snap_count(60)
+            .compress_snapshots(compressed);
         Self::Ours(Box::new(TestingServer::start_with(spec).await.unwrap()))
     }
 
     /// Apache's server; ours if it is not wanted.
-    async fn other(dir: &Path) -> Self {
+    async fn other(dir: &Path, compressed: bool) -> Self {
         if std::env::var_os("ZNODE_TEST_FILES").is_none() {
-            return Self::ours(dir).await;
+            return Self::ours(dir, false).await;
         }
         let mut start = Command::new(script());
         start.arg("start").arg(dir).arg("snapCount=60").env("ZK_KEEP_DATA", "1");
+        if compressed {
+            start.arg("snapshot.compression.method=gz");
+        }
         let output = start.output().unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         let address = String::from_utf8(output.stdout).unwrap().trim().to_owned();
@@ -81,11 +86,22 @@ impl Server {
         tree
     }
 
+    /// The digest of the tree: of Apache's server, that of the tree that it has loaded.
+    async fn digest(&self) -> i64 {
+        let dir = match self {
+            Self::Ours(server) => return server.digest().await,
+            Self::Apache { dir, .. } => dir,
+        };
+        let log = fs::read_to_string(dir.join("server.log")).unwrap();
+        let (_, told) = log.rsplit_once("digest is ").expect("a server says what it has loaded");
+        told.lines().next().unwrap().trim().parse().unwrap()
+    }
+
     async fn stop(self) {
+        assert_eq!(digest_mismatches(&self.address()).await, Some(0));
         match self {
             Self::Ours(server) => server.stop().await,
-            Self::Apache { dir, address } => {
-                assert_eq!(digest_mismatches(&address).await, Some(0));
+            Self::Apache { dir, .. } => {
                 let stopped = Command::new(script()).arg("stop").arg(dir).status();
                 assert!(stopped.unwrap().success());
             }
@@ -97,7 +113,7 @@ fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("interop/zookeeper.sh")
 }
 
-/// How often Apache's server has found a digest that was not that of its tree.
+/// How often a server has found a digest that was not that of its tree.
 async fn digest_mismatches(address: &str) -> Option<u64> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"mntr").await.unwrap();
@@ -156,8 +172,17 @@ async fn hand_over(
     to: impl AsyncFnOnce() -> Server,
     top: &str,
 ) -> (Server, BTreeMap<String, Seen>, SessionTicket) {
+    // What Apache's server tells is the digest of what it has loaded, not of what it has written
+    // since.
+    let digest = match &from {
+        Server::Ours(server) => Some(server.digest().await),
+        Server::Apache { .. } => None,
+    };
     from.stop().await;
     let server = to().await;
+    if let Some(digest) = digest {
+        assert_eq!(server.digest().await, digest, "before {top}");
+    }
     let found = server.tree().await;
     for (path, seen) in &tree {
         assert_eq!(found.get(path), Some(seen), "{path}, before {top}");
@@ -178,16 +203,16 @@ async fn a_tree_and_its_sessions_go_to_and_fro_between_servers() {
         Some(dir) => (PathBuf::from(dir), true),
         None => (std::env::temp_dir().join(format!("znode-files-{}", std::process::id())), false),
     };
-    let server = Server::ours(&dir).await;
+    let server = Server::ours(&dir, false).await;
     let client = server.connect(ConnectOptions::new()).await;
     fill(&client, "first").await;
     let ticket = client.detach().await.unwrap();
     let tree = server.tree().await;
     let mut state = (server, tree, ticket);
-    state = hand_over(state, async || Server::other(&dir).await, "second").await;
-    state = hand_over(state, async || Server::ours(&dir).await, "third").await;
-    state = hand_over(state, async || Server::other(&dir).await, "fourth").await;
-    state = hand_over(state, async || Server::ours(&dir).await, "fifth").await;
+    state = hand_over(state, async || Server::other(&dir, false).await, "second").await;
+    state = hand_over(state, async || Server::ours(&dir, true).await, "third").await;
+    state = hand_over(state, async || Server::other(&dir, true).await, "fourth").await;
+    state = hand_over(state, async || Server::ours(&dir, false).await, "fifth").await;
     assert!(state.1.contains_key("/first/m/n"));
     state.0.stop().await;
     if !kept {

@@ -31,17 +31,19 @@ tool() {
     fi
 }
 
-snapshots=0 logs=0
+snapshots=0 compressed=0 logs=0
 for file in "$dir"/data/version-2/snapshot.*; do
     tool SnapshotFormatter "$file"
     snapshots=$((snapshots + 1))
+    case "$file" in *.gz) compressed=$((compressed + 1)) ;; esac
 done
 for file in "$dir"/data/version-2/log.*; do
     tool persistence.TxnLogToolkit "$file"
     logs=$((logs + 1))
 done
-if [ "$snapshots" -lt 3 ] || [ "$logs" -lt 3 ]; then
-    echo "files.sh: there were only $snapshots snapshots and $logs logs to read" >&2
+if [ "$snapshots" -lt 3 ] || [ "$compressed" -lt 2 ] || [ "$logs" -lt 3 ]; then
+    echo "files.sh: there were only $snapshots snapshots, $compressed of them compressed," \
+        "and $logs logs to read" >&2
     exit 1
 fi
-echo "Java's tools have read $snapshots snapshots and $logs logs"
+echo "Java's tools have read $snapshots snapshots, $compressed of them compressed, and $logs logs"

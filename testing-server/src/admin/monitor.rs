@@ -90,6 +90,8 @@ impl Node {
         figures.counter("stale_sessions_expired", stats.expired);
         figures.counter("throttled_ops", stats.throttled);
         figures.counter("large_requests_rejected", stats.large);
+        figures.counter("digest_mismatches_count", stats.digest_mismatches);
+        figures.counter("digest_mismatches_count", stats.digest_mismatches);
         figures.counter("unsuccessful_handshake", stats.unsuccessful_handshakes);
     }
 
@@ -111,7 +113,6 @@ const COUNTERS: &[&str] = &[
     "dead_watchers_cleared",
     "dead_watchers_queued",
     "diff_count",
-    "digest_mismatches_count",
     "ensemble_auth_fail",
     "ensemble_auth_skip",
     "ensemble_auth_success",

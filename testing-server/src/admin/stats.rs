@@ -143,6 +143,8 @@ pub(crate) struct ServerStats {
     pub(crate) unsuccessful_handshakes: u64,
     /// Attempts to prove an identity that have failed.
     pub(crate) auth_failed: u64,
+    /// Transactions behind which the tree was not what was told of it.
+    pub(crate) digest_mismatches: u64,
 }
 
 impl ServerStats {
@@ -167,6 +169,7 @@ impl ServerStats {
         large: 0,
         unsuccessful_handshakes: 0,
         auth_failed: 0,
+        digest_mismatches: 0,
     };
 }
 

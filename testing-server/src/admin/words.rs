@@ -66,7 +66,7 @@ impl Node {
             b"gtmk" => TRACE_MASK.to_string(),
             // There is nothing to mask; the answer repeats what was asked, as Apache's does.
             b"stmk" => word.argument.to_string(),
-            // `hash`: no digest of the tree is kept.
+            b"hash" => self.past_digests(),
             _ => String::new(),
         }
     }
@@ -161,6 +161,14 @@ impl Node {
             ms(settings.session_timeout_min),
             ms(settings.session_timeout_max),
         )
+    }
+
+    fn past_digests(&self) -> String {
+        let mut text = String::new();
+        for (zxid, digest) in self.digests.history() {
+            _ = writeln!(text, "{:x}: {}", zxid.0, digest.cast_signed());
+        }
+        text
     }
 
     fn dump(&self) -> String {

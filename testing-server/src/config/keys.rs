@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Said, ensemble, operators, security};
+use crate::io::disk::Compression;
 
 /// What becomes of a key.
 #[derive(Clone, Copy)]
@@ -29,12 +30,16 @@ pub(super) enum Kind {
     Address,
     /// A whole number, within limits.
     Number(u64, u64),
+    /// A whole number; zero and less are no limit.
+    Limit,
     TrueOrFalse,
     YesOrNo,
     /// The beginning of a path in a URL.
     UrlPath,
     /// One of these, in whatever case.
     OneOf(&'static [&'static str]),
+    /// How snapshots are compressed.
+    Compression,
 }
 
 /// A value that was checked.
@@ -44,6 +49,7 @@ pub(super) enum Value {
     Address(IpAddr),
     Number(u64),
     Flag(bool),
+    Compression(Compression),
 }
 
 /// Java's largest int.
@@ -106,6 +112,15 @@ impl Kind {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(format!("must be a whole number from {min} to {max}")),
             },
+            Self::Limit => match value.parse::<i64>() {
+                Ok(limit) => Ok(Value::Number(u64::try_from(limit).unwrap_or(0))),
+                Err(_) => Err("must be a whole number; 0 and less are no limit".to_owned()),
+            },
+            Self::Compression => match &*value.to_ascii_lowercase() {
+                "" => Ok(Value::Compression(Compression::None)),
+                "gz" => Ok(Value::Compression(Compression::Gzip)),
+                _ => Err("must be gz, or empty for none; this server knows no other".to_owned()),
+            },
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
             Self::UrlPath => match value.strip_prefix('/') {
@@ -134,6 +149,8 @@ fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
 /// What becomes of a key; nothing if no server knows it.
 pub(super) fn find(key: &str) -> Option<Key> {
     used(key)
+        .or_else(|| file(key))
+        .or_else(|| file(key))
         .or_else(|| limit(key))
         .or_else(|| security::find(key))
         .or_else(|| operators::find(key))
@@ -201,24 +218,48 @@ fn used(key: &str) -> Option<Key> {
         "DigestAuthenticationProvider.superDigest" => {
             Key::Used(Kind::Text, |said, v| said.super_digest = Some(v.text()))
         }
-        "forceSync" => Key::Used(Kind::YesOrNo, |said, v| said.force_sync = v.flag()),
+        _ => return None,
+    })
+}
+
+/// What concerns files.
+fn file(key: &str) -> Option<Key> {
+    const COUNT: Kind = Kind::Number(0, INT_MAX);
+    Some(match key {
+        "forceSync" => Key::Used(Kind::YesOrNo, |said, v| said.disk.force_sync = v.flag()),
         "snapCount" => Key::Used(Kind::Number(2, INT_MAX), |said, v| {
-            said.snap_count = u32::try_from(v.number()).unwrap_or(u32::MAX);
+            said.disk.snap_count = u32::try_from(v.number()).unwrap_or(u32::MAX);
         }),
-        "preAllocSize" => {
-            Key::Used(Kind::Number(0, INT_MAX), |said, v| said.preallocate_kb = v.number())
+        "preAllocSize" => Key::Used(COUNT, |said, v| said.disk.preallocate = v.number() * 1024),
+        "snapSizeLimitInKb" => {
+            Key::Used(Kind::Limit, |said, v| said.disk.snap_size = kilobytes(&v))
         }
-        "autopurge.snapRetainCount" => Key::Used(Kind::Number(0, INT_MAX), |said, v| {
-            said.snapshots_kept = usize::try_from(v.number()).unwrap_or(usize::MAX);
+        "txnLogSizeLimitInKb" => {
+            Key::Used(Kind::Limit, |said, v| said.disk.log_size_max = kilobytes(&v))
+        }
+        "fsync.warningthresholdms" => Key::Used(COUNT, |said, v| {
+            said.disk.sync_warning = Duration::from_millis(v.number());
         }),
-        "autopurge.purgeInterval" => {
-            Key::Used(Kind::Number(0, INT_MAX), |said, v| said.purge_interval = v.number())
-        }
+        "snapshot.compression.method" => Key::Used(Kind::Compression, |said, v| {
+            if let Value::Compression(compression) = v {
+                said.disk.compression = compression;
+            }
+        }),
+        "autopurge.snapRetainCount" => Key::Used(COUNT, |said, v| said.snapshots_kept = v.count()),
+        "autopurge.purgeInterval" => Key::Used(Kind::Limit, |said, v| {
+            let hours = Some(v.number()).filter(|hours| *hours > 0);
+            said.disk.purge_interval =
+                hours.map(|hours| Duration::from_secs(hours.saturating_mul(3600)));
+        }),
         "snapshot.trust.empty" => {
-            Key::Used(Kind::TrueOrFalse, |said, v| said.trust_empty = v.flag())
+            Key::Used(Kind::TrueOrFalse, |said, v| said.disk.trust_empty = v.flag())
         }
         _ => return None,
     })
+}
+
+fn kilobytes(value: &Value) -> Option<u64> {
+    Some(value.number().saturating_mul(1024)).filter(|bytes| *bytes > 0)
 }
 
 /// What goes into the specification as it is. Zero stands for no limit.
@@ -246,6 +287,7 @@ fn limit(key: &str) -> Option<Key> {
         "enforceQuota" => {
             Key::Used(Kind::TrueOrFalse, |said, v| said.spec.enforce_quota = v.flag())
         }
+        "digest.enabled" => Key::Used(Kind::TrueOrFalse, |said, v| said.spec.digest = v.flag()),
         "skipACL" => Key::Used(Kind::YesOrNo, |said, v| said.spec.skip_acl = v.flag()),
         "znode.container.checkIntervalMs" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
             said.spec.container_check_interval = Duration::from_millis(v.number());
@@ -263,13 +305,11 @@ fn limit(key: &str) -> Option<Key> {
 
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
-        "commitLogCount" | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
+        "commitLogCount" => Kind::Number(0, INT_MAX),
         "clientPortListenBacklog" | "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => {
             Kind::Text
         }
-        "serializeLastProcessedZxid.enabled" | "digest.enabled" | "closeSessionTxn.enabled" => {
-            Kind::TrueOrFalse
-        }
+        "serializeLastProcessedZxid.enabled" | "closeSessionTxn.enabled" => Kind::TrueOrFalse,
         _ => return None,
     }))
 }
@@ -295,9 +335,6 @@ fn elsewhere(key: &str) -> Option<Key> {
         | "readonlymode.enabled"
         | "enableEagerACLCheck"
         | "oraclePath"
-        | "snapSizeLimitInKb"
-        | "txnLogSizeLimitInKb"
-        | "snapshot.compression.method"
         | "portUnification"
         | "audit.enable" => Key::Unsupported,
         "requireClientAuthScheme" => {

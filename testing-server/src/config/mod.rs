@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::InstanceSpec;
+use crate::io::disk::DiskOptions;
 pub use ensemble::{Ensemble, InvalidMember, Member, MemberAddress, Role};
 use keys::Key;
 use operators::Operators;
@@ -69,12 +70,9 @@ struct Said {
     session_max_ms: Option<u64>,
     extended_types: bool,
     super_digest: Option<String>,
-    force_sync: bool,
-    snap_count: u32,
-    preallocate_kb: u64,
+    /// How files are kept, but for where.
+    disk: DiskOptions,
     snapshots_kept: usize,
-    purge_interval: u64,
-    trust_empty: bool,
     ensemble: Ensemble,
 }
 
@@ -94,12 +92,8 @@ impl Default for Said {
             session_max_ms: None,
             extended_types: false,
             super_digest: None,
-            force_sync: true,
-            snap_count: 100_000,
-            preallocate_kb: 65_536,
+            disk: DiskOptions::new(PathBuf::new()),
             snapshots_kept: 3,
-            purge_interval: 0,
-            trust_empty: false,
             ensemble: Ensemble::default(),
         }
     }
@@ -273,22 +267,15 @@ impl Said {
             .port(self.client_port.unwrap_or(0))
             .tick(ms(self.tick_ms))
             .session_timeout_limits(ms(min), ms(max))
-            .extended_types(self.extended_types)
-            .data_dir(data_dir)
-            .force_sync(self.force_sync)
-            .snap_count(self.snap_count);
+            .extended_types(self.extended_types);
         if let Some(digest) = self.super_digest {
             spec = spec.super_digest(digest);
         }
-        if self.purge_interval > 0 {
-            spec = spec.snapshots_kept(self.snapshots_kept);
-        }
-        let disk = spec.disk_options();
-        disk.preallocate = self.preallocate_kb * 1024;
-        disk.trust_empty = self.trust_empty;
-        if let Some(log_dir) = self.log_dir {
-            disk.log_dir = log_dir;
-        }
+        let mut disk = self.disk;
+        disk.log_dir = self.log_dir.unwrap_or_else(|| data_dir.clone());
+        disk.data_dir = data_dir;
+        disk.snapshots_kept = disk.purge_interval.map(|_| self.snapshots_kept);
+        spec.disk = Some(disk);
         let spec = self.security.apply(spec, self.client_port.is_some())?;
         self.operators.apply(spec)
     }
@@ -297,6 +284,7 @@ impl Said {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::disk::Compression;
 
     const BASE: &str = "dataDir=/d\nclientPort=2181\n";
 
@@ -318,7 +306,9 @@ mod tests {
              maxClientCnxns=0\nmaxCnxns=8\nglobalOutstandingLimit=9\nlargeRequestThreshold=10\n\
              largeRequestMaxBytes=11\n4lw.commands.whitelist=*\nenforceQuota=true\nskipACL=yes\n\
              znode.container.checkIntervalMs=12\nznode.container.maxPerMinute=13\n\
-             znode.container.maxNeverUsedIntervalMs=14\n",
+             znode.container.maxNeverUsedIntervalMs=14\ndigest.enabled=false\n\
+             snapSizeLimitInKb=15\ntxnLogSizeLimitInKb=16\nfsync.warningthresholdms=17\n\
+             snapshot.compression.method=gz\n",
         )
         .unwrap();
         assert!(config.notes().is_empty(), "{:?}", config.notes());
@@ -329,7 +319,7 @@ mod tests {
         assert_eq!((spec.connections_per_address_max, spec.connections_max), (None, 8));
         assert_eq!((spec.outstanding_max, spec.large_request_bytes_max), (9, 11));
         assert_eq!((spec.large_request_threshold, &*spec.words), (Some(10), "*"));
-        assert!(spec.enforce_quota && spec.skip_acl);
+        assert!(spec.enforce_quota && spec.skip_acl && !spec.digest);
         assert_eq!(spec.container_check_interval, Duration::from_millis(12));
         assert_eq!(spec.containers_per_minute_max, 13);
         assert_eq!(spec.container_never_used_max, Some(Duration::from_millis(14)));
@@ -339,6 +329,10 @@ mod tests {
         let disk = spec.disk_options();
         assert_eq!((disk.snap_count, disk.force_sync, disk.trust_empty), (9, false, true));
         assert_eq!((disk.preallocate, disk.snapshots_kept), (7 * 1024, Some(5)));
+        assert_eq!((disk.snap_size, disk.log_size_max), (Some(15 * 1024), Some(16 * 1024)));
+        assert_eq!(disk.sync_warning, Duration::from_millis(17));
+        assert_eq!(disk.purge_interval, Some(Duration::from_secs(3600)));
+        assert_eq!(disk.compression, Compression::Gzip);
         assert_eq!((&*disk.data_dir, &*disk.log_dir), (Path::new("/d"), Path::new("/l")));
     }
 
@@ -348,9 +342,17 @@ mod tests {
         assert_eq!(spec.tick, Duration::from_secs(3));
         assert_eq!(spec.session_timeout_min, Duration::from_secs(6));
         assert_eq!(spec.session_timeout_max, Duration::from_secs(60));
-        assert!(!spec.extended_types);
+        assert!(!spec.extended_types && spec.digest);
         assert_eq!((spec.connections_per_address_max, &*spec.words), (Some(60), "srvr"));
-        assert_eq!(spec.disk_options().snapshots_kept, None);
+        let disk = spec.disk_options();
+        assert_eq!((disk.snapshots_kept, disk.purge_interval), (None, None));
+        assert_eq!((disk.snap_count, disk.preallocate, disk.force_sync), (100_000, 64 << 20, true));
+        assert_eq!((disk.snap_size, disk.log_size_max), (Some(4 << 30), None));
+        assert_eq!(
+            (disk.sync_warning, disk.compression),
+            (Duration::from_secs(1), Compression::None)
+        );
+        assert_eq!(disk.log_dir, disk.data_dir);
     }
 
     #[test]
@@ -359,7 +361,15 @@ mod tests {
             parse("\nforceSync=maybe").unwrap_err().to_string(),
             "z:4: forceSync=maybe: must be yes or no"
         );
-        let wrong = ["initLimit=x", "snapCount=1", "clientPort=70000", "standaloneEnabled=si"];
+        let snappy = parse("snapshot.compression.method=snappy").unwrap_err().to_string();
+        assert!(snappy.ends_with("must be gz, or empty for none; this server knows no other"));
+        let wrong = [
+            "initLimit=x",
+            "snapCount=1",
+            "snapSizeLimitInKb=much",
+            "clientPort=70000",
+            "standaloneEnabled=si",
+        ];
         for line in wrong {
             assert!(parse(line).unwrap_err().to_string().contains(": must be "), "{line}");
         }

@@ -226,6 +226,9 @@ impl Shared {
         }
         let before = engine.node.last_processed;
         engine.input(Input::Persisted(zxid));
+        if let Some(zxid) = engine.node.digests.take_mismatch() {
+            tracing::error!(%zxid, "the tree is not what was foretold of it");
+        }
         self.settle(&mut engine, None);
         engine.save_snapshot(before);
     }
@@ -325,11 +328,11 @@ impl Engine {
         what(&mut self.node, &mut self.outbox)
     }
 
-    /// Has the disk keep a snapshot that was taken just now.
+    /// Has the disk keep everything as it is now.
     #[cfg(feature = "admin")]
-    pub(super) fn keep_snapshot(&mut self, zxid: Zxid, bytes: &[u8]) {
+    pub(super) fn keep_snapshot(&mut self) {
         if let Some(disk) = &mut self.disk {
-            disk.save_snapshot(zxid, bytes.to_vec());
+            disk.save_snapshot(self.node.begin_snapshot());
             disk.ring();
         }
     }
@@ -341,7 +344,7 @@ impl Engine {
         };
         let count = u64::try_from(node.last_processed.0 - before.0).unwrap_or(0);
         if disk.applied(count) {
-            disk.save_snapshot(node.last_processed, node.snapshot());
+            disk.save_snapshot(node.begin_snapshot());
             disk.ring();
         }
     }

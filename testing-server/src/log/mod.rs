@@ -6,12 +6,10 @@
 //! | [`record`] | one transaction as a record |
 //! | [`txn_log`] | a log: transactions with checksums, and where a log ends |
 //! | [`snapshot`] | the whole state at one zxid |
-//! | [`digest`] | the number by which two trees are compared |
 //!
 //! Invariant of absence: nothing here opens a file. Bytes go in and come out; the shell in
 //! `io/disk` knows where they are kept.
 
-pub(crate) mod digest;
 pub(crate) mod record;
 pub(crate) mod snapshot;
 pub(crate) mod txn_log;

@@ -9,6 +9,7 @@ use crate::pipeline::txn::{Change, Txn};
 use crate::tree::NewNode;
 use crate::tree::acl_cache::{AclCache, AclId};
 use crate::tree::containers::OwnerKind;
+use crate::tree::digest::DIGEST_VERSION;
 
 /// The types of transactions that are not also operations of clients.
 const CREATE_SESSION: i32 = -10;
@@ -52,6 +53,20 @@ record! {
         pub kind: i32,
     }
 }
+
+record! {
+    /// The digest of the tree behind a transaction.
+    #[derive(Copy)]
+    pub struct TxnDigest {
+        /// The version of the formula.
+        pub version: i32,
+        /// The digest.
+        pub digest: i64,
+    }
+}
+
+/// The length of a digest behind a transaction.
+const DIGEST_LEN: usize = 12;
 
 record! {
     /// Creates a node; the oldest servers leave the last field out.
@@ -193,10 +208,12 @@ pub(crate) struct Logged<'a> {
     pub(crate) header: TxnHeader,
     /// What.
     pub(crate) body: Body<'a>,
+    /// What the tree is to be afterwards.
+    pub(crate) digest: Option<TxnDigest>,
 }
 
 impl<'a> Logged<'a> {
-    /// Reads a transaction. A digest that follows it is not looked at.
+    /// Reads a transaction, and the digest that may follow it.
     ///
     /// # Errors
     /// The record does not fit its type, or the type is none that a log may hold.
@@ -204,7 +221,9 @@ impl<'a> Logged<'a> {
         let mut from = Decoder::new(entry);
         let header: TxnHeader = from.read()?;
         let body = body(header.kind, header.session, &mut from, DEPTH_MAX)?;
-        Ok(Self { header, body })
+        let has_digest = from.remaining() >= DIGEST_LEN;
+        let digest = if has_digest { Some(from.read()?) } else { None };
+        Ok(Self { header, body, digest })
     }
 }
 
@@ -217,7 +236,7 @@ fn body<'a>(
     let unknown = DecodeError::UnknownValue { what: "transaction type", value: kind.into() };
     match kind {
         CREATE_SESSION => return from.read().map(Body::CreateSession),
-        CLOSE_SESSION if from.remaining() < 4 => return Ok(Body::CloseSession(Vec::new())),
+        CLOSE_SESSION if names_no_paths(from) => return Ok(Body::CloseSession(Vec::new())),
         CLOSE_SESSION => {
             let paths: Vec<PathBytes<'a>> = from.read()?;
             return Ok(Body::CloseSession(paths.iter().map(|path| path.0).collect()));
@@ -247,6 +266,17 @@ fn body<'a>(
         OpCode::Multi if depth > 0 => multi(session, from, depth - 1),
         _ => Err(unknown),
     }
+}
+
+/// Whether a session ends without a word of its nodes, as in old logs and by a setting of newer
+/// servers: then nothing follows, or a digest. That is never taken for paths, since two of them
+/// would have to be empty to be as short.
+fn names_no_paths(from: &Decoder<'_>) -> bool {
+    let is_digest = || {
+        let version = from.clone().read::<i32>();
+        from.remaining() == DIGEST_LEN && version.is_ok_and(|version| version == DIGEST_VERSION)
+    };
+    from.remaining() < 4 || is_digest()
 }
 
 fn plain_create<'a>(
@@ -305,11 +335,14 @@ fn multi<'a>(
     parts.iter().map(read).collect::<Result<_, _>>().map(Body::Multi)
 }
 
-/// Appends a transaction: its header and its record.
+/// Appends a transaction: its header, its record, and the digest of the tree behind it.
 pub(crate) fn put_txn(txn: &Txn, cxid: Xid, acls: &AclCache, out: &mut Vec<u8>) {
     let (session, zxid, time_ms) = (txn.session, txn.zxid, txn.time_ms);
     out.put(&TxnHeader { session, cxid, zxid, time_ms, kind: kind(&txn.change) });
     put_change(&txn.change, acls, out);
+    if let Some(digest) = txn.digest {
+        out.put(&TxnDigest { version: DIGEST_VERSION, digest: digest.cast_signed() });
+    }
 }
 
 fn kind(change: &Change) -> i32 {

@@ -7,12 +7,12 @@ use znode::proto::{AclRecord, DecodeError, Decoder, Encode, JutePut, SessionId, 
 use znode::record;
 
 use super::Damage;
-use super::digest::{DIGEST_VERSION, stored_path, tree_digest};
 use super::record::{PathBytes, acl_records};
 use crate::session::SessionTracker;
 use crate::tree::Tree;
 use crate::tree::acl_cache::AclId;
-use crate::tree::node::DataNode;
+use crate::tree::digest::{DIGEST_VERSION, Meta};
+use crate::tree::freeze::FrozenNode;
 
 /// `ZKSN`, version 2, database -1.
 const FILE_HEADER: [u8; 16] = *b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff";
@@ -210,34 +210,17 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes everything as it is now, after the transaction `zxid`.
-pub(crate) fn encode(tree: &Tree, sessions: &SessionTracker, zxid: Zxid) -> Vec<u8> {
-    let mut writer = Writer { out: FILE_HEADER.to_vec(), sum: Adler32::new(), summed: 0 };
-    put_body(tree, sessions, &mut writer.out);
-    writer.seal();
-    writer.out.put(&zxid);
-    writer.out.put(&DIGEST_VERSION);
-    writer.out.put(&tree_digest(tree));
-    writer.seal();
-    writer.out.put(&zxid);
-    writer.seal();
-    writer.out
+/// How many bytes of the head only a file has.
+pub(crate) const FILE_HEADER_LEN: usize = FILE_HEADER.len();
+
+/// What ends the nodes.
+pub(crate) fn put_end(out: &mut Vec<u8>) {
+    out.put(&PathBytes(END));
 }
 
-/// Everything as it is now, as a leader sends it over a link.
-pub(crate) fn body(tree: &Tree, sessions: &SessionTracker) -> Vec<u8> {
-    let mut out = Vec::new();
-    put_body(tree, sessions, &mut out);
-    out
-}
-
-/// What a server without any data would send.
-#[cfg(test)]
-pub(crate) fn body_of_an_empty_server() -> Vec<u8> {
-    body(&Tree::new(0), &SessionTracker::new(std::time::Duration::from_millis(100)))
-}
-
-fn put_body(tree: &Tree, sessions: &SessionTracker, out: &mut Vec<u8>) {
+/// Appends what stands before the nodes: sessions, and the lists that nodes refer to.
+pub(crate) fn put_head(tree: &Tree, sessions: &SessionTracker, out: &mut Vec<u8>) {
+    out.extend_from_slice(&FILE_HEADER);
     let opened: Vec<_> = sessions.iter().filter(|session| session.opened).collect();
     out.put_len(opened.len());
     for session in opened {
@@ -250,27 +233,57 @@ fn put_body(tree: &Tree, sessions: &SessionTracker, out: &mut Vec<u8>) {
         out.put(&acl_number(id));
         out.put(&acl_records(&tree.acls, id));
     }
-    tree.each_parent_first(|node| {
-        out.put(&PathBytes(stored_path(node)));
-        let acl = acl_number(node.acl);
-        out.put(&NodeRecord { data: node.image.data(), acl, stat: stat(node) });
-    });
-    out.put(&PathBytes(END));
 }
 
-struct Writer {
-    out: Vec<u8>,
-    /// Over everything before `summed`.
-    sum: Adler32,
-    summed: usize,
+/// Appends a node.
+pub(crate) fn put_node(node: &FrozenNode<'_>, out: &mut Vec<u8>) {
+    let path = match node.image.path() {
+        b"/" => b"",
+        path => path,
+    };
+    out.put(&PathBytes(path));
+    let acl = acl_number(node.acl);
+    out.put(&NodeRecord { data: node.image.data(), acl, stat: stat(&node.meta) });
 }
 
-impl Writer {
-    fn seal(&mut self) {
-        self.sum.write_slice(&self.out[self.summed..]);
-        self.summed = self.out.len();
-        i64::from(self.sum.checksum()).encode(&mut self.out);
-        self.out.put(&PathBytes(END));
+/// What seals the parts of a snapshot: a checksum over everything before.
+#[derive(Debug)]
+pub(crate) struct Seal(Adler32);
+
+impl Seal {
+    /// The seal of an empty file.
+    pub(crate) fn new() -> Self {
+        Self(Adler32::new())
+    }
+
+    /// Takes in bytes of the file.
+    pub(crate) fn note(&mut self, bytes: &[u8]) {
+        self.0.write_slice(bytes);
+    }
+
+    /// What stands behind the last node.
+    pub(crate) fn tail(&mut self, digest: StoredDigest, last_processed: Zxid) -> Vec<u8> {
+        let mut out = Vec::new();
+        out.put(&PathBytes(END));
+        self.put(&mut out, 0);
+        let from = out.len();
+        out.put(&digest.zxid);
+        out.put(&digest.version);
+        out.put(&digest.digest);
+        self.put(&mut out, from);
+        let from = out.len();
+        out.put(&last_processed);
+        self.put(&mut out, from);
+        out
+    }
+
+    /// Seals what was appended from there on.
+    fn put(&mut self, out: &mut Vec<u8>, from: usize) {
+        self.note(&out[from..]);
+        let from = out.len();
+        i64::from(self.0.checksum()).encode(out);
+        out.put(&PathBytes(END));
+        self.note(&out[from..]);
     }
 }
 
@@ -281,16 +294,16 @@ fn acl_number(id: AclId) -> i64 {
     }
 }
 
-fn stat(node: &DataNode) -> StatPersisted {
+fn stat(meta: &Meta) -> StatPersisted {
     StatPersisted {
-        czxid: node.czxid,
-        mzxid: node.mzxid,
-        ctime_ms: node.ctime_ms(),
-        mtime_ms: node.mtime_ms(),
-        version: node.version,
-        cversion: node.cversion,
-        aversion: node.aversion,
-        owner: node.owner,
-        pzxid: node.pzxid,
+        czxid: meta.czxid,
+        mzxid: meta.mzxid,
+        ctime_ms: meta.ctime_ms,
+        mtime_ms: meta.mtime_ms,
+        version: meta.version,
+        cversion: meta.cversion,
+        aversion: meta.aversion,
+        owner: meta.owner,
+        pzxid: meta.pzxid,
     }
 }

@@ -1,18 +1,46 @@
 //! A transaction log: records with checksums, then padding; where a log ends, and where it is
 //! broken.
 //!
-//! A crash may tear what was not acknowledged yet: the last records of a log. That is no damage,
-//! and is cut off. Anything else that cannot be read is damage, and it is told apart as follows. A
-//! record that cannot be read with one that can be read behind it was not torn by a crash, since
-//! records are written in order. The last record was torn only if a part of it is missing: the file
-//! ends before it, or the bytes that ends it, or a whole sector of it, are still the zeros of the
-//! padding. A power cut that tears the first of several records that were written at once, and
-//! keeps a later one, looks like damage: then the server refuses to start instead of guessing.
+//! A crash may tear what was not acknowledged yet: what was written and not synced. That is no
+//! damage, and is cut off. Anything else that cannot be read is damage. The two are told apart by a
+//! **mark**: behind the last record, where every reader sees padding and stops, stands how much of
+//! the file was synced before what is there was written. A write overwrites the mark before it and
+//! brings its own, in the same piece; so there is no moment without, and it costs nothing.
+//!
+//! - The mark is there: what cannot be read before the place that it names is damage, what cannot
+//!   be read behind it was torn.
+//! - It is not there, in a log of ours: a crash has torn the last write, mark included, and the
+//!   first record that cannot be read is where that write began to be lost. It can be so far back
+//!   only as one write is long; what is farther back, with good records behind it, is damage.
+//! - In a log of another server there are no marks. There the last record alone may be torn, and
+//!   only if a part of it is missing: the file ends before it, or the byte that ends it, or a whole
+//!   sector of it, are still the zeros of the padding.
+//!
+//! What this cannot see is a record of the last write of all that was synced and acknowledged, if
+//! it goes bad before the next mark has reached the disk: within that time, usually seconds, such a
+//! write and a torn one look the same.
 
 use super::Damage;
 
-/// `ZKLG`, version 2, database 0.
-pub(crate) const FILE_HEADER: [u8; 16] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
+/// `ZKLG`, version 2, database 0: as other servers begin a log.
+const PLAIN_HEADER: [u8; HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
+
+/// The same, but for the number of the database, which nobody reads: a log with marks.
+pub(crate) const FILE_HEADER: [u8; HEADER_LEN] = *b"ZKLG\0\0\0\x02\0\0znmark";
+
+pub(crate) const HEADER_LEN: usize = 16;
+
+/// What ends a mark. It is no zero, so that a mark is found from the end.
+const MARK_END: [u8; 8] = *b"znode.mk";
+
+/// The length of a mark, with the empty record before it.
+const MARK_LEN: usize = PREFIX_LEN + 20;
+
+/// The length of a log that holds nothing yet.
+const NEW_LEN: usize = HEADER_LEN + MARK_LEN;
+
+/// How much is written at once, unless a single record is longer.
+pub(crate) const WRITE_LEN_MAX: usize = 1024 * 1024;
 
 /// What ends every record.
 const END_OF_RECORD: u8 = 0x42;
@@ -35,13 +63,44 @@ pub(crate) fn put_entry(entry: &[u8], out: &mut Vec<u8>) {
     out.push(END_OF_RECORD);
 }
 
+/// Appends what ends a log for now: an empty record, and a mark that says that everything before
+/// `synced` was on the disk before this was written.
+pub(crate) fn put_mark(synced: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[0; PREFIX_LEN]);
+    let synced = synced.to_be_bytes();
+    out.extend_from_slice(&synced);
+    out.extend_from_slice(&adler2::adler32_slice(&synced).to_be_bytes());
+    out.extend_from_slice(&MARK_END);
+}
+
+/// The mark at the end of a file without its padding: what it says.
+fn mark(bytes: &[u8]) -> Option<usize> {
+    let bytes = bytes.strip_suffix(&MARK_END)?;
+    let (bytes, sum) = bytes.split_last_chunk::<4>()?;
+    let (_, synced) = bytes.split_last_chunk::<8>()?;
+    let is_whole = adler2::adler32_slice(synced) == u32::from_be_bytes(*sum);
+    usize::try_from(u64::from_be_bytes(*synced)).ok().filter(|_| is_whole)
+}
+
 /// Reads one record after the other.
 #[derive(Debug)]
 pub(crate) struct LogReader<'a> {
-    /// The file without its padding.
+    /// The file without its padding, and without a mark.
     bytes: &'a [u8],
     /// Where the next record begins.
     at: usize,
+    tail: Tail,
+}
+
+/// What is known of the end of a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tail {
+    /// There are no marks in it.
+    Plain,
+    /// There are, but the last one is gone.
+    MarkLost,
+    /// All before this was synced, and then more was written.
+    Synced(usize),
 }
 
 /// What comes next in a log.
@@ -62,17 +121,36 @@ impl<'a> LogReader<'a> {
     /// # Errors
     /// It is no log.
     pub(crate) fn new(bytes: &'a [u8]) -> Result<Self, Damage> {
-        let len = FILE_HEADER.len().min(bytes.len());
-        let used = used_len(bytes);
-        if used > 0 && len == FILE_HEADER.len() && bytes[..len] != FILE_HEADER {
+        let header = &bytes[..HEADER_LEN.min(bytes.len())];
+        let used = &bytes[..used_len(bytes)];
+        let is_ours = header == FILE_HEADER;
+        // A header has a mark behind it, and is synced before anything else is written: where there
+        // is no more than that, a crash may have left anything.
+        if !is_ours && used.len() <= NEW_LEN {
+            return Ok(Self { bytes: &[], at: header.len(), tail: Tail::Plain });
+        }
+        if !is_ours && header != PLAIN_HEADER {
             return Err(Damage::new(0, "this is not the header of a transaction log"));
         }
-        Ok(Self { bytes: &bytes[..used.max(len)], at: len })
+        let (bytes, tail) = match mark(used) {
+            Some(synced) if is_ours && used.len() >= NEW_LEN => {
+                (&used[..used.len() - MARK_LEN], Tail::Synced(synced))
+            }
+            _ if is_ours => (used, Tail::MarkLost),
+            _ => (used, Tail::Plain),
+        };
+        Ok(Self { bytes, at: header.len(), tail })
     }
 
     /// How much of the file is whole: the end of the last record that was read.
     pub(crate) fn offset(&self) -> usize {
         self.at
+    }
+
+    /// Whether all that was read so far is known to be on the disk. What was read may also come
+    /// from memory, where a server has left it that could not sync it any more.
+    pub(crate) fn is_synced(&self) -> bool {
+        matches!(self.tail, Tail::Synced(synced) if self.at <= synced)
     }
 
     /// The next record.
@@ -90,13 +168,22 @@ impl<'a> LogReader<'a> {
             }
             Err(why) => why,
         };
-        let behind = (self.at + 1..self.bytes.len()).find(|at| entry_at(self.bytes, *at).is_ok());
-        if let Some(behind) = behind {
-            let why = format!("{why}, and another record stands behind it at {behind}");
-            return Err(Damage::new(self.at, why));
-        }
+        let rest = self.at + 1..self.bytes.len();
+        let behind = || rest.clone().find(|at| entry_at(self.bytes, *at).is_ok());
+        let (is_torn, why) = match self.tail {
+            Tail::Synced(synced) if self.at >= synced => (true, why.to_owned()),
+            Tail::Synced(synced) => (false, format!("{why}, and it was synced, up to {synced}")),
+            tail => match behind() {
+                Some(behind) => {
+                    let is_near = self.bytes.len() - self.at <= WRITE_LEN_MAX + MARK_LEN;
+                    let why = format!("{why}, and another record stands behind it at {behind}");
+                    (tail == Tail::MarkLost && is_near, why)
+                }
+                None => (tail == Tail::MarkLost || is_torn(self.bytes, self.at), why.to_owned()),
+            },
+        };
         let damage = Damage::new(self.at, why);
-        if is_torn(self.bytes, self.at) { Ok(Next::Torn(damage)) } else { Err(damage) }
+        if is_torn { Ok(Next::Torn(damage)) } else { Err(damage) }
     }
 }
 

@@ -5,10 +5,12 @@
 //! disk that has finished writing. The walk of a request stands in [`pipeline`](crate::pipeline).
 
 pub(crate) mod connection;
+mod digests;
 pub(crate) mod input;
 pub(crate) mod outbox;
 mod restore;
 pub(crate) mod settings;
+pub(crate) mod snapshots;
 mod views;
 
 #[cfg(test)]
@@ -37,9 +39,11 @@ use crate::session::identity::SessionIds;
 use crate::tree::Tree;
 use crate::tree::watches::Watches;
 use connection::{Connection, Connections, Phase};
+use digests::Digests;
 use input::{ConnId, Input};
 use outbox::{Outbox, ReplyTo};
 use settings::{HANDSHAKE_TIMEOUT, Settings};
+use snapshots::Snapshots;
 
 /// A server.
 #[derive(Debug)]
@@ -51,6 +55,9 @@ pub(crate) struct Node {
     pub(crate) sessions: SessionTracker,
     pub(crate) session_ids: SessionIds,
     pub(crate) tree: Tree,
+    pub(crate) digests: Digests,
+    /// Snapshots on their way.
+    snapshots: Snapshots,
     pub(crate) watches: Watches,
     pub(crate) schemes: Schemes,
     pub(crate) outstanding: Outstanding,
@@ -86,15 +93,18 @@ impl Node {
     /// A server with an empty tree.
     pub(crate) fn new(settings: Settings) -> Self {
         let seed = settings.hash_seed;
+        let (tree, outstanding) = Self::empty_tree(&settings);
         Self {
             connections: Connections::default(),
             handshakes: VecDeque::new(),
             sessions: SessionTracker::new(settings.tick),
             session_ids: SessionIds::new(settings.server_id, settings.origin_ms),
-            tree: Tree::new(seed),
+            tree,
+            digests: Digests::default(),
+            snapshots: Snapshots::default(),
             watches: Watches::new(seed),
             schemes: Schemes::new(&settings),
-            outstanding: Outstanding::new(seed),
+            outstanding,
             gate: Gate::default(),
             lines: Lines::default(),
             peer: None,
@@ -112,6 +122,20 @@ impl Node {
             results: Vec::new(),
             settings,
         }
+    }
+
+    /// A tree, and what waits to change it: nothing. Only what goes into a log has its digest
+    /// foretold.
+    fn empty_tree(settings: &Settings) -> (Tree, Outstanding) {
+        let mut tree = Tree::new(settings.hash_seed);
+        let mut outstanding = Outstanding::new(settings.hash_seed);
+        if settings.digest {
+            tree.keep_digest();
+            if settings.durable {
+                outstanding.foretell(tree.digest());
+            }
+        }
+        (tree, outstanding)
     }
 
     /// Takes in one thing that has happened at `now`, and adds to `out` what is to be done.
@@ -205,6 +229,7 @@ impl Node {
         zxid: Zxid,
         identities: &'a [Identity],
     ) -> Preparer<'a> {
+        let time_ms = self.wall_ms(self.now);
         Preparer {
             tree: &mut self.tree,
             outstanding: &mut self.outstanding,
@@ -212,13 +237,23 @@ impl Node {
             identities,
             session,
             zxid,
+            time_ms,
             extended_types: self.settings.extended_types,
             enforce_quota: self.settings.enforce_quota,
         }
     }
 
     /// Has a transaction written; what it does and answers waits for that.
-    pub(crate) fn append(&mut self, to: Option<ReplyTo>, op: OpCode, txn: Txn, out: &mut Outbox) {
+    pub(crate) fn append(
+        &mut self,
+        to: Option<ReplyTo>,
+        op: OpCode,
+        mut txn: Txn,
+        out: &mut Outbox,
+    ) {
+        if !matches!(txn.change, Change::Error(_)) {
+            txn.digest = self.outstanding.digest();
+        }
         let cxid = to.map_or(Xid(0), |to| to.xid);
         if self.peer.is_some() {
             if to.is_some() {
@@ -304,7 +339,7 @@ impl Node {
 
     /// Applies a transaction, then answers it: whatever it triggers goes out before its reply.
     pub(crate) fn apply(&mut self, txn: Txn, to: Option<ReplyTo>, out: &mut Outbox) {
-        let (zxid, session) = (txn.zxid, txn.session);
+        let (zxid, session, foretold) = (txn.zxid, txn.session, txn.digest);
         let error = header_error(&txn);
         self.last_processed = zxid;
         self.results.clear();
@@ -323,6 +358,7 @@ impl Node {
         let outcome = match txn.change {
             Change::CreateSession(_) => {
                 self.outstanding.applied(&mut self.tree.acls, zxid);
+                self.digest_applied(zxid, foretold);
                 return self.session_opened(session, to, out);
             }
             Change::Multi(changes) => {
@@ -337,6 +373,7 @@ impl Node {
             change => Some(applier.apply(change)),
         };
         self.outstanding.applied(&mut self.tree.acls, zxid);
+        self.digest_applied(zxid, foretold);
         if let Some(to) = to {
             out.reply_with(to, zxid, error, |body| match outcome {
                 Some(outcome) => put_body(&self.tree, outcome, body),

@@ -8,9 +8,10 @@ use znode::proto::{SessionId, Zxid};
 use super::Node;
 use super::settings::Settings;
 use crate::log::record::{Body, Logged};
-use crate::log::snapshot::{self, Snapshot};
+use crate::log::snapshot::Snapshot;
 use crate::tree::NewNode;
 use crate::tree::acl_cache::AclId;
+use crate::tree::digest::DIGEST_VERSION;
 use crate::tree::node::Image;
 use crate::tree::restore::StoredNode;
 
@@ -46,7 +47,7 @@ impl Node {
             let path: &[u8] = if path.is_empty() { b"/" } else { path };
             let stat = &record.stat;
             let loaded = node.tree.load(StoredNode {
-                image: Image::new(path, record.data),
+                image: node.image(path, record.data),
                 acl,
                 owner: stat.owner,
                 zxids: (stat.czxid, stat.mzxid, stat.pzxid),
@@ -58,14 +59,12 @@ impl Node {
             }
         }
         node.tree.settle_quotas();
+        if node.settings.digest {
+            node.tree.keep_digest();
+        }
         node.passed(zxid);
+        node.loaded_digest(snapshot.digest, zxid);
         Ok(node)
-    }
-
-    /// Everything as it is now, as a snapshot holds it. It is encoded in one go, while nothing else
-    /// happens; so it is exact, and takes as long as the tree is large.
-    pub(crate) fn snapshot(&self) -> Vec<u8> {
-        snapshot::encode(&self.tree, &self.sessions, self.last_processed)
     }
 
     /// Does again what a log says. What a snapshot holds of it already is not done twice.
@@ -86,13 +85,15 @@ impl Node {
             body => self.replay_change(body, header.zxid, header.time_ms),
         }
         self.passed(header.zxid);
+        let told = logged.digest.filter(|told| told.version == DIGEST_VERSION);
+        self.digest_replayed(header.zxid, told.map(|told| told.digest.cast_unsigned()));
     }
 
     fn replay_change(&mut self, body: &Body<'_>, zxid: Zxid, time_ms: i64) {
         match body {
             Body::Create { path, data, acl, owner, parent_cversion, plain } => {
                 let new = NewNode {
-                    image: Image::new(path, *data),
+                    image: self.image(path, *data),
                     acl: self.tree.acls.intern(acl),
                     owner: *owner,
                     parent_cversion: *parent_cversion,
@@ -101,7 +102,7 @@ impl Node {
             }
             Body::Delete(path) => self.tree.delete_again(path, zxid),
             Body::SetData(txn) => {
-                let image = Image::new(txn.path.0, txn.data);
+                let image = self.image(txn.path.0, txn.data);
                 // A node that is gone was deleted by a later transaction.
                 self.tree.set_data(image, txn.version, zxid, time_ms);
             }
@@ -117,6 +118,11 @@ impl Node {
             Body::CreateSession(_) | Body::CloseSession(_) => {}
             Body::Check | Body::FailedMulti(_) | Body::Error(_) => {}
         }
+    }
+
+    fn image(&self, path: &[u8], data: Option<&[u8]>) -> Image {
+        let image = Image::new(path, data);
+        if self.outstanding.digest().is_some() { image.with_crc() } else { image }
     }
 
     pub(crate) fn session_was_opened(&mut self, session: SessionId, timeout_ms: i32) {
@@ -136,5 +142,8 @@ impl Node {
     fn passed(&mut self, zxid: Zxid) {
         self.last_processed = self.last_processed.max(zxid);
         self.last_prepared = self.last_processed;
+        if self.outstanding.digest().is_some() {
+            self.outstanding.foretell(self.tree.digest());
+        }
     }
 }

@@ -90,6 +90,8 @@ pub(crate) struct Settings {
     pub(crate) system_properties: Vec<(String, String)>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
+    /// Whether a digest of the tree is kept: `zookeeper.digest.enabled`.
+    pub(crate) digest: bool,
 }
 
 impl Settings {
@@ -142,6 +144,7 @@ impl Settings {
             initial_config: "".into(),
             system_properties: Vec::new(),
             hash_seed: 11,
+            digest: true,
         }
     }
 }

@@ -97,6 +97,8 @@ impl Node {
                 self.results = results;
             }
         }
+        let told = logged.digest.map(|told| told.digest.cast_unsigned());
+        self.digest_applied(entry.zxid, told);
     }
 
     /// The client of this server that waits for a transaction.

@@ -270,7 +270,7 @@ impl Node {
         clients.into_iter().for_each(|conn| self.close(conn, out));
         self.lines.clear();
         self.large_bytes = 0;
-        self.outstanding.clear(&mut self.tree.acls);
+        self.outstanding.clear(&mut self.tree.acls, 0);
         self.sessions.unsettle();
         self.last_prepared = self.last_processed;
     }
@@ -283,6 +283,9 @@ impl Node {
         self.last_processed = self.last_processed.max(first_zxid);
         self.last_prepared = self.last_processed;
         self.write_config();
+        // From here on it is foretold what becomes of this tree.
+        let digest = self.tree.digest();
+        self.outstanding.clear(&mut self.tree.acls, digest);
     }
 
     /// Writes the ensemble's configuration where clients read it. No transaction does that.

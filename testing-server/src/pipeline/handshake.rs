@@ -65,6 +65,7 @@ impl Node {
             time_ms: self.wall_ms(now),
             session,
             change: Change::CreateSession(timeout),
+            digest: None,
         };
         self.append(Some(ReplyTo { conn, xid: Xid(0) }), OpCode::CreateSession, txn, out);
     }
@@ -167,9 +168,18 @@ impl Node {
         };
         session.closing = true;
         let session = session.id;
+        loop {
+            let zxid = self.next_zxid();
+            let Some(change) = self.preparer(session, zxid, &[]).shorten_close() else {
+                self.take_back_zxid();
+                break;
+            };
+            let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
+            self.append(None, OpCode::Multi, txn, out);
+        }
         let zxid = self.next_zxid();
         let change = self.preparer(session, zxid, &[]).close_session();
-        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
+        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
         self.append(to, OpCode::CloseSession, txn, out);
     }
 }

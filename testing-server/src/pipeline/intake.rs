@@ -221,7 +221,7 @@ impl Node {
                 return self.in_turn(to, op, work, out);
             }
         };
-        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change };
+        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
         self.append(Some(to), op, txn, out);
     }
 

@@ -5,29 +5,32 @@ use std::collections::VecDeque;
 use znode::proto::Zxid;
 
 use crate::tree::acl_cache::{AclCache, AclId};
+use crate::tree::digest::{Meta, share};
 use crate::tree::index::{PathHasher, PathIndex};
 use crate::tree::node::{DataNode, count};
 
-/// As much of a node as a write is checked against.
+/// As much of a node as a write is checked against, and as its digest needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NodeState {
-    pub(super) version: i32,
-    /// How many children were ever created: the next sequential name.
-    pub(super) cversion: i32,
-    pub(super) aversion: i32,
+    pub(super) meta: Meta,
+    /// What path and data add to the digest, if digests are foretold.
+    pub(super) crc: u32,
     pub(super) child_count: i32,
     pub(super) data_len: i64,
-    /// In its stored encoding.
+    /// What all of it adds to the digest, if digests are foretold.
+    pub(super) share: u32,
+    /// For whose node it passes, which for a moment may not be what is stored.
     pub(super) owner: i64,
     pub(super) acl: AclId,
 }
 
-impl From<&DataNode> for NodeState {
-    fn from(node: &DataNode) -> Self {
+impl NodeState {
+    /// A node as it is. What a digest needs is counted if digests are foretold.
+    pub(super) fn of(node: &DataNode, foretold: bool) -> Self {
         Self {
-            version: node.version,
-            cversion: node.cversion,
-            aversion: node.aversion,
+            meta: node.meta(),
+            crc: if foretold { node.image.crc() } else { 0 },
+            share: if foretold { node.share() } else { 0 },
             child_count: count(node.children().len()),
             data_len: i64::from(count(node.image.data_len())),
             owner: node.owner,
@@ -50,7 +53,7 @@ struct ChangeRecord {
 
 /// How far change records have got, to come back to.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Mark(u32);
+pub(super) struct Mark(u32, u64);
 
 /// The change records of every transaction that was prepared and not yet applied.
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub(crate) struct Outstanding {
     /// The newest record of each path.
     newest: PathIndex,
     hasher: PathHasher,
+    /// The digest of the tree as it will be; nothing if none is foretold.
+    digest: Option<u64>,
 }
 
 impl Outstanding {
@@ -72,7 +77,19 @@ impl Outstanding {
             first: 0,
             newest: PathIndex::new(),
             hasher: PathHasher::new(seed),
+            digest: None,
         }
+    }
+
+    /// Foretells the digest of the tree from now on; `digest` is what it is without the records.
+    pub(crate) fn foretell(&mut self, digest: u64) {
+        debug_assert!(self.records.is_empty(), "what waits is not in that digest");
+        self.digest = Some(digest);
+    }
+
+    /// The digest of the tree once every record is applied, if it is foretold.
+    pub(crate) fn digest(&self) -> Option<u64> {
+        self.digest
     }
 
     /// Whether no transaction waits that changes a node.
@@ -96,14 +113,23 @@ impl Outstanding {
         self.records.iter().map(|record| (&*record.path, record.state.as_ref()))
     }
 
-    /// Notes what a transaction will make of a node.
+    /// Notes what a transaction will make of a node that was as `before`, if it was there.
     pub(super) fn add(
         &mut self,
         acls: &mut AclCache,
         zxid: Zxid,
         path: &[u8],
-        state: Option<NodeState>,
+        before: Option<&NodeState>,
+        mut state: Option<NodeState>,
     ) {
+        if let Some(digest) = &mut self.digest {
+            if let Some(state) = &mut state {
+                state.share = share(path, state.crc, &state.meta);
+                *digest = digest.wrapping_add(u64::from(state.share));
+            }
+            let before = before.map_or(0, |before| before.share);
+            *digest = digest.wrapping_sub(u64::from(before));
+        }
         if let Some(state) = &state {
             acls.retain(state.acl);
         }
@@ -119,12 +145,13 @@ impl Outstanding {
 
     /// The present end of the records.
     pub(super) fn mark(&self) -> Mark {
-        Mark(self.next())
+        Mark(self.next(), self.digest.unwrap_or_default())
     }
 
     /// Takes back every record made after `mark`. What they hid shows again, of nodes as of their
     /// parents: otherwise the next sequential name would be wrong (ZOOKEEPER-1624).
     pub(super) fn roll_back(&mut self, acls: &mut AclCache, mark: Mark) {
+        self.digest = self.digest.map(|_| mark.1);
         while self.next() != mark.0 {
             let Some(record) = self.records.pop_back() else {
                 return;
@@ -139,8 +166,9 @@ impl Outstanding {
     }
 
     /// Forgets every record: nothing of what they tell will happen.
-    pub(crate) fn clear(&mut self, acls: &mut AclCache) {
-        self.roll_back(acls, Mark(self.first));
+    /// `digest` is what the tree's is without them.
+    pub(crate) fn clear(&mut self, acls: &mut AclCache, digest: u64) {
+        self.roll_back(acls, Mark(self.first, digest));
     }
 
     /// Forgets the records of a transaction that was applied, and of those before it.
@@ -180,10 +208,22 @@ mod tests {
     use super::*;
 
     fn state(version: i32) -> Option<NodeState> {
-        Some(NodeState {
+        let none = Zxid::ZERO;
+        let meta = Meta {
+            czxid: none,
+            mzxid: none,
+            pzxid: none,
+            ctime_ms: 0,
+            mtime_ms: 0,
             version,
             cversion: 0,
             aversion: 0,
+            owner: 0,
+        };
+        Some(NodeState {
+            meta,
+            crc: 0,
+            share: 0,
             child_count: 0,
             data_len: 0,
             owner: 0,
@@ -192,17 +232,17 @@ mod tests {
     }
 
     fn version(outstanding: &Outstanding) -> Option<i32> {
-        Some(outstanding.find(b"/a")??.version)
+        Some(outstanding.find(b"/a")??.meta.version)
     }
 
     #[test]
     fn rolling_back_shows_the_record_that_was_hidden() {
         let mut acls = AclCache::new(PathHasher::new(0));
         let mut outstanding = Outstanding::new(0);
-        outstanding.add(&mut acls, Zxid(1), b"/a", state(1));
+        outstanding.add(&mut acls, Zxid(1), b"/a", None, state(1));
         let mark = outstanding.mark();
-        outstanding.add(&mut acls, Zxid(2), b"/a", state(2));
-        outstanding.add(&mut acls, Zxid(2), b"/a", None);
+        outstanding.add(&mut acls, Zxid(2), b"/a", None, state(2));
+        outstanding.add(&mut acls, Zxid(2), b"/a", None, None);
         assert!(matches!(outstanding.find(b"/a"), Some(None)));
         outstanding.roll_back(&mut acls, mark);
         assert_eq!(version(&outstanding), Some(1));
@@ -214,9 +254,9 @@ mod tests {
     fn a_hidden_record_that_was_applied_does_not_come_back() {
         let mut acls = AclCache::new(PathHasher::new(0));
         let mut outstanding = Outstanding::new(0);
-        outstanding.add(&mut acls, Zxid(1), b"/a", state(1));
+        outstanding.add(&mut acls, Zxid(1), b"/a", None, state(1));
         let mark = outstanding.mark();
-        outstanding.add(&mut acls, Zxid(2), b"/a", state(2));
+        outstanding.add(&mut acls, Zxid(2), b"/a", None, state(2));
         outstanding.applied(&mut acls, Zxid(1));
         assert_eq!(version(&outstanding), Some(2));
         outstanding.roll_back(&mut acls, mark);

@@ -16,6 +16,7 @@ use crate::auth::check::{check_acl, fixup_acl};
 use crate::auth::{Identity, Schemes};
 use crate::tree::acl_cache::AclId;
 use crate::tree::containers::{OwnerKind, TTL_MS_MAX};
+use crate::tree::digest::Meta;
 use crate::tree::node::Image;
 use crate::tree::quota::{Amounts, limits_path, usage_path};
 use crate::tree::{NewNode, Tree, is_reserved, parent};
@@ -38,11 +39,17 @@ pub(crate) struct Preparer<'a> {
     pub(crate) session: SessionId,
     /// The transaction's number.
     pub(crate) zxid: Zxid,
+    /// Its time.
+    pub(crate) time_ms: i64,
     /// Whether nodes may have a time to live.
     pub(crate) extended_types: bool,
     /// Whether hard limits of quotas hold.
     pub(crate) enforce_quota: bool,
 }
+
+/// How many bytes of paths go into the end of a session, or into a transaction before it. Apache's
+/// servers read records of a mebibyte, and a part of a multi takes more than its path.
+const CLOSE_LEN_MAX: usize = 256 * 1024;
 
 /// The create modes, as the flags of a request number them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +148,7 @@ impl Preparer<'_> {
         let above = self.state(above_path)?;
         self.check_acl(above.acl, Perms::CREATE)?;
         let path = match mode.sequential {
-            true => Cow::Owned(format!("{asked}{:010}", above.cversion)),
+            true => Cow::Owned(format!("{asked}{:010}", above.meta.cversion)),
             false => Cow::Borrowed(asked),
         };
         path::validate(&path).map_err(|_| ErrorCode::BadArguments)?;
@@ -152,25 +159,54 @@ impl Preparer<'_> {
             return Err(ErrorCode::NoChildrenForEphemerals);
         }
         self.check_quota(path.as_bytes(), 1, data_len(data))?;
-        let parent_cversion = above.cversion.wrapping_add(1);
+        let parent_cversion = above.meta.cversion.wrapping_add(1);
         let acl = self.tree.acls.intern(&acl);
-        let above =
-            NodeState { child_count: above.child_count + 1, cversion: parent_cversion, ..above };
-        self.record(above_path, Some(above));
+        let mut parent = NodeState { child_count: above.child_count + 1, ..above };
+        parent.meta.cversion = parent_cversion;
+        // Where the count of creations has no further to go, the tree does not follow.
+        if parent_cversion > above.meta.cversion {
+            parent.meta.pzxid = self.zxid;
+        }
+        self.record(above_path, Some(&above), Some(parent));
         let owner = owner.encode();
+        let image = self.image(path.as_bytes(), data);
         let state = NodeState {
-            version: 0,
-            cversion: 0,
-            aversion: 0,
+            meta: self.new_meta(owner),
+            crc: self.crc(&image),
+            share: 0,
             child_count: 0,
             data_len: data_len(data),
             // Until it is applied, even a container of an ephemeral mode passes for ephemeral.
             owner: if mode.kind == ModeKind::Ephemeral { self.session.0 } else { owner },
             acl,
         };
-        self.record(path.as_bytes(), Some(state));
-        let image = Image::new(path.as_bytes(), data);
+        self.record(path.as_bytes(), None, Some(state));
         Ok(Change::Create(op, NewNode { image, acl, owner, parent_cversion }))
+    }
+
+    /// Path and data; what they add to a digest is kept if digests are foretold.
+    fn image(&self, path: &[u8], data: Option<&[u8]>) -> Image {
+        let image = Image::new(path, data);
+        if self.outstanding.digest().is_some() { image.with_crc() } else { image }
+    }
+
+    fn crc(&self, image: &Image) -> u32 {
+        if self.outstanding.digest().is_some() { image.crc() } else { 0 }
+    }
+
+    fn new_meta(&self, owner: i64) -> Meta {
+        let (zxid, time_ms) = (self.zxid, self.time_ms);
+        Meta {
+            czxid: zxid,
+            mzxid: zxid,
+            pzxid: zxid,
+            ctime_ms: time_ms,
+            mtime_ms: time_ms,
+            version: 0,
+            cversion: 0,
+            aversion: 0,
+            owner,
+        }
     }
 
     /// `delete`.
@@ -185,11 +221,11 @@ impl Preparer<'_> {
         let above = self.state(above_path)?;
         self.check_acl(above.acl, Perms::DELETE)?;
         let node = self.state(path)?;
-        check_version(request.version, node.version)?;
+        check_version(request.version, node.meta.version)?;
         if node.child_count > 0 {
             return Err(ErrorCode::NotEmpty);
         }
-        self.record_deletion(path, above_path, above);
+        self.record_deletion((path, &node), (above_path, &above));
         Ok(Change::Delete(path.into()))
     }
 
@@ -207,7 +243,7 @@ impl Preparer<'_> {
             return Err(ErrorCode::BadVersion);
         }
         let above = self.state(above_path)?;
-        self.record_deletion(path, above_path, above);
+        self.record_deletion((path, &node), (above_path, &above));
         Ok(Change::Delete(path.into()))
     }
 
@@ -222,10 +258,14 @@ impl Preparer<'_> {
         self.check_acl(node.acl, Perms::WRITE)?;
         let data_len = data_len(request.data);
         self.check_quota(path, 0, data_len - node.data_len)?;
-        check_version(request.version, node.version)?;
-        let version = next_version(node.version);
-        self.record(path, Some(NodeState { version, data_len, ..node }));
-        let image = Image::new(path, request.data);
+        check_version(request.version, node.meta.version)?;
+        let version = next_version(node.meta.version);
+        let image = self.image(path, request.data);
+        let mut written = NodeState { crc: self.crc(&image), data_len, ..node };
+        written.meta.version = version;
+        written.meta.mzxid = self.zxid;
+        written.meta.mtime_ms = self.time_ms;
+        self.record(path, Some(&node), Some(written));
         Ok(Change::SetData { image, version })
     }
 
@@ -239,10 +279,12 @@ impl Preparer<'_> {
         let acl = fixup_acl(self.schemes, self.identities, request.acl.as_deref())?;
         let node = self.state(path)?;
         self.check_acl(node.acl, Perms::ADMIN)?;
-        check_version(request.version, node.aversion)?;
-        let version = next_version(node.aversion);
+        check_version(request.version, node.meta.aversion)?;
+        let version = next_version(node.meta.aversion);
         let acl = self.tree.acls.intern(&acl);
-        self.record(path, Some(NodeState { aversion: version, acl, ..node }));
+        let mut written = NodeState { acl, ..node };
+        written.meta.aversion = version;
+        self.record(path, Some(&node), Some(written));
         Ok(Change::SetAcl { path: path.into(), acl, version })
     }
 
@@ -254,13 +296,39 @@ impl Preparer<'_> {
         path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
         let node = self.state(request.path.as_bytes())?;
         self.check_acl(node.acl, Perms::READ)?;
-        check_version(request.version, node.version)?;
-        let version = next_version(node.version);
+        check_version(request.version, node.meta.version)?;
+        let version = next_version(node.meta.version);
         Ok(Change::Check { path: request.path.as_bytes().into(), version })
     }
 
     /// `closeSession`: every ephemeral node that the session has, or will have by then.
     pub(super) fn close_session(&mut self) -> Change {
+        let paths = self.ephemerals();
+        self.record_deletions(&paths);
+        Change::CloseSession(paths)
+    }
+
+    /// A transaction that deletes some of the ephemeral nodes of a session that ends; nothing if
+    /// those that are left fit in its end. A record that is too long could not be read by other
+    /// servers, and they could not start any more (ZOOKEEPER-4306).
+    pub(super) fn shorten_close(&mut self) -> Option<Change> {
+        let mut paths = self.ephemerals();
+        let mut len = 0;
+        let fits = paths.iter().take_while(|path| {
+            len += path.len() + 4;
+            len <= CLOSE_LEN_MAX
+        });
+        let fits = fits.count().max(1);
+        if fits >= paths.len() {
+            return None;
+        }
+        paths.truncate(fits);
+        self.record_deletions(&paths);
+        Some(Change::Multi(paths.into_iter().map(Change::Delete).collect()))
+    }
+
+    /// Every ephemeral node that the session has, or will have, in order.
+    fn ephemerals(&self) -> Vec<Box<[u8]>> {
         let nodes = self.tree.ephemerals().of(self.session);
         let mut paths: BTreeSet<Box<[u8]>> =
             nodes.map(|id| self.tree.at(id).image.path().into()).collect();
@@ -271,13 +339,16 @@ impl Preparer<'_> {
                 Some(_) => {}
             }
         }
-        for path in &paths {
+        paths.into_iter().collect()
+    }
+
+    fn record_deletions(&mut self, paths: &[Box<[u8]>]) {
+        for path in paths {
             let above_path = parent(path).expect("the root is not ephemeral");
-            if let Ok(above) = self.state(above_path) {
-                self.record_deletion(path, above_path, above);
+            if let (Ok(node), Ok(above)) = (self.state(path), self.state(above_path)) {
+                self.record_deletion((path, &node), (above_path, &above));
             }
         }
-        Change::CloseSession(paths.into_iter().collect())
     }
 
     /// A node as it will be; the empty path is another name of the root.
@@ -285,7 +356,10 @@ impl Preparer<'_> {
         let path = if path.is_empty() { b"/" } else { path };
         match self.outstanding.find(path) {
             Some(state) => state,
-            None => self.tree.node(path).map(NodeState::from),
+            None => {
+                let foretold = self.outstanding.digest().is_some();
+                self.tree.node(path).map(|node| NodeState::of(node, foretold))
+            }
         }
         .ok_or(ErrorCode::NoNode)
     }
@@ -315,17 +389,21 @@ impl Preparer<'_> {
         }
     }
 
-    fn record(&mut self, path: &[u8], state: Option<NodeState>) {
+    fn record(&mut self, path: &[u8], before: Option<&NodeState>, state: Option<NodeState>) {
         let path = if path.is_empty() { b"/" } else { path };
-        self.outstanding.add(&mut self.tree.acls, self.zxid, path, state);
+        self.outstanding.add(&mut self.tree.acls, self.zxid, path, before, state);
     }
 
-    fn record_deletion(&mut self, path: &[u8], above_path: &[u8], above: NodeState) {
-        let child_count = above.child_count - 1;
-        self.record(above_path, Some(NodeState { child_count, ..above }));
-        self.record(path, None);
+    fn record_deletion(&mut self, (path, node): Place<'_>, (above_path, above): Place<'_>) {
+        let mut left = NodeState { child_count: above.child_count - 1, ..*above };
+        left.meta.pzxid = left.meta.pzxid.max(self.zxid);
+        self.record(above_path, Some(above), Some(left));
+        self.record(path, Some(node), None);
     }
 }
+
+/// A node as it will be, by its path.
+type Place<'a> = (&'a [u8], &'a NodeState);
 
 /// The path above one that is to be created or deleted. That path is not validated yet: here only
 /// a missing slash and a NUL count.

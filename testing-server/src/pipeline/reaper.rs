@@ -85,7 +85,13 @@ impl Node {
         let zxid = self.next_zxid();
         let deleted = self.preparer(SessionId::NONE, zxid, &[]).delete_container(path);
         let change = deleted.unwrap_or_else(Change::Error);
-        let txn = Txn { zxid, time_ms: self.wall_ms(now), session: SessionId::NONE, change };
+        let txn = Txn {
+            zxid,
+            time_ms: self.wall_ms(now),
+            session: SessionId::NONE,
+            change,
+            digest: None,
+        };
         self.append(None, OpCode::DeleteContainer, txn, out);
     }
 }

@@ -19,6 +19,8 @@ pub(crate) struct Txn {
     pub(crate) session: SessionId,
     /// What it does.
     pub(crate) change: Change,
+    /// The digest of the tree once it is applied, if it is foretold.
+    pub(crate) digest: Option<u64>,
 }
 
 /// What a transaction does. A reference to an access control list passes to the tree when the

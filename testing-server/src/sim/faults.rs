@@ -85,7 +85,7 @@ impl World {
             return;
         }
         let this = &mut self.servers[server];
-        if let Some(node) = &this.node
+        if let Some(node) = &mut this.node
             && node.is_serving()
             && this.disk.waiting.is_empty()
         {

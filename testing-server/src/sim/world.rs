@@ -595,14 +595,16 @@ impl World {
     }
 
     /// What is equal on every server once everything is settled.
-    pub(super) fn digests(&self) -> Vec<(i64, Vec<(i64, u128)>)> {
-        let digest = |server: &Server| {
-            let node = server.node.as_ref().expect("everybody is up");
+    pub(super) fn digests(&mut self) -> Vec<(u64, Vec<(i64, u128)>)> {
+        let digest = |server: &mut Server| {
+            let node = server.node.as_mut().expect("everybody is up");
+            assert_eq!(node.stats.digest_mismatches, 0, "a tree is not what was told of it");
+            let digest = node.tree.digest();
             let sessions = node.sessions.iter().filter(|session| session.opened);
             let sessions = sessions.map(|session| (session.id.0, session.timeout.as_millis()));
-            (crate::log::digest::tree_digest(&node.tree), sessions.collect())
+            (digest, sessions.collect())
         };
-        self.servers.iter().map(digest).collect()
+        self.servers.iter_mut().map(digest).collect()
     }
 }
 

@@ -8,6 +8,8 @@
 //! | [`ephemerals`], [`containers`] | owners: sessions, containers, times to live |
 //! | [`acl_cache`] | access control lists, each kept once |
 //! | [`watches`] | who wants to know of what |
+//! | [`digest`] | the number by which two trees are compared |
+//! | [`freeze`] | the tree as it was, while a snapshot of it is being written |
 //! | [`restore`] | how a tree comes back from files |
 //!
 //! The tree applies what was decided elsewhere: it asks no permission and knows no error but "there
@@ -15,7 +17,9 @@
 
 pub(crate) mod acl_cache;
 pub(crate) mod containers;
+pub(crate) mod digest;
 pub(crate) mod ephemerals;
+pub(crate) mod freeze;
 pub(crate) mod index;
 pub(crate) mod node;
 pub(crate) mod quota;
@@ -32,7 +36,9 @@ use znode::proto::{AclRecord, Perms, Zxid};
 
 use acl_cache::{AclCache, AclId};
 use containers::OwnerKind;
+use digest::Digest;
 use ephemerals::Ephemerals;
+use freeze::Freezes;
 use index::{PathHasher, PathIndex};
 use node::{DataNode, Image, NodeId};
 use quota::{Amounts, QuotaNode, Quotas, usage_path};
@@ -56,6 +62,19 @@ pub(crate) struct Tree {
     /// Containers and nodes with a time to live.
     reapable: BTreeSet<NodeId>,
     pub(crate) quotas: Quotas,
+    /// The digest, if it is kept.
+    digest: Option<Digest>,
+    /// What snapshots on their way still need of nodes that have changed.
+    freezes: Freezes,
+}
+
+/// What is left of a node that was deleted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deleted {
+    /// Its access control list, still counted as referred to.
+    pub(crate) acl: AclId,
+    /// The node that was above it.
+    pub(crate) parent: NodeId,
 }
 
 /// What a transaction says about a node that it creates.
@@ -83,6 +102,8 @@ impl Tree {
             ephemerals: Ephemerals::default(),
             reapable: BTreeSet::new(),
             quotas: Quotas::default(),
+            digest: None,
+            freezes: Freezes::default(),
         };
         // Installed without the bookkeeping of a creation, so counts of creations stay zero.
         for path in RESERVED {
@@ -97,6 +118,29 @@ impl Tree {
         let read_only = tree.acls.intern(&[AclRecord::new(Perms::READ, "world", "anyone")]);
         tree.set_acl(RESERVED[3], read_only, -1);
         tree
+    }
+
+    /// Keeps a digest from now on, counted anew.
+    pub(crate) fn keep_digest(&mut self) {
+        self.digest = Some(Digest::new(&self.nodes));
+    }
+
+    /// The digest of the tree; zero if none is kept.
+    pub(crate) fn digest(&mut self) -> u64 {
+        self.digest.as_mut().map_or(0, |digest| digest.settle(&self.nodes))
+    }
+
+    /// Changes a node: every change of path, data, list or metadata goes through here, so that the
+    /// digest follows and snapshots keep what was.
+    fn change<T>(&mut self, id: NodeId, change: impl FnOnce(&mut DataNode) -> T) -> T {
+        let node = &mut self.nodes[id.0];
+        if !self.freezes.is_empty() {
+            self.freezes.save(id, node, &mut self.acls);
+        }
+        if let Some(digest) = &mut self.digest {
+            digest.changes(id, node);
+        }
+        change(node)
     }
 
     /// The node at `path`; the empty path is another name of the root.
@@ -160,16 +204,28 @@ impl Tree {
         (node.ctime_ms, node.mtime_ms) = (time_ms, time_ms);
         let id = self.insert(node);
         self.link(parent, id);
-        let above = &mut self.nodes[parent.0];
-        if new.parent_cversion > above.cversion {
-            above.cversion = new.parent_cversion;
-            above.pzxid = zxid;
+        if new.parent_cversion > self.at(parent).cversion {
+            self.raise_cversion(parent, new.parent_cversion, zxid);
         }
         if let OwnerKind::Session(session) = OwnerKind::of(new.owner) {
             self.ephemerals.insert(session, id);
         }
         self.count_new(id);
         id
+    }
+
+    fn raise_cversion(&mut self, id: NodeId, cversion: i32, zxid: Zxid) {
+        self.change(id, |node| {
+            node.cversion = cversion;
+            node.pzxid = zxid;
+        });
+    }
+
+    /// Notes when a node has last lost a child.
+    fn raise_pzxid(&mut self, id: NodeId, zxid: Zxid) {
+        if self.at(id).pzxid < zxid {
+            self.change(id, |node| node.pzxid = zxid);
+        }
     }
 
     /// Containers and nodes with a time to live, in the order of their numbers.
@@ -219,20 +275,22 @@ impl Tree {
     }
 
     fn rewrite(&mut self, id: NodeId, amounts: &Amounts) {
-        let node = &mut self.nodes[id.0];
-        node.image = Image::new(node.image.path(), Some(amounts.text().as_bytes()));
+        let image = Image::new(self.at(id).image.path(), Some(amounts.text().as_bytes()));
+        let before = self.change(id, |node| std::mem::replace(&mut node.image, image));
+        self.freezes.keep(id, before);
     }
 
-    /// Deletes a node without children and returns it; its access control list still counts as
-    /// referred to, and is the caller's to release.
-    pub(crate) fn delete(&mut self, path: &[u8], zxid: Zxid) -> Option<DataNode> {
+    /// Deletes a node without children; its access control list is the caller's to release.
+    pub(crate) fn delete(&mut self, path: &[u8], zxid: Zxid) -> Option<Deleted> {
         let hash = self.hasher.hash(path);
         let id = self.find(hash, path)?;
         let node = self.nodes.remove(id.0)?;
+        if let Some(digest) = &mut self.digest {
+            digest.changes(id, &node);
+        }
         self.index.remove(hash, id.0);
         self.unlink(&node);
-        let above = &mut self.nodes[node.parent.0];
-        above.pzxid = above.pzxid.max(zxid);
+        self.raise_pzxid(node.parent, zxid);
         if let OwnerKind::Session(session) = OwnerKind::of(node.owner) {
             self.ephemerals.remove(session, id);
         }
@@ -241,7 +299,12 @@ impl Tree {
             self.quotas.disarm(of);
         }
         self.count_usage(path, -1, -len(node.image.data_len()));
-        Some(node)
+        let deleted = Deleted { acl: node.acl, parent: node.parent };
+        if !self.freezes.is_empty() {
+            self.freezes.save(id, &node, &mut self.acls);
+            self.freezes.keep(id, node.image);
+        }
+        Some(deleted)
     }
 
     /// Writes the data of the node that the image names.
@@ -253,24 +316,27 @@ impl Tree {
         time_ms: i64,
     ) -> Option<NodeId> {
         let id = self.lookup(image.path())?;
-        let node = &mut self.nodes[id.0];
-        let before = std::mem::replace(&mut node.image, image);
-        node.version = version;
-        node.mzxid = zxid;
-        node.mtime_ms = time_ms;
+        let before = self.change(id, |node| {
+            node.version = version;
+            node.mzxid = zxid;
+            node.mtime_ms = time_ms;
+            std::mem::replace(&mut node.image, image)
+        });
         if self.quotas.deepest(before.path()).is_some() {
             let more = len(self.at(id).image.data_len()) - len(before.data_len());
             self.count_usage(before.path(), 0, more);
         }
+        self.freezes.keep(id, before);
         Some(id)
     }
 
     /// Gives the node another access control list, whose reference passes to it.
     pub(crate) fn set_acl(&mut self, path: &[u8], acl: AclId, aversion: i32) -> Option<NodeId> {
         let id = self.lookup(path)?;
-        let node = &mut self.nodes[id.0];
-        let before = std::mem::replace(&mut node.acl, acl);
-        node.aversion = aversion;
+        let before = self.change(id, |node| {
+            node.aversion = aversion;
+            std::mem::replace(&mut node.acl, acl)
+        });
         self.acls.release(before);
         Some(id)
     }
@@ -279,7 +345,7 @@ impl Tree {
     #[cfg(test)]
     pub(crate) fn force_cversion(&mut self, path: &[u8], cversion: i32) {
         let id = self.lookup(path).expect("the test has created the node");
-        self.nodes[id.0].cversion = cversion;
+        self.change(id, |node| node.cversion = cversion);
     }
 
     fn insert(&mut self, node: DataNode) -> NodeId {
@@ -287,6 +353,10 @@ impl Tree {
         let reapable =
             matches!(OwnerKind::of(node.owner), OwnerKind::Container | OwnerKind::Ttl(_));
         let id = self.nodes.insert(node);
+        if let Some(digest) = &mut self.digest {
+            digest.appears(NodeId(id));
+        }
+        self.freezes.created(NodeId(id));
         self.index.insert(hash, id);
         if reapable {
             self.reapable.insert(NodeId(id));

@@ -4,6 +4,7 @@ use znode::proto::{SessionId, Stat, Version, Zxid};
 
 use super::acl_cache::AclId;
 use super::containers::OwnerKind;
+use super::digest::{Meta, content_crc, share};
 
 /// The number of a node in the tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -17,11 +18,16 @@ pub(crate) struct NodeId(pub(crate) u32);
 pub(crate) struct Image {
     /// The path, then the data.
     bytes: Box<[u8]>,
-    /// Where the path ends.
+    /// Where the path ends, and two bits.
     path_len: u32,
-    /// Whether the data is null, which is kept apart from empty.
-    null: bool,
+    /// What all of it adds to a digest, if the bit says that it is known.
+    crc: u32,
 }
+
+/// The bit that marks data that is null, which is kept apart from empty.
+const NULL: u32 = 1 << 31;
+/// The bit that says that the CRC is known.
+const CRC_KNOWN: u32 = 1 << 30;
 
 impl Image {
     /// Copies a path and its data.
@@ -30,26 +36,43 @@ impl Image {
         let mut bytes = Vec::with_capacity(path.len() + payload.len());
         bytes.extend_from_slice(path);
         bytes.extend_from_slice(payload);
-        Self {
-            bytes: bytes.into_boxed_slice(),
-            path_len: u32::try_from(path.len()).expect("a path fits in a frame"),
-            null: data.is_none(),
-        }
+        let path_len = u32::try_from(path.len()).expect("a path fits in a frame");
+        let path_len = if data.is_none() { path_len | NULL } else { path_len };
+        Self { bytes: bytes.into_boxed_slice(), path_len, crc: 0 }
+    }
+
+    fn path_len(&self) -> usize {
+        (self.path_len & !(NULL | CRC_KNOWN)) as usize
     }
 
     /// The path.
     pub(crate) fn path(&self) -> &[u8] {
-        &self.bytes[..self.path_len as usize]
+        &self.bytes[..self.path_len()]
     }
 
     /// The data; `None` is null.
     pub(crate) fn data(&self) -> Option<&[u8]> {
-        (!self.null).then(|| &self.bytes[self.path_len as usize..])
+        (self.path_len & NULL == 0).then(|| &self.bytes[self.path_len()..])
     }
 
     /// The length of the data; 0 if it is null.
     pub(crate) fn data_len(&self) -> usize {
-        self.bytes.len() - self.path_len as usize
+        self.bytes.len() - self.path_len()
+    }
+
+    /// What path and data add to the digest of a node.
+    pub(crate) fn crc(&self) -> u32 {
+        if self.path_len & CRC_KNOWN != 0 {
+            return self.crc;
+        }
+        content_crc(self.path_len(), &self.bytes)
+    }
+
+    /// The same, kept for the next time.
+    pub(crate) fn with_crc(mut self) -> Self {
+        self.crc = self.crc();
+        self.path_len |= CRC_KNOWN;
+        self
     }
 }
 
@@ -89,14 +112,34 @@ pub(crate) struct DataNode {
 }
 
 impl DataNode {
+    /// What is known of it beside its path and its data.
+    pub(crate) fn meta(&self) -> Meta {
+        Meta {
+            czxid: self.czxid,
+            mzxid: self.mzxid,
+            pzxid: self.pzxid,
+            ctime_ms: self.ctime_ms,
+            mtime_ms: self.mtime_ms,
+            version: self.version,
+            cversion: self.cversion,
+            aversion: self.aversion,
+            owner: self.owner,
+        }
+    }
+
+    /// What it adds to the digest of the tree.
+    pub(crate) fn digest(&self) -> u64 {
+        u64::from(self.share())
+    }
+
+    /// The same, before it is added up.
+    pub(crate) fn share(&self) -> u32 {
+        share(self.image.path(), self.image.crc(), &self.meta())
+    }
+
     /// The nodes below.
     pub(crate) fn children(&self) -> &[NodeId] {
         self.children.as_deref().map_or(&[], Vec::as_slice)
-    }
-
-    /// When it was created, in milliseconds since 1970.
-    pub(crate) fn ctime_ms(&self) -> i64 {
-        self.ctime_ms
     }
 
     /// When its data was last written, in milliseconds since 1970.

@@ -39,7 +39,7 @@ impl Tree {
     }
 
     /// Puts in a node of a snapshot; ZooKeeper's own nodes are there already and are changed. False
-    /// if the node above it is missing.
+    /// if the node above it is missing. The digest is to be counted anew afterwards.
     pub(crate) fn load(&mut self, stored: StoredNode) -> bool {
         let path = stored.image.path();
         let found = self.lookup(path);
@@ -55,6 +55,7 @@ impl Tree {
                 id
             }
         };
+        debug_assert!(self.freezes.is_empty(), "a tree is loaded before it is written");
         let node = &mut self.nodes[id.0];
         let acl_before = std::mem::replace(&mut node.acl, stored.acl);
         let owner_before = std::mem::replace(&mut node.owner, stored.owner);
@@ -111,12 +112,10 @@ impl Tree {
             self.create(new, zxid, time_ms);
             return;
         };
-        let before = std::mem::replace(&mut self.nodes[id.0].acl, new.acl);
+        let before = self.change(id, |node| std::mem::replace(&mut node.acl, new.acl));
         self.acls.release(before);
         if plain && new.parent_cversion > cversion {
-            let above = &mut self.nodes[above.0];
-            above.cversion = new.parent_cversion;
-            above.pzxid = zxid;
+            self.raise_cversion(above, new.parent_cversion, zxid);
         }
     }
 
@@ -125,8 +124,7 @@ impl Tree {
         let Some(above) = parent(path).and_then(|above| self.lookup(above)) else {
             return;
         };
-        let above = &mut self.nodes[above.0];
-        above.pzxid = above.pzxid.max(zxid);
+        self.raise_pzxid(above, zxid);
         let Some(id) = self.lookup(path).filter(|id| *id != ROOT) else {
             return;
         };
@@ -139,8 +137,8 @@ impl Tree {
         }
         for id in doomed.into_iter().rev() {
             let path = self.at(id).image.path().to_vec();
-            if let Some(node) = self.delete(&path, zxid) {
-                self.acls.release(node.acl);
+            if let Some(deleted) = self.delete(&path, zxid) {
+                self.acls.release(deleted.acl);
             }
         }
     }

@@ -65,6 +65,13 @@ impl<T> Slab<T> {
         self.chunks.get_mut(chunk)?.get_mut(at)?.as_mut()
     }
 
+    /// A number that is greater than any that was ever given out.
+    pub(crate) fn bound(&self) -> u32 {
+        let full = self.chunks.len().saturating_sub(1) * CHUNK_LEN;
+        let last = self.chunks.last().map_or(0, Vec::len);
+        u32::try_from(full + last).expect("numbers are of this type")
+    }
+
     /// How many values are stored.
     pub(crate) fn len(&self) -> usize {
         self.len

@@ -197,7 +197,7 @@ impl Engine {
     fn take_snapshot(&mut self) -> (Zxid, Vec<u8>) {
         let zxid = self.node.last_processed;
         let bytes = self.node.snapshot();
-        self.keep_snapshot(zxid, &bytes);
+        self.keep_snapshot();
         (zxid, bytes)
     }
 }

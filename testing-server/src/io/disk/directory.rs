@@ -1,12 +1,13 @@
-//! The names of files, and what makes a change of a directory last.
+//! The names of files: which there are, which are needed, and which may go.
 
-use std::fs::{self, File};
-use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use znode::proto::Zxid;
 
-use super::DiskOptions;
+use super::snapshot_file::unpacked;
+use super::storage::Storage;
+use super::{Compression, DiskOptions};
 use crate::log::snapshot::Snapshot;
 
 /// The folder that Apache's servers keep files of this version in.
@@ -15,9 +16,12 @@ const VERSION_FOLDER: &str = "version-2";
 /// The least number of snapshots to keep.
 pub(super) const SNAPSHOTS_KEPT_MIN: usize = 3;
 
+/// The first bytes of a gzip stream.
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+
 /// Which kind of file a name belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// Transactions from that of the name on.
     Log,
     /// Everything up to the transaction of the name.
@@ -33,107 +37,134 @@ impl Kind {
     }
 }
 
+/// A file of a server.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Named {
+    /// The transaction that it is named after.
+    pub(crate) zxid: Zxid,
+    /// How it was written; a log is never compressed.
+    pub(crate) compression: Compression,
+    pub(crate) path: PathBuf,
+}
+
 /// The folder below a directory of the configuration.
-pub(super) fn folder(dir: &Path) -> PathBuf {
+pub(crate) fn folder(dir: &Path) -> PathBuf {
     dir.join(VERSION_FOLDER)
 }
 
 /// The path of a file.
-pub(super) fn file(dir: &Path, kind: Kind, zxid: Zxid) -> PathBuf {
+pub(crate) fn file(dir: &Path, kind: Kind, zxid: Zxid) -> PathBuf {
     folder(dir).join(format!("{}{:x}", kind.prefix(), zxid.0))
 }
 
-/// Every file of a kind with the transaction it is named after, in that order.
-pub(super) fn files(dir: &Path, kind: Kind) -> io::Result<Vec<(Zxid, PathBuf)>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder(dir))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let hex = name.and_then(|name| name.strip_prefix(kind.prefix()));
-        if let Some(zxid) = hex.and_then(|hex| i64::from_str_radix(hex, 16).ok()) {
-            found.push((Zxid(zxid), path));
-        }
-    }
+/// Every file of a kind, in the order of the transactions they are named after.
+pub(crate) fn files(storage: &impl Storage, dir: &Path, kind: Kind) -> io::Result<Vec<Named>> {
+    let folder = folder(dir);
+    let paths = storage.list(&folder).map_err(|error| at(&folder, &error))?;
+    let mut found: Vec<Named> = paths.into_iter().filter_map(|path| named(path, kind)).collect();
     found.sort_unstable();
     Ok(found)
 }
 
+fn named(path: PathBuf, kind: Kind) -> Option<Named> {
+    let rest = path.file_name()?.to_str()?.strip_prefix(kind.prefix())?;
+    let (hex, compression) = match rest.split_once('.') {
+        None => (rest, Compression::None),
+        Some((hex, "gz")) if kind == Kind::Snapshot => (hex, Compression::Gzip),
+        Some((hex, "snappy")) if kind == Kind::Snapshot => (hex, Compression::Snappy),
+        Some(_) => return None,
+    };
+    let zxid = Zxid(i64::from_str_radix(hex, 16).ok()?);
+    Some(Named { zxid, compression, path })
+}
+
 /// Makes the folders of a server, and removes what was left half written.
-pub(super) fn prepare(options: &DiskOptions) -> io::Result<()> {
+pub(super) fn prepare(storage: &impl Storage, options: &DiskOptions) -> io::Result<()> {
     for dir in [&options.data_dir, &options.log_dir] {
         let folder = folder(dir);
-        fs::create_dir_all(&folder).map_err(|error| at(&folder, &error))?;
-        sync_folder(dir)?;
+        storage.make_folder(&folder).map_err(|error| at(&folder, &error))?;
+        sync_folder(storage, dir)?;
         if let Some(above) = dir.parent().filter(|above| !above.as_os_str().is_empty()) {
-            sync_folder(above)?;
+            sync_folder(storage, above)?;
         }
     }
-    for entry in fs::read_dir(folder(&options.data_dir))? {
-        let path = entry?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with(Kind::Snapshot.prefix()) && name.ends_with(".tmp") {
-            fs::remove_file(&path).map_err(|error| at(&path, &error))?;
+    for (dir, kind) in [(&options.data_dir, Kind::Snapshot), (&options.log_dir, Kind::Log)] {
+        let folder = folder(dir);
+        for path in storage.list(&folder).map_err(|error| at(&folder, &error))? {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.starts_with(kind.prefix()) && name.ends_with(".tmp") {
+                storage.remove(&path).map_err(|error| at(&path, &error))?;
+            }
         }
     }
     Ok(())
 }
 
-/// Writes a snapshot under another name, and gives it its own once it is whole.
-pub(super) fn write_snapshot(options: &DiskOptions, zxid: Zxid, bytes: &[u8]) -> io::Result<()> {
-    let path = file(&options.data_dir, Kind::Snapshot, zxid);
-    let temporary = path.with_extension(format!("{:x}.tmp", zxid.0));
-    let write = || {
-        let mut file = File::create(&temporary)?;
-        file.write_all(bytes)?;
-        if options.force_sync {
-            file.sync_all()?;
-        }
-        fs::rename(&temporary, &path)
-    };
-    write().map_err(|error| at(&path, &error))?;
-    if options.force_sync { sync_folder(&folder(&options.data_dir)) } else { Ok(()) }
-}
-
-/// Removes what is not needed to start from any of the newest snapshots that look whole.
-pub(super) fn purge(options: &DiskOptions) -> io::Result<()> {
+/// Removes what is not needed to start from any of the newest snapshots that are whole.
+pub(super) fn purge(storage: &impl Storage, options: &DiskOptions) -> io::Result<()> {
     let Some(kept) = options.snapshots_kept else { return Ok(()) };
-    let snapshots = files(&options.data_dir, Kind::Snapshot)?;
-    let mut whole = snapshots.iter().rev().filter(|(_, path)| looks_whole(path));
-    let Some((oldest, _)) = whole.nth(kept.max(SNAPSHOTS_KEPT_MIN) - 1) else {
+    let snapshots = files(storage, &options.data_dir, Kind::Snapshot)?;
+    let mut whole = snapshots.iter().rev().filter(|named| is_whole(storage, named));
+    let Some(oldest) = whole.nth(kept.max(SNAPSHOTS_KEPT_MIN) - 1) else {
         return Ok(());
     };
-    let logs = files(&options.log_dir, Kind::Log)?;
-    let needed = logs.iter().rev().map(|(zxid, _)| zxid).find(|zxid| *zxid <= oldest);
-    let old_logs = logs.iter().filter(|(zxid, _)| Some(zxid) < needed);
-    let old_snapshots = snapshots.iter().filter(|(zxid, _)| zxid < oldest);
-    for (_, path) in old_logs.chain(old_snapshots) {
+    let oldest = oldest.zxid;
+    let logs = files(storage, &options.log_dir, Kind::Log)?;
+    let needed = logs.iter().rev().map(|log| log.zxid).find(|zxid| *zxid <= oldest);
+    let old_logs = logs.iter().filter(|log| Some(log.zxid) < needed);
+    let old_snapshots = snapshots.iter().filter(|snapshot| snapshot.zxid < oldest);
+    for Named { path, .. } in old_logs.chain(old_snapshots) {
         tracing::debug!(path = %path.display(), "removing an old file");
-        fs::remove_file(path).map_err(|error| at(path, &error))?;
+        storage.remove(path).map_err(|error| at(path, &error))?;
     }
     Ok(())
 }
 
-fn looks_whole(path: &Path) -> bool {
-    let tail = || {
-        let mut file = File::open(path)?;
-        file.seek(SeekFrom::End(-10))?;
-        let mut tail = Vec::new();
-        file.read_to_end(&mut tail).map(|_| tail)
-    };
-    tail().is_ok_and(|tail: Vec<u8>| Snapshot::looks_whole(&tail))
+/// Whether a snapshot was written to its end. One that is compressed must be read for that.
+fn is_whole(storage: &impl Storage, named: &Named) -> bool {
+    match named.compression {
+        Compression::None => {
+            let tail = storage.read_tail(&named.path, 10);
+            tail.is_ok_and(|tail| Snapshot::looks_whole(&tail))
+        }
+        Compression::Gzip => {
+            let bytes = storage.read(&named.path).unwrap_or_default();
+            let mut tail = Vec::new();
+            let mut from = unpacked(&bytes);
+            let mut piece = vec![0; 64 * 1024];
+            loop {
+                match from.read(&mut piece) {
+                    Ok(0) => return bytes.starts_with(&GZIP_MAGIC) && Snapshot::looks_whole(&tail),
+                    Ok(len) => {
+                        tail.extend_from_slice(&piece[..len]);
+                        tail.drain(..tail.len().saturating_sub(10));
+                    }
+                    Err(_) => return false,
+                }
+            }
+        }
+        // It cannot be read here, so it is not one that a start could rely on.
+        Compression::Snappy => false,
+    }
 }
 
-/// Makes names in a directory last. Without it a file may be gone after a power cut, however well
-/// it was synced itself.
-pub(super) fn sync_folder(dir: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir).and_then(|dir| dir.sync_all()).map_err(|error| at(dir, &error))?;
+/// Makes the names in a folder last.
+pub(super) fn sync_folder(storage: &impl Storage, dir: &Path) -> io::Result<()> {
+    storage.sync_folder(dir).map_err(|error| at(dir, &error))
+}
+
+/// How many bytes the files of a folder and of those in it hold.
+pub(crate) fn size(path: &Path) -> u64 {
+    let Ok(found) = std::fs::symlink_metadata(path) else { return 0 };
+    if !found.is_dir() {
+        return found.len();
     }
-    Ok(())
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.map(|entry| size(&entry.path())).sum()
 }
 
 /// The same error, with the file that it is about.
-pub(super) fn at(path: &Path, error: &io::Error) -> io::Error {
+pub(crate) fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 

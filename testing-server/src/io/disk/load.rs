@@ -1,17 +1,17 @@
 //! Start-up: the newest snapshot that can be read, then every log behind it.
 
-use std::fs::{self, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use znode::proto::Zxid;
 
 use super::DiskOptions;
-use super::directory::{Kind, at, files, prepare, sync_folder, unusable, write_snapshot};
-use crate::log::digest::{DIGEST_VERSION, tree_digest};
+use super::directory::{Kind, Named, at, files, folder, prepare, sync_folder, unusable};
+use super::snapshot_file::{self, SnapshotFile};
+use super::storage::{Storage, StoredFile as _};
 use crate::log::record::Logged;
 use crate::log::snapshot::Snapshot;
-use crate::log::txn_log::{LogReader, Next};
+use crate::log::txn_log::{FILE_HEADER, HEADER_LEN, LogReader, Next, put_mark};
 use crate::node::Node;
 use crate::node::settings::Settings;
 
@@ -33,61 +33,84 @@ pub(crate) struct Loaded {
 /// # Errors
 /// A file cannot be read or written, or the files do not hold all that was acknowledged: then the
 /// error names the file, the place and what is wrong there.
-pub(crate) fn load(options: &DiskOptions, settings: &Settings) -> io::Result<Loaded> {
-    prepare(options)?;
-    let snapshots = files(&options.data_dir, Kind::Snapshot)?;
-    let logs = files(&options.log_dir, Kind::Log)?;
-    check_places(options)?;
-    let node = match newest(settings, &snapshots)? {
+pub(crate) fn load(
+    storage: &impl Storage,
+    options: &DiskOptions,
+    settings: &Settings,
+) -> io::Result<Loaded> {
+    prepare(storage, options)?;
+    let snapshots = files(storage, &options.data_dir, Kind::Snapshot)?;
+    let logs = files(storage, &options.log_dir, Kind::Log)?;
+    check_places(storage, options)?;
+    let node = match newest(storage, settings, &snapshots)? {
         Some(node) => node,
-        None => empty(options, settings, &logs)?,
+        None => empty(storage, options, settings, &logs)?,
     };
     let mut loaded = Loaded { node, replayed: 0 };
     let next = Zxid(loaded.node.last_processed.0 + 1);
-    let first = logs.iter().rposition(|(zxid, _)| *zxid <= next).unwrap_or(0);
-    for (i, (_, path)) in logs.iter().enumerate().skip(first) {
-        loaded.replay(path, i + 1 == logs.len())?;
+    let first = logs.iter().rposition(|log| log.zxid <= next).unwrap_or(0);
+    for (i, log) in logs.iter().enumerate().skip(first) {
+        loaded.replay(storage, &log.path, i + 1 == logs.len())?;
     }
-    tracing::info!(
-        dir = %options.data_dir.display(),
-        zxid = %loaded.node.last_processed,
-        replayed = loaded.replayed,
-        "the server has come back from its files"
-    );
+    // Names may be as little on the disk as what they stand for.
+    for dir in [&options.data_dir, &options.log_dir] {
+        sync_folder(storage, &folder(dir))?;
+    }
+    loaded.tell(options);
     Ok(loaded)
 }
 
+impl Loaded {
+    /// Tells how it went.
+    fn tell(&mut self, options: &DiskOptions) {
+        let node = &mut self.node;
+        if let Some(zxid) = node.digests.awaited() {
+            tracing::warn!(%zxid, "the logs end before the transaction that a snapshot goes up to");
+        }
+        if let Some(zxid) = node.digests.take_mismatch() {
+            let count = node.stats.digest_mismatches;
+            tracing::error!(%zxid, count, "the tree is not what was told of it");
+        }
+        tracing::info!(
+            dir = %options.data_dir.display(),
+            zxid = %self.node.last_processed,
+            replayed = self.replayed,
+            "the server has come back from its files"
+        );
+    }
+}
+
 /// Files in the wrong one of two directories were put there by a server that was told otherwise.
-fn check_places(options: &DiskOptions) -> io::Result<()> {
+fn check_places(storage: &impl Storage, options: &DiskOptions) -> io::Result<()> {
     if options.data_dir == options.log_dir {
         return Ok(());
     }
-    let misplaced = files(&options.data_dir, Kind::Log)?;
-    let misplaced = misplaced.into_iter().chain(files(&options.log_dir, Kind::Snapshot)?).next();
-    match misplaced {
-        Some((_, path)) => Err(unusable(
-            &path,
-            "this file is not in its place: dataLogDir is for \
-                                                logs alone, dataDir for snapshots",
+    let mut misplaced = files(storage, &options.data_dir, Kind::Log)?;
+    misplaced.append(&mut files(storage, &options.log_dir, Kind::Snapshot)?);
+    match misplaced.first() {
+        Some(Named { path, .. }) => Err(unusable(
+            path,
+            "this file is not in its place: dataLogDir is for logs alone, dataDir for snapshots",
         )),
         None => Ok(()),
     }
 }
 
 /// The server of the newest snapshot that can be read; nothing if there is no snapshot.
-fn newest(settings: &Settings, snapshots: &[(Zxid, PathBuf)]) -> io::Result<Option<Node>> {
+fn newest(
+    storage: &impl Storage,
+    settings: &Settings,
+    snapshots: &[Named],
+) -> io::Result<Option<Node>> {
     let mut last_error = None;
-    for (zxid, path) in snapshots.iter().rev().take(SNAPSHOTS_TRIED_MAX) {
-        let bytes = fs::read(path).map_err(|error| at(path, &error))?;
-        let read = Snapshot::read(&bytes).map_err(|damage| damage.to_string());
-        let node = read.and_then(|snapshot| {
+    for Named { zxid, compression, path } in snapshots.iter().rev().take(SNAPSHOTS_TRIED_MAX) {
+        let node = snapshot_file::read(storage, path, *compression)?.and_then(|bytes| {
+            let snapshot = Snapshot::read(&bytes).map_err(|damage| damage.to_string())?;
             // One that was written while the server went on may hold more, never less.
             if snapshot.last_processed.is_some_and(|last| last < *zxid) {
                 return Err("it ends before the transaction that it is named after".to_owned());
             }
-            let node = Node::from_snapshot(settings.clone(), &snapshot, *zxid)?;
-            compare_digest(path, *zxid, &snapshot, &node);
-            Ok(node)
+            Node::from_snapshot(settings.clone(), &snapshot, *zxid)
         });
         match node {
             Ok(node) => return Ok(Some(node)),
@@ -101,22 +124,15 @@ fn newest(settings: &Settings, snapshots: &[(Zxid, PathBuf)]) -> io::Result<Opti
     last_error.map_or(Ok(None), Err)
 }
 
-/// A digest that differs says that some server has a bug; Apache's goes on, too.
-fn compare_digest(path: &Path, zxid: Zxid, snapshot: &Snapshot<'_>, node: &Node) {
-    let Some(stored) = snapshot.digest else { return };
-    if stored.zxid == zxid && stored.version == DIGEST_VERSION {
-        let ours = tree_digest(&node.tree);
-        if ours != stored.digest {
-            let path = path.display();
-            tracing::warn!(%path, ours, stored = stored.digest, "a digest is not that of the tree");
-        }
-    }
-}
-
 /// A server without any data, if there is none.
-fn empty(options: &DiskOptions, settings: &Settings, logs: &[(Zxid, PathBuf)]) -> io::Result<Node> {
-    for (_, path) in logs {
-        let bytes = fs::read(path).map_err(|error| at(path, &error))?;
+fn empty(
+    storage: &impl Storage,
+    options: &DiskOptions,
+    settings: &Settings,
+    logs: &[Named],
+) -> io::Result<Node> {
+    for Named { path, .. } in logs {
+        let bytes = storage.read(path).map_err(|error| at(path, &error))?;
         let mut reader = LogReader::new(&bytes).map_err(|damage| unusable(path, damage))?;
         let found = reader.next().map_err(|damage| unusable(path, damage))?;
         if matches!(found, Next::Entry(_)) && !options.trust_empty {
@@ -125,15 +141,20 @@ fn empty(options: &DiskOptions, settings: &Settings, logs: &[(Zxid, PathBuf)]) -
             return Err(unusable(path, why));
         }
     }
-    let node = Node::new(settings.clone());
-    write_snapshot(options, Zxid::ZERO, &node.snapshot())?;
+    let mut node = Node::new(settings.clone());
+    let id = node.begin_snapshot();
+    let mut file = SnapshotFile::create(storage, options, id.zxid)?;
+    let mut bytes = Vec::new();
+    while node.snapshot_piece(id, usize::MAX / 2, &mut bytes) == Some(true) {}
+    file.put(&bytes)?;
+    file.finish(id)?;
     Ok(node)
 }
 
 impl Loaded {
     /// Does again what one log says.
-    fn replay(&mut self, path: &Path, is_last: bool) -> io::Result<()> {
-        let bytes = fs::read(path).map_err(|error| at(path, &error))?;
+    fn replay(&mut self, storage: &impl Storage, path: &Path, is_last: bool) -> io::Result<()> {
+        let bytes = storage.read(path).map_err(|error| at(path, &error))?;
         let mut reader = LogReader::new(&bytes).map_err(|damage| unusable(path, damage))?;
         let mut before = None;
         let torn = loop {
@@ -153,14 +174,13 @@ impl Loaded {
             // A gap to the next log would show there.
             return Ok(());
         }
-        let whole = before.map(|_| reader.offset());
-        match torn {
-            Some(damage) => {
-                tracing::warn!(path = %path.display(), %damage, "removing what a crash has torn");
-                cut(path, whole)
-            }
-            None if before.is_none() => cut(path, None),
-            None => Ok(()),
+        if let Some(damage) = &torn {
+            tracing::warn!(path = %path.display(), %damage, "removing what a crash has torn");
+        }
+        match before {
+            None => storage.remove(path).map_err(|error| at(path, &error)),
+            Some(_) if torn.is_none() && reader.is_synced() => Ok(()),
+            Some(_) => renew(storage, path, &bytes[..reader.offset()]),
         }
     }
 
@@ -188,16 +208,24 @@ impl Loaded {
     }
 }
 
-/// Cuts a log behind its last whole record; one that has none is removed.
-fn cut(path: &Path, whole: Option<usize>) -> io::Result<()> {
-    let cut = || match whole {
-        Some(len) => {
-            let file = OpenOptions::new().write(true).open(path)?;
-            file.set_len(len as u64)?;
-            file.sync_all()
-        }
-        None => fs::remove_file(path),
+/// Writes a log anew, up to the end of its last whole record.
+///
+/// What was read may be in memory alone, if the server before was killed before it had synced it,
+/// or could not: then a power cut would make a gap between it and what is written from now on. To
+/// sync it again would not help where a sync has failed, and to write it again in its place would
+/// risk what is there.
+fn renew(storage: &impl Storage, path: &Path, whole: &[u8]) -> io::Result<()> {
+    let mut bytes = FILE_HEADER.to_vec();
+    bytes.extend_from_slice(&whole[HEADER_LEN..]);
+    put_mark(whole.len() as u64, &mut bytes);
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".tmp");
+    let temporary = Path::new(&temporary);
+    let write = || {
+        let mut file = storage.create(temporary)?;
+        file.write_at(0, &bytes)?;
+        file.sync()?;
+        storage.rename(temporary, path)
     };
-    cut().map_err(|error| at(path, &error))?;
-    path.parent().map_or(Ok(()), sync_folder)
+    write().map_err(|error| at(path, &error))
 }

@@ -2,9 +2,13 @@
 //!
 //! | room | what it does |
 //! |---|---|
-//! | [`directory`] | the names of files, and what makes a change of a directory last |
+//! | [`storage`] | files and folders, and the calls that make them last |
+//! | [`directory`] | the names of files: which there are, and which may go |
+//! | [`lock`] | keeps a second server away |
 //! | [`load`] | the server as its files say it was |
-//! | [`writer`] | the thread that writes |
+//! | [`log_file`], [`snapshot_file`] | one file that is being written |
+//! | [`store`] | what is appended, and when a log ends |
+//! | [`writer`] | the thread that does it |
 //!
 //! The engine puts transactions into a queue, under its own lock and without waiting. The writer
 //! takes all that is there, appends it to the log, syncs once, and reports the last of them. So one
@@ -14,24 +18,46 @@
 //! again would only make it say what one wants to hear. Nothing more is acknowledged, every
 //! connection is cut, and the server stops.
 
-mod directory;
+pub(crate) mod directory;
 pub(crate) mod load;
+pub(crate) mod lock;
+mod log_file;
+pub(crate) mod snapshot_file;
+pub(crate) mod storage;
+pub(crate) mod store;
 mod writer;
 
+#[cfg(test)]
+mod crash_tests;
 #[cfg(test)]
 mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 use std::{io, mem};
 
 use tokio::sync::oneshot;
 use znode::proto::Zxid;
 
 use super::engine::Shared;
-use crate::log::txn_log::put_entry;
+use crate::node::snapshots::SnapshotId;
+use lock::DirectoryLock;
+use storage::DiskFaults;
+use store::Batch;
 use writer::Writer;
+
+/// How a snapshot is compressed: `snapshot.compression.method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Compression {
+    /// Not at all.
+    None,
+    /// As a gzip stream.
+    Gzip,
+    /// As Apache's servers can; ours cannot.
+    Snappy,
+}
 
 /// How a server keeps its files.
 #[derive(Debug, Clone)]
@@ -46,10 +72,36 @@ pub(crate) struct DiskOptions {
     pub(crate) snap_count: u32,
     /// By how many bytes a log grows at a time.
     pub(crate) preallocate: u64,
+    /// A snapshot is also taken after so many bytes of log, or up to a half less.
+    pub(crate) snap_size: Option<u64>,
+    /// A log that is longer than this ends.
+    pub(crate) log_size_max: Option<u64>,
+    /// A sync that takes longer is worth a warning.
+    pub(crate) sync_warning: Duration,
+    /// How snapshots are written.
+    pub(crate) compression: Compression,
     /// How many snapshots are kept; all, if nothing is said.
     pub(crate) snapshots_kept: Option<usize>,
+    /// How often the others are removed; whenever one is taken, if nothing is said.
+    pub(crate) purge_interval: Option<Duration>,
     /// Whether to start on logs without a snapshot.
     pub(crate) trust_empty: bool,
+    /// What a test has the disk do.
+    pub(crate) faults: Arc<DiskFaults>,
+    /// A mistake that a test must find.
+    #[cfg(test)]
+    pub(crate) planted: Planted,
+}
+
+/// Mistakes that tests must find.
+#[cfg(test)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Planted {
+    Nothing,
+    /// A write is acknowledged before it is synced.
+    EarlyAnswer,
+    /// The name of a new log is not synced.
+    ForgottenFolder,
 }
 
 impl DiskOptions {
@@ -61,8 +113,16 @@ impl DiskOptions {
             force_sync: true,
             snap_count: 100_000,
             preallocate: 64 * 1024 * 1024,
+            snap_size: Some(4 * 1024 * 1024 * 1024),
+            log_size_max: None,
+            sync_warning: Duration::from_secs(1),
+            compression: Compression::None,
             snapshots_kept: None,
+            purge_interval: None,
             trust_empty: false,
+            faults: Arc::default(),
+            #[cfg(test)]
+            planted: Planted::Nothing,
         }
     }
 }
@@ -77,6 +137,10 @@ pub(crate) struct Disk {
     since_snapshot: u64,
     /// After how many of them the next one is due.
     snapshot_due: u64,
+    /// Bytes of log that were queued since the last snapshot.
+    size: u64,
+    /// After how many of them the next one is due.
+    size_due: Option<u64>,
     /// Resolves when the writer has ended.
     ended: Option<oneshot::Receiver<()>>,
 }
@@ -84,7 +148,7 @@ pub(crate) struct Disk {
 /// What waits for the writer.
 #[derive(Debug, Default)]
 struct Queue {
-    waiting: Mutex<Batch>,
+    waiting: Mutex<Waiting>,
     bell: Condvar,
     /// Whether a snapshot is being written.
     snapshot_busy: AtomicBool,
@@ -92,49 +156,80 @@ struct Queue {
 
 /// Everything that the writer takes at once.
 #[derive(Debug, Default)]
-struct Batch {
-    /// Whole records.
-    bytes: Vec<u8>,
-    /// The first and the last transaction among them.
-    range: Option<(Zxid, Zxid)>,
-    /// A snapshot; whatever is in the batch begins a new log.
-    snapshot: Option<(Zxid, Vec<u8>)>,
+struct Waiting {
+    txns: Batch,
+    /// A snapshot that has begun; whatever is in the batch begins a new log.
+    snapshot: Option<SnapshotId>,
     /// Whether nothing will be queued any more.
     closing: bool,
 }
 
+/// What the writer is to do next.
+#[derive(Debug)]
+enum Work {
+    Write(Waiting),
+    /// Remove old files.
+    Purge,
+    /// Nothing, ever.
+    End,
+}
+
+impl Waiting {
+    fn is_empty(&self) -> bool {
+        self.txns.is_empty() && self.snapshot.is_none()
+    }
+}
+
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Batch> {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until there is something to do; nothing if there never will be.
-    fn take(&self) -> Option<Batch> {
-        let idle =
-            |batch: &mut Batch| batch.range.is_none() && batch.snapshot.is_none() && !batch.closing;
-        let mut batch =
-            self.bell.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        let done = batch.range.is_none() && batch.snapshot.is_none();
-        let closing = batch.closing;
-        (!done).then(|| mem::replace(&mut *batch, Batch { closing, ..Batch::default() }))
+    fn is_idle(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Waits until there is something to do.
+    #[expect(clippy::disallowed_methods, reason = "what a disk does when is no matter of tests")]
+    fn take(&self, purge_due: Option<Instant>) -> Work {
+        let idle = |waiting: &mut Waiting| waiting.is_empty() && !waiting.closing;
+        let mut waiting = match purge_due {
+            None => self.bell.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
+            Some(due) => {
+                let left = due.saturating_duration_since(Instant::now());
+                let woken = self.bell.wait_timeout_while(self.lock(), left, idle);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        let closing = waiting.closing;
+        match (waiting.is_empty(), closing) {
+            (false, _) => {
+                Work::Write(mem::replace(&mut *waiting, Waiting { closing, ..Waiting::default() }))
+            }
+            (true, true) => Work::End,
+            (true, false) => Work::Purge,
+        }
     }
 }
 
 impl Disk {
     /// Starts the writer, which reports to `shared`. `replayed` transactions stand in logs behind
-    /// the newest snapshot.
+    /// the newest snapshot. The lock is held until the writer has ended.
     pub(crate) fn start(
         options: DiskOptions,
+        lock: DirectoryLock,
         seed: u64,
         replayed: u64,
         shared: Weak<Shared>,
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (tell_ended, ended) = oneshot::channel();
-        let snapshot_due = snapshot_due(options.snap_count, seed);
+        let (snapshot_due, size_due) =
+            (due(u64::from(options.snap_count), seed), options.snap_size.map(|size| due(size, seed)));
         let writer = Writer::new(options, Arc::clone(&queue), shared);
         std::thread::Builder::new().name("znode-disk".to_owned()).spawn(move || {
             writer.run();
+            drop(lock);
             // Nobody may be waiting for this.
             let _ = tell_ended.send(());
         })?;
@@ -143,16 +238,16 @@ impl Disk {
             unrung: false,
             since_snapshot: replayed,
             snapshot_due,
+            size: 0,
+            size_due,
             ended: Some(ended),
         })
     }
 
     /// Queues a transaction. The writer hears of it with the next [`ring`](Self::ring).
     pub(super) fn append(&mut self, zxid: Zxid, entry: &[u8]) {
-        let mut batch = self.queue.lock();
-        put_entry(entry, &mut batch.bytes);
-        let first = batch.range.map_or(zxid, |(first, _)| first);
-        batch.range = Some((first, zxid));
+        self.queue.lock().txns.add(zxid, entry);
+        self.size += entry.len() as u64;
         self.unrung = true;
     }
 
@@ -166,15 +261,16 @@ impl Disk {
     /// Notes that `count` transactions were applied; true if a snapshot is due.
     pub(super) fn applied(&mut self, count: u64) -> bool {
         self.since_snapshot += count;
-        self.since_snapshot >= self.snapshot_due
-            && !self.queue.snapshot_busy.load(Ordering::Acquire)
+        let is_due = self.since_snapshot >= self.snapshot_due
+            || self.size_due.is_some_and(|due| self.size >= due);
+        is_due && !self.queue.snapshot_busy.load(Ordering::Acquire)
     }
 
-    /// Queues a snapshot, and begins a new log.
-    pub(super) fn save_snapshot(&mut self, zxid: Zxid, bytes: Vec<u8>) {
-        self.since_snapshot = 0;
+    /// Queues a snapshot that has begun, and begins a new log.
+    pub(super) fn save_snapshot(&mut self, id: SnapshotId) {
+        (self.since_snapshot, self.size) = (0, 0);
         self.queue.snapshot_busy.store(true, Ordering::Release);
-        self.queue.lock().snapshot = Some((zxid, bytes));
+        self.queue.lock().snapshot = Some(id);
         self.unrung = true;
     }
 
@@ -191,9 +287,9 @@ impl Drop for Disk {
     }
 }
 
-/// Between a half and the whole of the count, so that the servers of an ensemble do not all stop
-/// for a snapshot at once.
-fn snapshot_due(snap_count: u32, seed: u64) -> u64 {
-    let half = u64::from(snap_count.max(2)) / 2;
+/// Between a half and the whole of the count, so that the servers of an ensemble do not all write a
+/// snapshot at once.
+fn due(count: u64, seed: u64) -> u64 {
+    let half = count.max(2) / 2;
     half + 1 + seed % half
 }

@@ -1,74 +1,71 @@
 //! The thread that writes: everything that is queued, one sync, one report.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
-use std::path::PathBuf;
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use znode::proto::Zxid;
-
-use super::directory::{Kind, at, file, folder, purge, sync_folder, write_snapshot};
-use super::{DiskOptions, Queue};
+use super::snapshot_file::SnapshotFile;
+use super::storage::{Files, Storage};
+use super::store::Store;
+use super::{DiskOptions, Queue, Work};
 use crate::io::engine::Shared;
-use crate::log::txn_log::FILE_HEADER;
+use crate::node::snapshots::SnapshotId;
 
-/// How much of a log must be free before it grows: `FilePadding` keeps a page.
-const PADDING_MIN: u64 = 4096;
-
-/// A sync that takes longer than this is worth a warning: `fsync.warningthresholdms`.
-const SYNC_WARNING: Duration = Duration::from_secs(1);
+/// How much of a snapshot is taken at a time. The server stands still for as long as it takes to
+/// put together so much: a fraction of a millisecond.
+const PIECE_LEN: usize = 256 * 1024;
 
 /// The thread's own.
 pub(super) struct Writer {
-    options: DiskOptions,
+    store: Store<Files>,
     queue: Arc<Queue>,
     shared: Weak<Shared>,
-    /// The log that is being written; the first record after a snapshot, and after the start,
-    /// begins a new one.
-    log: Option<LogFile>,
     /// The thread that writes a snapshot.
     snapshot: Option<JoinHandle<()>>,
-}
-
-/// A log that is open for writing.
-struct LogFile {
-    path: PathBuf,
-    file: File,
-    /// Where the next record goes.
-    at: u64,
-    /// How long the file is, padding included.
-    len: u64,
-    /// Whether its name may not be on the disk yet.
-    is_new: bool,
+    /// When old files are next removed, if by the clock.
+    purge_due: Option<Instant>,
 }
 
 impl Writer {
     pub(super) fn new(options: DiskOptions, queue: Arc<Queue>, shared: Weak<Shared>) -> Self {
-        Self { options, queue, shared, log: None, snapshot: None }
+        let purge_due = options.purge_interval.map(|_| now());
+        let store = Store::new(Files::new(&options.faults), options);
+        Self { store, queue, shared, snapshot: None, purge_due }
     }
 
     /// Writes until nothing will be queued any more, or something goes wrong.
     pub(super) fn run(mut self) {
-        while let Some(batch) = self.queue.take() {
-            if let Some((zxid, bytes)) = batch.snapshot {
-                self.log = None;
-                self.save_snapshot(zxid, bytes);
-            }
-            let Some((first, last)) = batch.range else { continue };
-            match self.write(first, &batch.bytes) {
-                Ok(()) => self.report(|shared| shared.persisted(last)),
-                Err(error) => {
-                    self.report(|shared| shared.disk_failed(error));
-                    break;
-                }
-            }
+        if let Err(error) = self.work() {
+            self.report(|shared| shared.disk_failed(error));
         }
-        if let Some(snapshot) = self.snapshot.take() {
-            // A panic over there was told by itself.
-            let _ = snapshot.join();
+        self.join_snapshot();
+    }
+
+    fn work(&mut self) -> io::Result<()> {
+        loop {
+            let mut batch = match self.queue.take(self.purge_due) {
+                Work::Write(batch) => batch,
+                Work::Purge => {
+                    self.purge_by_the_clock()?;
+                    continue;
+                }
+                Work::End => return self.store.roll(),
+            };
+            if let Some(id) = batch.snapshot.take() {
+                self.store.roll()?;
+                self.save_snapshot(id)?;
+            }
+            let Self { store, shared, .. } = self;
+            store.write(&batch.txns, |zxid| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.persisted(zxid);
+                }
+            })?;
+            if self.queue.is_idle() {
+                self.store.settle()?;
+            }
         }
     }
 
@@ -79,83 +76,76 @@ impl Writer {
         }
     }
 
-    fn write(&mut self, first: Zxid, bytes: &[u8]) -> io::Result<()> {
-        let log = match &mut self.log {
-            Some(log) => log,
-            none => {
-                let path = file(&self.options.log_dir, Kind::Log, first);
-                none.insert(LogFile::create(path)?)
-            }
-        };
-        let path = log.path.clone();
-        let write = |log: &mut LogFile| {
-            log.append(bytes, self.options.preallocate)?;
-            if self.options.force_sync { log.sync() } else { Ok(()) }
-        };
-        write(log).map_err(|error| at(&path, &error))?;
-        if log.is_new && self.options.force_sync {
-            sync_folder(&folder(&self.options.log_dir))?;
-            log.is_new = false;
+    /// Old files that cannot be removed take up room, and that is all.
+    fn purge_by_the_clock(&mut self) -> io::Result<()> {
+        let Some(interval) = self.store.options.purge_interval else { return Ok(()) };
+        self.purge_due = now().checked_add(interval);
+        if let Err(error) = self.store.purge() {
+            tracing::warn!(%error, "cannot remove old files");
         }
         Ok(())
+    }
+
+    fn join_snapshot(&mut self) {
+        if let Some(snapshot) = self.snapshot.take() {
+            // A panic over there was told by itself.
+            let _ = snapshot.join();
+        }
     }
 
     /// Writes a snapshot on a thread of its own, so that logging goes on.
-    fn save_snapshot(&mut self, zxid: Zxid, bytes: Vec<u8>) {
-        if let Some(before) = self.snapshot.take() {
-            let _ = before.join();
-        }
-        let (options, shared) = (self.options.clone(), Weak::clone(&self.shared));
+    fn save_snapshot(&mut self, id: SnapshotId) -> io::Result<()> {
+        self.join_snapshot();
+        let (options, shared) = (self.store.options.clone(), Weak::clone(&self.shared));
+        let storage = self.store.storage.clone();
         let queue = Arc::clone(&self.queue);
         let save = move || {
-            let saved = write_snapshot(&options, zxid, &bytes).and_then(|()| purge(&options));
+            let saved = save(&shared, &storage, &options, id);
             queue.snapshot_busy.store(false, Ordering::Release);
-            match (saved, shared.upgrade()) {
-                (Ok(()), _) => tracing::debug!(%zxid, len = bytes.len(), "wrote a snapshot"),
-                (Err(error), Some(shared)) => shared.disk_failed(error),
-                (Err(_), None) => {}
+            if let (Err(error), Some(shared)) = (saved, shared.upgrade()) {
+                shared.disk_failed(error);
             }
         };
-        let thread = std::thread::Builder::new().name("znode-snapshot".to_owned()).spawn(save);
-        match thread {
-            Ok(thread) => self.snapshot = Some(thread),
-            Err(error) => self.report(|shared| shared.disk_failed(error)),
-        }
+        let thread = std::thread::Builder::new().name("znode-snapshot".to_owned()).spawn(save)?;
+        self.snapshot = Some(thread);
+        Ok(())
     }
 }
 
-impl LogFile {
-    /// A new log. A file of that name holds no whole record, or its transaction would have been
-    /// replayed and the number given to no other.
-    fn create(path: PathBuf) -> io::Result<Self> {
-        let mut options = OpenOptions::new();
-        let file = options.write(true).create(true).truncate(true).open(&path);
-        let file = file.map_err(|error| at(&path, &error))?;
-        Ok(Self { path, file, at: 0, len: 0, is_new: true })
-    }
-
-    fn append(&mut self, bytes: &[u8], preallocate: u64) -> io::Result<()> {
-        let header: &[u8] = if self.at == 0 { &FILE_HEADER } else { &[] };
-        let end = self.at + header.len() as u64 + bytes.len() as u64;
-        if preallocate > 0 && end + PADDING_MIN >= self.len {
-            self.len = end.max(self.len) + preallocate;
-            self.file.set_len(self.len)?;
+/// Takes a snapshot from the server and writes it, piece by piece.
+fn save(
+    shared: &Weak<Shared>,
+    storage: &impl Storage,
+    options: &DiskOptions,
+    id: SnapshotId,
+) -> io::Result<()> {
+    let started = now();
+    let mut file = SnapshotFile::create(storage, options, id.zxid)?;
+    let mut piece = Vec::new();
+    loop {
+        piece.clear();
+        // A server that is gone, or has begun anew, has no use for it.
+        let Some(shared) = shared.upgrade() else { return Ok(()) };
+        let more = shared.lock().node.snapshot_piece(id, PIECE_LEN, &mut piece);
+        drop(shared);
+        let Some(more) = more else { return Ok(()) };
+        file.put(&piece)?;
+        if !more {
+            break;
         }
-        self.file.write_all(header)?;
-        self.file.write_all(bytes)?;
-        self.at = end;
-        Ok(())
     }
+    let len = file.finish(id)?;
+    tracing::debug!(zxid = %id.zxid, len, took = ?started.elapsed(), "wrote a snapshot");
+    if options.purge_interval.is_some() {
+        return Ok(());
+    }
+    super::directory::purge(storage, options)
+}
 
-    #[expect(clippy::disallowed_methods, reason = "how long a disk takes is no matter of tests")]
-    fn sync(&self) -> io::Result<()> {
-        let started = Instant::now();
-        self.file.sync_data()?;
-        let took = started.elapsed();
-        if took > SYNC_WARNING {
-            let path = self.path.display();
-            tracing::warn!(%path, ?took, "the disk was slow to sync; writes wait for it");
-        }
-        Ok(())
-    }
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a disk does when is no matter of tests' clocks"
+)]
+fn now() -> Instant {
+    Instant::now()
 }

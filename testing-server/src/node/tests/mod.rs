@@ -1,5 +1,6 @@
 //! The whole server, driven by frames as a client would send them, without a socket.
 
+mod digests;
 mod edges;
 mod golden;
 mod limits;
@@ -11,6 +12,7 @@ mod reaper;
 mod restored;
 mod sessions;
 mod slow_disk;
+mod snapshots;
 mod stats;
 mod watches;
 mod writes;
@@ -21,6 +23,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use znode::Moment;
+use znode::proto::multi::{MultiOp, MultiRequest};
 use znode::proto::replies::*;
 use znode::proto::requests::*;
 use znode::proto::{
@@ -266,6 +269,42 @@ impl World {
         let answer = self.take(conn).expect("an answer");
         assert_eq!((answer.header.xid, answer.header.zxid), (Xid::AUTH, Zxid::ZERO));
         answer.header.error
+    }
+}
+
+/// The paths that random writes go to.
+pub(super) const PATHS: [&str; 8] =
+    ["/a", "/a/b", "/a/b/c", "/a/d", "/e", "/e/f", "/zookeeper/quota/a", "/a/s"];
+
+/// One write out of a few small numbers, whose answer nobody waits for; a session may end with it.
+pub(super) fn random_write(world: &mut World, c: &mut ConnId, (what, at, with): (u8, usize, u8)) {
+    let path = PATHS[at % PATHS.len()];
+    let other = PATHS[usize::from(with) % PATHS.len()];
+    let data = vec![with; usize::from(with)];
+    match what {
+        0 | 1 => drop(world.send(*c, OpCode::Create.code(), &create(path, i32::from(with % 4)))),
+        2 | 3 => drop(world.send(*c, OpCode::SetData.code(), &set_data(path, &data, -1))),
+        4 | 5 => drop(world.send(*c, OpCode::Delete.code(), &delete(path, -1))),
+        6 => {
+            let ids = ["127.0.0.1", "127.0.0.2"];
+            let list = acl(Perms::ALL, "ip", ids[usize::from(with) % 2]);
+            world.send(*c, OpCode::SetAcl.code(), &set_acl(path, list, -1));
+        }
+        7 => drop(world.send(*c, OpCode::CreateContainer.code(), &create(path, 4))),
+        8 if with < 60 => {
+            world.frame(*c, &request(Xid(1), OpCode::CloseSession.code(), &Empty));
+            *c = world.accept();
+            world.handshake(*c, &hello(10_000, SessionId::NONE, &[]));
+        }
+        _ => {
+            let ops = vec![
+                MultiOp::Create(OpCode::Create2, create(other, i32::from(with % 2))),
+                MultiOp::SetData(set_data(path, &data, -1)),
+                MultiOp::Create(OpCode::Create2, create("/a/s/", 2)),
+                MultiOp::Delete(delete(other, -1)),
+            ];
+            world.send(*c, OpCode::Multi.code(), &MultiRequest { ops });
+        }
     }
 }
 

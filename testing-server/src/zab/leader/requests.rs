@@ -180,7 +180,9 @@ impl Node {
     ) {
         let zxid = self.next_zxid();
         let change = decide(self, zxid);
-        let txn = Txn { zxid, time_ms: self.wall_ms(self.now), session, change };
+        let foretold = self.outstanding.digest();
+        let digest = foretold.filter(|_| !matches!(change, Change::Error(_)));
+        let txn = Txn { zxid, time_ms: self.wall_ms(self.now), session, change, digest };
         self.propose(to, op, cxid, txn, out);
     }
 }

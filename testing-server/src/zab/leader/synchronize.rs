@@ -19,7 +19,7 @@ impl Node {
     /// What is decided goes before the packet that names the new leader, what is only proposed
     /// behind it: some servers forget proposals that come before (ZOOKEEPER-4394).
     pub(super) fn synchronize(&mut self, link: ConnId, out: &mut Outbox) {
-        let Some(QuorumPeer { role: Role::Leading(leader), history, quorums, .. }) =
+        let Some(QuorumPeer { role: Role::Leading(leader), history, .. }) =
             self.peer.as_deref_mut()
         else {
             return;
@@ -34,8 +34,11 @@ impl Node {
         let Stage::Promised(last) = learner.stage else { return };
         learner.stage = Stage::Synchronizing(decided);
         let is_observer = learner.is_observer;
-        let plan = history.plan(last, decided);
-        tracing::debug!(sid = %learner.sid, %last, ?plan, %decided, "synchronizing a learner");
+        let (plan, sid) = (history.plan(last, decided), learner.sid);
+        // What goes over as a whole is what is applied; what is decided beyond comes behind it.
+        let body = (plan == Plan::Snap).then(|| self.snapshot_body());
+        let Some(QuorumPeer { history, quorums, .. }) = self.peer.as_deref_mut() else { return };
+        tracing::debug!(%sid, %last, ?plan, %decided, "synchronizing a learner");
         let place = match plan {
             Plan::Diff(place) => {
                 let zxid = if place == decided { last } else { decided };
@@ -49,9 +52,10 @@ impl Node {
             Plan::Snap => {
                 let zxid = self.last_processed;
                 Self::say(link, Kind::Snap, zxid, out);
-                let mut body = crate::log::snapshot::body(&self.tree, &self.sessions);
-                body.put_buffer(Some(SNAPSHOT_END));
-                out.packet(link, |out| out.extend_from_slice(&body));
+                out.packet(link, |out| {
+                    out.extend_from_slice(&body.unwrap_or_default());
+                    out.put_buffer(Some(SNAPSHOT_END));
+                });
                 zxid
             }
         };
