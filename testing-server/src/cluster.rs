@@ -12,11 +12,12 @@ use crate::election::ElectionTimes;
 use crate::io::memory::MemoryConnector;
 use crate::io::peers::Network;
 use crate::io::peers::switchboard::Switchboard;
+use crate::membership::Membership;
 use crate::node::Node;
 use crate::node::input::Input;
 use crate::peer::PeerSettings;
 use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
-use crate::server::{Membership, TestingServer};
+use crate::server::TestingServer;
 use crate::spec::InstanceSpec;
 use crate::zab::history::COMMITTED_LOG_MAX;
 
@@ -160,7 +161,8 @@ impl TestingCluster {
     pub async fn start_with(spec: ClusterSpec) -> io::Result<Self> {
         let count = spec.participants + spec.observers;
         if spec.participants == 0 || count > 254 {
-            let why = format!("{count} servers, {} of which vote: must be 1 to 254", spec.participants);
+            let why =
+                format!("{count} servers, {} of which vote: must be 1 to 254", spec.participants);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
         let (config, switchboard) = (spec.config(), Switchboard::default());

@@ -35,8 +35,9 @@
 //! nothing, so the same inputs make the same server.
 
 mod chaos;
-mod config;
 mod cluster;
+mod config;
+mod membership;
 mod server;
 mod spec;
 mod views;

@@ -13,6 +13,7 @@ use znode::{Client, ConnectOptions};
 
 use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
+use crate::io::disk::history::epochs;
 use crate::io::disk::load::load;
 use crate::io::disk::lock::DirectoryLock;
 use crate::io::disk::storage::Files;
@@ -20,11 +21,11 @@ use crate::io::disk::{Disk, DiskOptions};
 use crate::io::doors::Doors;
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
-use crate::io::peers::Network;
+use crate::membership::Membership;
+use crate::node::Node;
 use crate::node::input::Input;
 use crate::node::settings::Settings;
-use crate::peer::{Epochs, PeerSettings, QuorumPeer};
-use crate::quorum::{QuorumConfig, Sid};
+use crate::peer::{Epochs, QuorumPeer};
 use crate::spec::InstanceSpec;
 use crate::views::{NodeView, SessionView, WatchView};
 
@@ -66,18 +67,6 @@ pub struct TestingServer {
     running: Mutex<Option<Running>>,
 }
 
-/// What a server of an ensemble knows of the others.
-#[derive(Debug, Clone)]
-pub(crate) struct Membership {
-    /// Its own number.
-    pub(crate) me: Sid,
-    /// Who is in the ensemble.
-    pub(crate) config: QuorumConfig,
-    pub(crate) settings: PeerSettings,
-    /// How the others are reached.
-    pub(crate) network: Network,
-}
-
 /// A task that serves. Dropping it stops the task.
 #[derive(Debug)]
 struct Running {
@@ -111,7 +100,11 @@ impl TestingServer {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn start_with(spec: InstanceSpec) -> io::Result<Self> {
-        Self::start_member(spec, None)
+        let membership = match &spec.ensemble {
+            Some(ensemble) => Some(Membership::over_tcp(ensemble, spec.tick)?),
+            None => None,
+        };
+        Self::start_member(spec, membership)
     }
 
     /// Starts a server, alone or as one of an ensemble.
@@ -133,7 +126,10 @@ impl TestingServer {
             membership,
             running: Mutex::new(None),
         };
-        server.join();
+        if server.disk.is_none() {
+            let mut engine = server.shared.lock();
+            server.join(&mut engine.node, Epochs::default());
+        }
         server.doors = server.run()?;
         server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
         Ok(server)
@@ -335,7 +331,11 @@ impl TestingServer {
     fn load(&self) -> io::Result<()> {
         let Some(options) = &self.disk else { return Ok(()) };
         let lock = DirectoryLock::take(options)?;
-        let loaded = load(&Files::new(&options.faults), options, &self.settings)?;
+        let files = Files::new(&options.faults);
+        let mut loaded = load(&files, options, &self.settings)?;
+        if self.membership.is_some() {
+            self.join(&mut loaded.node, epochs(&files, options)?);
+        }
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;
         let disk = Disk::start(options.clone(), lock, seed, loaded.replayed, shared)?;
@@ -343,14 +343,13 @@ impl TestingServer {
         Ok(())
     }
 
-    /// Makes the server one of its ensemble, with what it has.
-    fn join(&self) {
+    /// Makes a server one of its ensemble, with what it has.
+    fn join(&self, node: &mut Node, epochs: Epochs) {
         let Some(Membership { me, config, settings, .. }) = &self.membership else { return };
-        let mut engine = self.shared.lock();
-        let last = engine.node.last_processed;
+        let last = node.last_processed;
         let (settings, config) = (settings.clone(), config.clone());
-        let peer = QuorumPeer::new(*me, settings, config, Epochs::default(), last);
-        engine.node.peer = Some(Box::new(peer));
+        let peer = QuorumPeer::new(*me, settings, config, epochs.with_log(last), last);
+        node.peer = Some(Box::new(peer));
     }
 
     /// The engine, for whoever runs several servers.

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use znode::Secret;
 
+use crate::Ensemble;
 use crate::auth::Scheme;
 use crate::auth::sasl::Logins;
 #[cfg(feature = "admin")]
@@ -63,6 +64,7 @@ pub struct InstanceSpec {
     pub(crate) words: String,
     pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
+    pub(crate) ensemble: Option<Ensemble>,
     pub(crate) digest: bool,
 }
 
@@ -108,8 +110,19 @@ impl InstanceSpec {
             words: "*".to_owned(),
             connections_per_address_max: None,
             disk: None,
+            ensemble: None,
             digest: true,
         }
+    }
+
+    /// Makes the server one of an ensemble, whose other servers it reaches over TCP: ours, or
+    /// Apache's. For several servers in one process there is
+    /// [`TestingCluster`](crate::TestingCluster).
+    ///
+    /// An [`Ensemble`] comes from a [`Config`](crate::Config).
+    pub fn ensemble(mut self, ensemble: Ensemble) -> Self {
+        self.ensemble = Some(ensemble);
+        self
     }
 
     /// Keeps its data in files below `dir`, as Apache ZooKeeper does, instead of in memory alone: a

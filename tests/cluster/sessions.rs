@@ -77,8 +77,7 @@ async fn a_session_that_has_moved_writes_nothing_through_its_old_server() {
     let cluster = cluster(3, 0).await;
     let followers = followers(&cluster, 3).await;
     let old = connect_to(&cluster, followers[0]).await;
-    let ticket =
-        SessionTicket::from_parts(old.session_id(), old.session_password(), Zxid::ZERO);
+    let ticket = SessionTicket::from_parts(old.session_id(), old.session_password(), Zxid::ZERO);
     let options = ConnectOptions::new().connector(cluster.connector()).resume(ticket);
     let new = soon(options.connect(&cluster.server(followers[1]).connect_string())).await.unwrap();
     assert_eq!(new.session_id(), old.session_id());

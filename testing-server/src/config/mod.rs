@@ -168,7 +168,7 @@ impl Config {
         &self.data_dir
     }
 
-    /// A server as the file describes it, which stands alone.
+    /// A server as the file describes it: alone, or one of an ensemble.
     pub fn into_spec(self) -> InstanceSpec {
         self.spec
     }
@@ -242,13 +242,6 @@ impl Said {
 
     fn into_spec(self) -> Result<InstanceSpec, String> {
         let data_dir = self.data_dir.ok_or("dataDir: must be set, to a directory")?;
-        if self.ensemble.is_distributed() {
-            return Err(format!(
-                "server.N: {} servers are listed, and ensembles are not supported yet; at most one \
-                 may be",
-                self.ensemble.members.len()
-            ));
-        }
         let is_secure = self.security.secure_port.is_some();
         if self.client_port.is_none() && !is_secure {
             return Err("clientPort: must be set, to a port; 0 is any free one".to_owned());
@@ -276,6 +269,7 @@ impl Said {
         disk.data_dir = data_dir;
         disk.snapshots_kept = disk.purge_interval.map(|_| self.snapshots_kept);
         spec.disk = Some(disk);
+        spec.ensemble = self.ensemble.is_distributed().then(|| self.ensemble.clone());
         let spec = self.security.apply(spec, self.client_port.is_some())?;
         self.operators.apply(spec)
     }

@@ -308,8 +308,7 @@ mod tests {
     fn a_joiner_is_called_back_where_it_says_it_is() {
         let (stranger, mut nine) = (mesh(4), mesh(9));
         nine.accepted(link(1));
-        let back =
-            does(|actions| nine.greeted(link(1), &stranger.greeting, |_| false, actions));
+        let back = does(|actions| nine.greeted(link(1), &stranger.greeting, |_| false, actions));
         assert_eq!(back[0], Action::Dial(Sid(4), vec![("127.0.0.1".to_owned(), 3888)]));
     }
 

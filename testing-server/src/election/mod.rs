@@ -223,20 +223,16 @@ impl Election {
         if looking.initial.zxid == UNTRUSTED || ballot.vote.zxid == UNTRUSTED {
             return;
         }
-        let better = |vote: &Vote, than: &Vote| {
-            vote.is_better_than(than, quorums.weight(vote.leader))
-        };
+        let better =
+            |vote: &Vote, than: &Vote| vote.is_better_than(than, quorums.weight(vote.leader));
         if ballot.round < self.round {
             return;
         }
         if ballot.round > self.round {
             self.round = ballot.round;
             looking.received.clear();
-            looking.proposal = if better(&ballot.vote, &looking.initial) {
-                ballot.vote
-            } else {
-                looking.initial
-            };
+            looking.proposal =
+                if better(&ballot.vote, &looking.initial) { ballot.vote } else { looking.initial };
             self.propose(quorums, tell);
         } else if better(&ballot.vote, &looking.proposal) {
             looking.proposal = ballot.vote;
@@ -259,8 +255,7 @@ impl Election {
                 Some(of_leader) => of_leader.state == ServerState::Leading,
                 None => false,
             };
-            let agrees =
-                |sid: Sid| votes.get(&sid).is_some_and(|cast| ballot.agrees_with(cast));
+            let agrees = |sid: Sid| votes.get(&sid).is_some_and(|cast| ballot.agrees_with(cast));
             leads && quorums.is_quorum(agrees)
         };
         if ballot.round == round {
@@ -341,4 +336,3 @@ impl Election {
         Ballot { vote, round: self.round, state: ServerState::Looking, is_oldest: false }
     }
 }
-

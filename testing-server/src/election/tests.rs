@@ -187,7 +187,10 @@ fn zk_2959_an_observer_learns_who_leads_and_counts_for_nobody() {
             let mut more = Vec::new();
             if let Some(server) = lonely.servers.get_mut(&tell.to) {
                 let quorums = &lonely.quorums;
-                assert_eq!(server.receive(lonely.now, from, &tell.ballot, quorums, &mut more), None);
+                assert_eq!(
+                    server.receive(lonely.now, from, &tell.ballot, quorums, &mut more),
+                    None
+                );
                 lonely.note(tell.to, None, more);
             }
         }
@@ -210,8 +213,7 @@ fn zk_261_a_server_that_has_lost_its_data_elects_nobody() {
             let mut more = Vec::new();
             if let Some(server) = ensemble.servers.get_mut(&tell.to) {
                 let quorums = &ensemble.quorums;
-                let decided =
-                    server.receive(ensemble.now, from, &tell.ballot, quorums, &mut more);
+                let decided = server.receive(ensemble.now, from, &tell.ballot, quorums, &mut more);
                 assert_eq!(decided, None);
                 ensemble.note(tell.to, None, more);
             }

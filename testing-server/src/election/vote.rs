@@ -105,12 +105,8 @@ mod tests {
 
     #[test]
     fn zk_1805_settled_servers_agree_whatever_round_they_remember() {
-        let settled = |round, zxid, state| Ballot {
-            vote: vote(4, zxid, 2),
-            round,
-            state,
-            is_oldest: false,
-        };
+        let settled =
+            |round, zxid, state| Ballot { vote: vote(4, zxid, 2), round, state, is_oldest: false };
         let follower = settled(7, 70, ServerState::Following);
         assert!(follower.agrees_with(&settled(9, 90, ServerState::Leading)));
         assert!(!follower.agrees_with(&settled(9, 90, ServerState::Looking)));

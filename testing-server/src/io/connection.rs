@@ -283,12 +283,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Future for Connection<T> {
 }
 
 /// Gives the server one frame after the other; returns what is left over.
-fn frames<'a>(
-    engine: &mut Engine,
-    conn: ConnId,
-    talk: &mut Talk,
-    bytes: &'a [u8],
-) -> &'a [u8] {
+fn frames<'a>(engine: &mut Engine, conn: ConnId, talk: &mut Talk, bytes: &'a [u8]) -> &'a [u8] {
     match talk {
         Talk::Client { fresh } => client_frames(engine, conn, fresh, bytes),
         Talk::Election { greets } => messages(engine, conn, greets, bytes),

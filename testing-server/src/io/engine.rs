@@ -103,6 +103,7 @@ impl Shared {
     /// Does what the server wants done; bytes for `own` are appended to the buffer beside it.
     pub(super) fn settle(&self, engine: &mut Engine, own: Option<(ConnId, &mut Vec<u8>)>) {
         engine.drain(own);
+        engine.save_snapshot();
         if engine.node.peer.is_some() {
             self.has_moved.notify_waiters();
         }
@@ -224,13 +225,11 @@ impl Shared {
         if engine.failure.is_some() {
             return;
         }
-        let before = engine.node.last_processed;
         engine.input(Input::Persisted(zxid));
         if let Some(zxid) = engine.node.digests.take_mismatch() {
             tracing::error!(%zxid, "the tree is not what was foretold of it");
         }
         self.settle(&mut engine, None);
-        engine.save_snapshot(before);
     }
 
     /// The disk has failed: nothing is acknowledged any more, and the server stops.
@@ -243,6 +242,14 @@ impl Shared {
         }
         self.must_stop.notify_one();
         self.has_failed.notify_waiters();
+    }
+
+    /// The disk was cut, and this is what it holds.
+    pub(super) fn reloaded(&self, node: Node) {
+        let mut engine = self.lock();
+        let Engine { node: ours, outbox, now, .. } = &mut *engine;
+        ours.reloaded(*now, Some(node), outbox);
+        self.settle(&mut engine, None);
     }
 
     /// Why the server has stopped by itself.
@@ -338,12 +345,12 @@ impl Engine {
     }
 
     /// Takes a snapshot if enough was applied since the last one.
-    fn save_snapshot(&mut self, before: Zxid) {
+    fn save_snapshot(&mut self) {
         let Self { disk: Some(disk), node, .. } = self else {
             return;
         };
-        let count = u64::try_from(node.last_processed.0 - before.0).unwrap_or(0);
-        if disk.applied(count) {
+        let count = std::mem::take(&mut node.applied_count);
+        if count > 0 && disk.applied(count) {
             disk.save_snapshot(node.begin_snapshot());
             disk.ring();
         }
@@ -417,12 +424,26 @@ impl Engine {
                     self.tell_peers(Command::Dial { kind, to, addresses });
                 }
                 Output::Listen { open } => self.tell_peers(Command::Listen(*open)),
-                Output::Reload { .. } => reload = true,
+                Output::SaveEpoch { kind, epoch } => {
+                    if let Some(disk) = &mut self.disk {
+                        disk.save_epoch(*kind, *epoch);
+                    }
+                }
+                Output::SaveSnapshot { zxid, range } => {
+                    if let Some(disk) = &mut self.disk {
+                        disk.replace(*zxid, self.outbox.bytes(range).to_vec());
+                    }
+                }
+                Output::Truncate { zxid } => {
+                    if let Some(disk) = &mut self.disk {
+                        disk.truncate(*zxid);
+                    }
+                }
+                Output::Reload { zxid } => match &mut self.disk {
+                    Some(disk) => disk.reload(*zxid),
+                    None => reload = true,
+                },
                 Output::Halt { why } => halted = Some(why.clone()),
-                // What is in memory is as good as written, and as good as cut.
-                Output::SaveEpoch { .. }
-                | Output::SaveSnapshot { .. }
-                | Output::Truncate { .. } => {}
             }
         }
         self.outbox.clear();

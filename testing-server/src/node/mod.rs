@@ -27,8 +27,8 @@ use crate::admin::Word;
 use crate::admin::stats::{Sent, ServerStats};
 use crate::auth::{Identity, Schemes};
 use crate::log::record::put_txn;
-use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
 use crate::peer::QuorumPeer;
+use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
 use crate::pipeline::gate::{Gate, Lines, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
@@ -69,6 +69,8 @@ pub(crate) struct Node {
     pub(crate) reaper: Reaper,
     /// The last transaction that was applied.
     pub(crate) last_processed: Zxid,
+    /// How many transactions were applied since somebody looked.
+    pub(crate) applied_count: u64,
     /// The last transaction that was prepared.
     pub(crate) last_prepared: Zxid,
     pub(crate) stats: ServerStats,
@@ -110,6 +112,7 @@ impl Node {
             peer: None,
             reaper: Reaper::new(settings.container_check_interval),
             last_processed: Zxid::ZERO,
+            applied_count: 0,
             last_prepared: Zxid::ZERO,
             stats: ServerStats::NONE,
             sent: Sent::default(),
@@ -342,6 +345,7 @@ impl Node {
         let (zxid, session, foretold) = (txn.zxid, txn.session, txn.digest);
         let error = header_error(&txn);
         self.last_processed = zxid;
+        self.applied_count += 1;
         self.results.clear();
         let mut applier = Applier {
             tree: &mut self.tree,
@@ -398,7 +402,12 @@ impl Node {
     }
 
     /// The client of an expired session is not told: its connection just closes.
-    pub(crate) fn session_closed(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
+    pub(crate) fn session_closed(
+        &mut self,
+        session: SessionId,
+        to: Option<ReplyTo>,
+        out: &mut Outbox,
+    ) {
         let conn = self.sessions.remove(session).and_then(|session| session.conn);
         for conn in [conn, to.map(|to| to.conn)].into_iter().flatten() {
             self.close(conn, out);

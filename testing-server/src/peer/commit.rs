@@ -49,6 +49,7 @@ impl Node {
         };
         let header = logged.header;
         self.last_processed = entry.zxid;
+        self.applied_count += 1;
         let to = self.waiting(header.session, header.cxid);
         match &logged.body {
             Body::CreateSession(timeout_ms) => {

@@ -29,7 +29,14 @@ pub(crate) struct Delivery<'a> {
 impl Delivery<'_> {
     /// Tells whoever watches and may read. The one-shot watch of somebody who may not is used up
     /// all the same.
-    pub(super) fn tell(&mut self, acls: &AclCache, event: EventType, path: &[u8], acl: AclId, zxid: Zxid) {
+    pub(super) fn tell(
+        &mut self,
+        acls: &AclCache,
+        event: EventType,
+        path: &[u8],
+        acl: AclId,
+        zxid: Zxid,
+    ) {
         self.watches.trigger(path, event, self.told);
         if self.told.is_empty() {
             return;

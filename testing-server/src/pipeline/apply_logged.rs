@@ -17,7 +17,11 @@ use crate::tree::{NewNode, parent};
 
 impl Node {
     /// What applies a logged transaction.
-    pub(crate) fn applier<'a>(&'a mut self, logged: &Logged<'_>, out: &'a mut Outbox) -> Applier<'a> {
+    pub(crate) fn applier<'a>(
+        &'a mut self,
+        logged: &Logged<'_>,
+        out: &'a mut Outbox,
+    ) -> Applier<'a> {
         Applier {
             tree: &mut self.tree,
             delivery: Delivery {
@@ -35,11 +39,7 @@ impl Node {
 
 impl Applier<'_> {
     /// Applies one logged transaction. The results of a multi are encoded, and nothing returned.
-    pub(crate) fn apply_body(
-        &mut self,
-        body: &Body<'_>,
-        results: &mut Vec<u8>,
-    ) -> Option<Outcome> {
+    pub(crate) fn apply_body(&mut self, body: &Body<'_>, results: &mut Vec<u8>) -> Option<Outcome> {
         match body {
             Body::Multi(bodies) => {
                 for body in bodies {

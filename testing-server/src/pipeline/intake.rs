@@ -127,8 +127,13 @@ impl Node {
         };
         let (identities, session) = (Arc::clone(&connection.identities), session.id);
         self.learner_touches(session);
-        let commit =
-            Waiting { to: Some(to), op: OpCode::Sync, since: self.now, large: 0, work: Work::Commit };
+        let commit = Waiting {
+            to: Some(to),
+            op: OpCode::Sync,
+            since: self.now,
+            large: 0,
+            work: Work::Commit,
+        };
         match op {
             Some(op @ OpCode::CloseSession) => {
                 self.stop_reading(to.conn);

@@ -116,8 +116,7 @@ impl Client {
         let data = Some(value.as_bytes());
         let (asked, bytes) = match self.random.below(12) {
             0..=3 => {
-                let request =
-                    SetDataRequest { path: node.into(), data, version: Version(-1) };
+                let request = SetDataRequest { path: node.into(), data, version: Version(-1) };
                 (Asked::Write, frame_of(header(OpCode::SetData), &request))
             }
             4 | 5 => {

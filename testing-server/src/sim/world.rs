@@ -289,6 +289,11 @@ impl World {
         self.carry_out(server, &out);
         self.judge(server);
         self.arm(server);
+        // Memory needs no time.
+        while self.in_memory && !self.servers[server].disk.waiting.is_empty() {
+            let incarnation = self.servers[server].incarnation;
+            self.disk_done(server, incarnation);
+        }
     }
 
     fn arm(&mut self, server: usize) {
@@ -321,7 +326,9 @@ impl World {
                     let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));
                     self.write(server, Write::Append(Entry { zxid: *zxid, bytes }));
                 }
-                Output::SaveEpoch { kind, epoch } => self.write(server, Write::Epoch(*kind, *epoch)),
+                Output::SaveEpoch { kind, epoch } => {
+                    self.write(server, Write::Epoch(*kind, *epoch))
+                }
                 Output::SaveSnapshot { zxid, range } => {
                     let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));
                     self.write(server, Write::Snapshot(*zxid, bytes));
@@ -341,12 +348,11 @@ impl World {
     }
 
     fn write(&mut self, server: usize, write: Write) {
-        let disk_us = if self.in_memory { 1 } else { self.disk_us };
         let this = &mut self.servers[server];
         this.disk.waiting.push_back(write);
         let incarnation = this.incarnation;
-        if this.disk.waiting.len() == 1 {
-            let after = Duration::from_micros(self.random.between(1, disk_us * 2));
+        if this.disk.waiting.len() == 1 && !self.in_memory {
+            let after = Duration::from_micros(self.random.between(1, self.disk_us * 2));
             self.at(after, Event::DiskDone(server, incarnation));
         }
     }
@@ -356,9 +362,8 @@ impl World {
             return;
         }
         let Some(write) = self.servers[server].disk.complete() else { return };
-        if !self.servers[server].disk.waiting.is_empty() {
-            let disk_us = if self.in_memory { 1 } else { self.disk_us };
-            let after = Duration::from_micros(self.random.between(1, disk_us * 2));
+        if !self.servers[server].disk.waiting.is_empty() && !self.in_memory {
+            let after = Duration::from_micros(self.random.between(1, self.disk_us * 2));
             self.at(after, Event::DiskDone(server, incarnation));
         }
         match write {
@@ -619,7 +624,9 @@ fn describe(node: &Node) -> String {
     let (last, committed) = (peer.history.last_logged(), peer.history.committed);
     let (processed, epochs) = (node.last_processed, peer.epochs);
     let Epochs { accepted, current } = epochs;
-    format!("{role}; logged {last} decided {committed} done {processed} epochs {accepted}/{current}")
+    format!(
+        "{role}; logged {last} decided {committed} done {processed} epochs {accepted}/{current}"
+    )
 }
 
 impl Server {

@@ -55,7 +55,16 @@ impl History {
     /// remember `kept` transactions.
     pub(crate) fn new(zxid: Zxid, kept: usize) -> Self {
         let (applied, tail) = (VecDeque::new(), VecDeque::new());
-        Self { base: zxid, applied, tail, persisted: zxid, committed: zxid, kept, #[cfg(test)] fresh: Vec::new() }
+        Self {
+            base: zxid,
+            applied,
+            tail,
+            persisted: zxid,
+            committed: zxid,
+            kept,
+            #[cfg(test)]
+            fresh: Vec::new(),
+        }
     }
 
     /// The last transaction in the log.

@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use znode::proto::{
-    Decode, DecodeError, Decoder, Encode, IdRecord, JutePut, SessionId, Xid, Zxid,
-};
+use znode::proto::{Decode, DecodeError, Decoder, Encode, IdRecord, JutePut, SessionId, Xid, Zxid};
 use znode::record;
 
 /// The protocol version that learners and leaders say they speak.

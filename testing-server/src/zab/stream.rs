@@ -154,14 +154,16 @@ mod tests {
     use znode::proto::{JutePut, Zxid};
 
     use super::*;
-        use crate::zab::packet::put;
+    use crate::zab::packet::put;
 
     #[test]
     fn packets_and_a_snapshot_are_found_wherever_the_bytes_are_cut() {
         let mut bytes = Vec::new();
         put(Kind::Snap, Zxid(5), None, &mut bytes);
         let snap = bytes.len();
-        bytes.extend(crate::node::Node::new(crate::node::settings::Settings::fixed()).snapshot_body());
+        bytes.extend(
+            crate::node::Node::new(crate::node::settings::Settings::fixed()).snapshot_body(),
+        );
         let body = bytes.len() - snap;
         bytes.put_buffer(Some(SNAPSHOT_END));
         let end = bytes.len();

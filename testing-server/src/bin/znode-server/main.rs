@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::sync::oneshot;
-use znode_testing::{Config, InstanceSpec, TestingServer};
+use znode_testing::{Config, InstanceSpec, TestingCluster, TestingServer};
 
 use pid_file::PidFile;
 
@@ -23,8 +23,9 @@ znode-server: an Apache ZooKeeper server in Rust
   znode-server restart zoo.cfg     end it, and start it again
   znode-server status zoo.cfg      ask the server that zoo.cfg describes how it is
   znode-server print-cmd zoo.cfg   print the command that runs it
-  znode-server --ephemeral [1]     run on a free port of 127.0.0.1, with data in memory, until
-                                   standard input ends or a signal comes
+  znode-server --ephemeral [N]     run N servers, one unless said, on free ports of 127.0.0.1,
+                                   with data in memory, until standard input ends or a signal
+                                   comes
   znode-server --version
 
 A server that runs prints where it listens on the first line. Its process stands in the file
@@ -88,12 +89,29 @@ fn control(word: &str, file: &str, config: Config) -> io::Result<()> {
 
 /// So many servers, thrown away at their end.
 fn ephemeral(count: &str) -> io::Result<()> {
-    let why = match count.parse() {
-        Ok(1_u8) => return run(InstanceSpec::new(), None),
-        Ok(_) => "ensembles are not supported yet; 1 server is",
-        Err(_) => "must be a number of servers",
+    let Ok(count) = count.parse() else {
+        let why = format!("--ephemeral {count}: must be a number of servers");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
     };
-    Err(io::Error::new(io::ErrorKind::InvalidInput, format!("--ephemeral {count}: {why}")))
+    if count == 1 {
+        return run(InstanceSpec::new(), None);
+    }
+    log::to_standard_error();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut signals = Signals::new()?;
+        let cluster = TestingCluster::start(count).await?;
+        print(&format!("{}\n", cluster.connect_string()))?;
+        let input_ended = input_ended()?;
+        tokio::select! {
+            _ = input_ended => {}
+            () = signals.any() => {}
+        }
+        for id in cluster.ids() {
+            cluster.stop(id).await;
+        }
+        Ok(())
+    })
 }
 
 fn foreground(config: Config) -> io::Result<()> {

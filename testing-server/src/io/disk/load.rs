@@ -214,7 +214,7 @@ impl Loaded {
 /// or could not: then a power cut would make a gap between it and what is written from now on. To
 /// sync it again would not help where a sync has failed, and to write it again in its place would
 /// risk what is there.
-fn renew(storage: &impl Storage, path: &Path, whole: &[u8]) -> io::Result<()> {
+pub(super) fn renew(storage: &impl Storage, path: &Path, whole: &[u8]) -> io::Result<()> {
     let mut bytes = FILE_HEADER.to_vec();
     bytes.extend_from_slice(&whole[HEADER_LEN..]);
     put_mark(whole.len() as u64, &mut bytes);

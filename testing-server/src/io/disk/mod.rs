@@ -7,6 +7,7 @@
 //! | [`lock`] | keeps a second server away |
 //! | [`load`] | the server as its files say it was |
 //! | [`log_file`], [`snapshot_file`] | one file that is being written |
+//! | [`history`] | what servers of an ensemble do besides: epochs, cuts, another's history |
 //! | [`store`] | what is appended, and when a log ends |
 //! | [`writer`] | the thread that does it |
 //!
@@ -19,6 +20,7 @@
 //! connection is cut, and the server stops.
 
 pub(crate) mod directory;
+pub(crate) mod history;
 pub(crate) mod load;
 pub(crate) mod lock;
 mod log_file;
@@ -32,6 +34,7 @@ mod crash_tests;
 #[cfg(test)]
 mod tests;
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -42,6 +45,7 @@ use tokio::sync::oneshot;
 use znode::proto::Zxid;
 
 use super::engine::Shared;
+use crate::node::input::EpochKind;
 use crate::node::snapshots::SnapshotId;
 use lock::DirectoryLock;
 use storage::DiskFaults;
@@ -157,11 +161,26 @@ struct Queue {
 /// Everything that the writer takes at once.
 #[derive(Debug, Default)]
 struct Waiting {
-    txns: Batch,
+    orders: VecDeque<Order>,
     /// A snapshot that has begun; whatever is in the batch begins a new log.
     snapshot: Option<SnapshotId>,
     /// Whether nothing will be queued any more.
     closing: bool,
+}
+
+/// One thing to do, in its place among others.
+#[derive(Debug)]
+enum Order {
+    /// Write transactions.
+    Txns(Batch),
+    /// Write an epoch down.
+    Epoch(EpochKind, u32),
+    /// Cut off whatever stands behind a transaction.
+    Truncate(Zxid),
+    /// Take over another server's history, which ends with a transaction.
+    Replace(Zxid, Vec<u8>),
+    /// As `Truncate`, and read everything anew.
+    Reload(Zxid),
 }
 
 /// What the writer is to do next.
@@ -176,7 +195,7 @@ enum Work {
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.txns.is_empty() && self.snapshot.is_none()
+        self.orders.is_empty() && self.snapshot.is_none()
     }
 }
 
@@ -224,8 +243,10 @@ impl Disk {
     ) -> io::Result<Self> {
         let queue = Arc::new(Queue::default());
         let (tell_ended, ended) = oneshot::channel();
-        let (snapshot_due, size_due) =
-            (due(u64::from(options.snap_count), seed), options.snap_size.map(|size| due(size, seed)));
+        let (snapshot_due, size_due) = (
+            due(u64::from(options.snap_count), seed),
+            options.snap_size.map(|size| due(size, seed)),
+        );
         let writer = Writer::new(options, Arc::clone(&queue), shared);
         std::thread::Builder::new().name("znode-disk".to_owned()).spawn(move || {
             writer.run();
@@ -246,8 +267,43 @@ impl Disk {
 
     /// Queues a transaction. The writer hears of it with the next [`ring`](Self::ring).
     pub(super) fn append(&mut self, zxid: Zxid, entry: &[u8]) {
-        self.queue.lock().txns.add(zxid, entry);
+        let mut waiting = self.queue.lock();
+        match waiting.orders.back_mut() {
+            Some(Order::Txns(batch)) => _ = batch.add(zxid, entry),
+            _ => {
+                let mut batch = Batch::default();
+                batch.add(zxid, entry);
+                waiting.orders.push_back(Order::Txns(batch));
+            }
+        }
+        drop(waiting);
         self.size += entry.len() as u64;
+        self.unrung = true;
+    }
+
+    /// Queues an epoch, behind everything that is queued.
+    pub(super) fn save_epoch(&mut self, kind: EpochKind, epoch: u32) {
+        self.order(Order::Epoch(kind, epoch));
+    }
+
+    /// Queues the end of whatever stands behind a transaction.
+    pub(super) fn truncate(&mut self, zxid: Zxid) {
+        self.order(Order::Truncate(zxid));
+    }
+
+    /// Queues another server's history in place of this one's.
+    pub(super) fn replace(&mut self, zxid: Zxid, snapshot: Vec<u8>) {
+        (self.since_snapshot, self.size) = (0, 0);
+        self.order(Order::Replace(zxid, snapshot));
+    }
+
+    /// Queues a cut, and has everything read anew behind it.
+    pub(super) fn reload(&mut self, zxid: Zxid) {
+        self.order(Order::Reload(zxid));
+    }
+
+    fn order(&mut self, order: Order) {
+        self.queue.lock().orders.push_back(order);
         self.unrung = true;
     }
 

@@ -6,11 +6,16 @@ use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use znode::proto::Zxid;
+
+use super::history;
+use super::load::load;
 use super::snapshot_file::SnapshotFile;
 use super::storage::{Files, Storage};
 use super::store::Store;
-use super::{DiskOptions, Queue, Work};
+use super::{DiskOptions, Order, Queue, Work};
 use crate::io::engine::Shared;
+use crate::node::input::Input;
 use crate::node::snapshots::SnapshotId;
 
 /// How much of a snapshot is taken at a time. The server stands still for as long as it takes to
@@ -57,16 +62,55 @@ impl Writer {
                 self.store.roll()?;
                 self.save_snapshot(id)?;
             }
-            let Self { store, shared, .. } = self;
-            store.write(&batch.txns, |zxid| {
-                if let Some(shared) = shared.upgrade() {
-                    shared.persisted(zxid);
-                }
-            })?;
+            for order in batch.orders {
+                self.carry_out(order)?;
+            }
             if self.queue.is_idle() {
                 self.store.settle()?;
             }
         }
+    }
+
+    fn carry_out(&mut self, order: Order) -> io::Result<()> {
+        let Self { store, shared, .. } = self;
+        match order {
+            Order::Txns(txns) => store.write(&txns, |zxid| {
+                if let Some(shared) = shared.upgrade() {
+                    shared.persisted(zxid);
+                }
+            }),
+            Order::Epoch(kind, epoch) => {
+                history::save_epoch(&store.storage, &store.options, kind, epoch)?;
+                self.report(|shared| shared.run([Input::EpochSaved { kind, epoch }]));
+                Ok(())
+            }
+            Order::Truncate(zxid) => self.truncate(zxid),
+            Order::Replace(zxid, snapshot) => {
+                self.rest()?;
+                let Store { storage, options, .. } = &self.store;
+                history::replace(storage, options, zxid, &snapshot)
+            }
+            Order::Reload(zxid) => {
+                self.truncate(zxid)?;
+                let Some(shared) = self.shared.upgrade() else { return Ok(()) };
+                let settings = shared.lock().node.settings.clone();
+                let Store { storage, options, .. } = &self.store;
+                let loaded = load(storage, options, &settings)?;
+                shared.reloaded(loaded.node);
+                Ok(())
+            }
+        }
+    }
+
+    fn truncate(&mut self, zxid: Zxid) -> io::Result<()> {
+        self.rest()?;
+        history::truncate(&self.store.storage, &self.store.options, zxid)
+    }
+
+    /// Leaves every file as it is: none is being written.
+    fn rest(&mut self) -> io::Result<()> {
+        self.join_snapshot();
+        self.store.roll()
     }
 
     /// The server may be gone by now.

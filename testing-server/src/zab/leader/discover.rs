@@ -175,9 +175,7 @@ impl Node {
         else {
             return;
         };
-        let promised = |learner: &LearnerHandler| {
-            matches!(learner.stage, Stage::Promised(last) if last != Zxid(-1))
-        };
+        let promised = |learner: &LearnerHandler| matches!(learner.stage, Stage::Promised(last) if last != Zxid(-1));
         if leader.phase != Phase::Promises || !leader.is_quorum(*me, quorums, promised) {
             return;
         }

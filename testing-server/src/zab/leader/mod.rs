@@ -165,10 +165,7 @@ impl Leader {
     /// Learners that hear of everything that is proposed or decided.
     pub(super) fn listeners(&self) -> impl Iterator<Item = (ConnId, &LearnerHandler)> {
         let listens = |learner: &LearnerHandler| {
-            matches!(
-                learner.stage,
-                Stage::Synchronizing(_) | Stage::Synchronized | Stage::Serving
-            )
+            matches!(learner.stage, Stage::Synchronizing(_) | Stage::Synchronized | Stage::Serving)
         };
         let learners = self.learners.iter().map(|(link, learner)| (*link, learner));
         learners.filter(move |(_, learner)| listens(learner))

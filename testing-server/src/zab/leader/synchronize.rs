@@ -109,8 +109,9 @@ impl Node {
     /// Once a quorum has the leader's history, all of it is decided.
     pub(crate) fn count_synchronized(&mut self, out: &mut Outbox) {
         let now = self.now;
-        let Some(QuorumPeer { role: Role::Leading(leader), me, quorums, history, settings, .. }) =
-            self.peer.as_deref_mut()
+        let Some(QuorumPeer {
+            role: Role::Leading(leader), me, quorums, history, settings, ..
+        }) = self.peer.as_deref_mut()
         else {
             return;
         };

@@ -42,11 +42,7 @@ impl Node {
         }
     }
 
-    fn log_received(
-        &mut self,
-        packet: &QuorumPacket<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), String> {
+    fn log_received(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
         self.receive(packet)?;
         let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
             self.peer.as_deref_mut()
@@ -127,8 +123,7 @@ impl Node {
     pub(crate) fn complete_syncs(&mut self, out: &mut Outbox) {
         loop {
             let last_processed = self.last_processed;
-            let Some(QuorumPeer { role: Role::Learning(learner), .. }) =
-                self.peer.as_deref_mut()
+            let Some(QuorumPeer { role: Role::Learning(learner), .. }) = self.peer.as_deref_mut()
             else {
                 return;
             };

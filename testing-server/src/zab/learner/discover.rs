@@ -94,8 +94,7 @@ impl Node {
         if packet.kind != Kind::LeaderInfo {
             return Err(format!("{:?} instead of an epoch", packet.kind));
         }
-        let version: i32 =
-            Decoder::new(packet.data.unwrap_or_default()).read().unwrap_or_default();
+        let version: i32 = Decoder::new(packet.data.unwrap_or_default()).read().unwrap_or_default();
         if version < PROTOCOL {
             return Err(format!("it speaks version {version:#x}"));
         }

@@ -54,11 +54,7 @@ impl Node {
     }
 
     /// What is to be done with the history that this server has.
-    fn leader_plans(
-        &mut self,
-        packet: &QuorumPacket<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), String> {
+    fn leader_plans(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
         let Some(QuorumPeer { role: Role::Learning(learner), history, is_trusted, .. }) =
             self.peer.as_deref_mut()
         else {
@@ -126,11 +122,7 @@ impl Node {
     }
 
     /// What is missing, up to the word that this was all.
-    fn leader_brings(
-        &mut self,
-        packet: &QuorumPacket<'_>,
-        out: &mut Outbox,
-    ) -> Result<(), String> {
+    fn leader_brings(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
         let zxid = packet.zxid;
         match packet.kind {
             Kind::Proposal => self.receive(packet),

@@ -1,0 +1,111 @@
+//! What a `zoo.cfg` says of an ensemble, as the server itself takes it.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::time::Duration;
+
+use znode::proto::Zxid;
+
+use crate::config::{Ensemble, Member as Told, Role};
+use crate::election::ElectionTimes;
+use crate::io::peers::Network;
+use crate::io::peers::tcp::TcpPeers;
+use crate::peer::PeerSettings;
+use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::zab::history::COMMITTED_LOG_MAX;
+
+/// How Apache's servers time their elections.
+const ELECTION: ElectionTimes = ElectionTimes {
+    finalize_wait: Duration::from_millis(200),
+    notification_min: Duration::from_millis(200),
+    notification_max: Duration::from_secs(60),
+};
+
+/// How long Apache's learners wait before they try again to reach their leader.
+const REDIAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a server of an ensemble knows of the others.
+#[derive(Debug, Clone)]
+pub(crate) struct Membership {
+    /// Its own number.
+    pub(crate) me: Sid,
+    /// Who is in the ensemble.
+    pub(crate) config: QuorumConfig,
+    pub(crate) settings: PeerSettings,
+    /// How the others are reached.
+    pub(crate) network: Network,
+}
+
+impl Membership {
+    /// A server that reaches the others over TCP. `client` is where its own clients come, if the
+    /// ensemble does not say so.
+    ///
+    /// # Errors
+    /// It is none of the members, or they have numbers that no session id could tell.
+    pub(crate) fn over_tcp(ensemble: &Ensemble, tick: Duration) -> io::Result<Self> {
+        let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
+        let my_id = ensemble.my_id.ok_or_else(|| wrong("myid: is not known".to_owned()))?;
+        if my_id > 254 {
+            return Err(wrong(format!("myid: {my_id}, must be at most 254")));
+        }
+        let me = sid(my_id);
+        let members = ensemble.members.iter().map(|(id, told)| (sid(*id), member(told)));
+        let members: BTreeMap<Sid, Member> = members.collect();
+        let mine = members.get(&me);
+        let mine =
+            mine.ok_or_else(|| wrong(format!("server.{my_id}: is not among the members")))?;
+        let listen = |port: fn(&PeerAddress) -> u16| {
+            let addresses = mine.addresses.iter();
+            let host = |at: &PeerAddress| match ensemble.listen_on_all_addresses {
+                true => "0.0.0.0".to_owned(),
+                false => at.host.clone(),
+            };
+            addresses.map(|at| (host(at), port(at))).collect()
+        };
+        let network = Network::Tcp(TcpPeers {
+            election: listen(|at| at.election_port),
+            quorum: listen(|at| at.quorum_port),
+            dial_timeout: Duration::from_millis(ensemble.connection_timeout_ms),
+        });
+        let groups = ensemble
+            .groups
+            .iter()
+            .map(|(group, ids)| (sid(*group).0, ids.iter().map(|id| sid(*id)).collect()));
+        let weights = ensemble.weights.iter().map(|(id, weight)| (sid(*id), sid(*weight).0));
+        let config = QuorumConfig {
+            version: Zxid(i64::try_from(ensemble.version).unwrap_or(0)),
+            groups: groups.collect(),
+            weights: weights.collect(),
+            members,
+        };
+        let settings = PeerSettings {
+            tick,
+            init_limit: tick * ensemble.init_limit.max(1),
+            sync_limit: tick * ensemble.sync_limit.max(1),
+            redial_pause: REDIAL_PAUSE,
+            election: ELECTION,
+            committed_log: COMMITTED_LOG_MAX,
+        };
+        Ok(Self { me, config, settings, network })
+    }
+}
+
+fn sid(id: u64) -> Sid {
+    Sid(i64::try_from(id).unwrap_or(i64::MAX))
+}
+
+fn member(told: &Told) -> Member {
+    let addresses = told.addresses.iter().map(|address| PeerAddress {
+        host: address.host.clone(),
+        quorum_port: address.quorum_port,
+        election_port: address.election_port,
+    });
+    let learner_type = match told.role {
+        Role::Participant => LearnerType::Participant,
+        Role::Observer => LearnerType::Observer,
+    };
+    let client = told.client.as_ref();
+    let client =
+        client.map(|(host, port)| format!("{}:{port}", crate::quorum::text::bracketed(host)));
+    Member { addresses: addresses.collect(), learner_type, client }
+}
