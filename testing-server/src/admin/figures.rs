@@ -39,11 +39,11 @@ pub(super) enum Summary {
 }
 
 impl Figures {
-    pub(super) fn text(&mut self, name: &str, value: &str) {
+    pub(crate) fn text(&mut self, name: &str, value: &str) {
         self.put(name, Value::Text(value.to_owned()));
     }
 
-    pub(super) fn gauge(&mut self, name: &str, value: impl Display) {
+    pub(crate) fn gauge(&mut self, name: &str, value: impl Display) {
         self.put(name, Value::Gauge(value.to_string()));
     }
 

@@ -38,11 +38,11 @@ impl Node {
         let ephemerals: usize =
             self.tree.ephemerals().sessions().map(|id| self.tree.ephemerals().of(id).count()).sum();
         figures.text("version", VERSION);
-        figures.text("server_state", "standalone");
+        figures.text("server_state", self.mode());
         figures.gauge("ephemerals_count", ephemerals);
         figures.gauge("num_alive_connections", self.connections.len());
         figures.gauge("avg_latency", mean(latency.mean_ms()));
-        figures.gauge("outstanding_requests", self.gate.len());
+        figures.gauge("outstanding_requests", self.gate.len() + self.lines.len());
         figures.gauge("znode_count", self.tree.len() + 1);
         figures.gauge("global_sessions", self.sessions.iter().count());
         figures.gauge("local_sessions", 0);
@@ -67,6 +67,9 @@ impl Node {
         let securing = |connection: &&Connection| connection.wire == Wire::Securing;
         let securing = self.connections.iter().filter(securing).count();
         figures.gauge("outstanding_tls_handshake", securing);
+        if let Some(peer) = &self.peer {
+            peer.put_figures(figures);
+        }
     }
 
     /// How long the last, the longest and the shortest answer were; -1 before the first.

@@ -22,6 +22,12 @@ pub(super) const VERSION: &str =
 /// What `gtmk` tells: Apache's default.
 pub(super) const TRACE_MASK: i64 = 306;
 
+/// What a server answers that has no leader.
+const NOT_SERVING: &str = "This ZooKeeper instance is not currently serving requests\n";
+
+/// Words that have an answer all the same.
+const SPEAKS_FOR_ITSELF: [&[u8; 4]; 3] = [b"envi", b"gtmk", b"stmk"];
+
 impl Node {
     /// The answer to a word. `sizes` are those of snapshots and of logs, in bytes.
     pub(crate) fn answer_word(
@@ -37,7 +43,11 @@ impl Node {
         self.sent = out.sent();
         match &word.name {
             b"ruok" => "imok".to_owned(),
+            b"isro" if !self.is_serving() => "null".to_owned(),
             b"isro" => "rw".to_owned(),
+            name if !self.is_serving() && !SPEAKS_FOR_ITSELF.contains(&name) => {
+                NOT_SERVING.to_owned()
+            }
             b"srvr" => format!("Zookeeper version: {VERSION}\n{}", self.server()),
             b"stat" => {
                 let clients = self.clients(out, true);
@@ -75,17 +85,27 @@ impl Node {
         let latency = self.stats.latency();
         format!(
             "Latency min/avg/max: {}/{}/{}\nReceived: {}\nSent: {}\nConnections: {}\n\
-             Outstanding: {}\nZxid: {:#x}\nMode: standalone\nNode count: {}\n",
+             Outstanding: {}\nZxid: {:#x}\nMode: {}\nNode count: {}\n{}",
             latency.min_ms(),
             mean(latency.mean_ms()),
             latency.max_ms,
             self.stats.received,
             self.sent.frames,
             self.connections.len(),
-            self.gate.len(),
+            self.gate.len() + self.lines.len(),
             self.last_processed.0,
+            self.mode(),
             self.tree.len() + 1,
+            self.proposals(),
         )
+    }
+
+    /// What only a leader tells: how long its proposals were.
+    fn proposals(&self) -> String {
+        let Some(sizes) = self.peer.as_ref().and_then(|peer| peer.proposal_sizes()) else {
+            return String::new();
+        };
+        format!("Proposal sizes last/min/max: {}/{}/{}\n", sizes.last, sizes.min, sizes.max)
     }
 
     fn clients(&self, out: &Outbox, brief: bool) -> String {

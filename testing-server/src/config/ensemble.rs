@@ -354,6 +354,10 @@ impl Ensemble {
                 "dynamicConfigFile={name}: then servers must be named there alone"
             ));
         }
+        // Apache's servers tell the version by the end of the name alone.
+        let suffix = path.extension().and_then(|suffix| suffix.to_str());
+        let named = suffix.and_then(|suffix| u64::from_str_radix(suffix, 16).ok());
+        self.version = named.unwrap_or(self.version);
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
         for Property { line, key, value } in properties::parse(&text) {

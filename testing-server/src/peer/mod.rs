@@ -3,6 +3,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`links`] | whose connection a message came over, and who is to get one |
+//! | [`eyes`] | what it tells of itself |
 //! | [`commit`] | applies what is decided, and lets go of whoever has waited for it |
 //!
 //! Leading and learning themselves stand in [`zab`](crate::zab), looking in
@@ -10,6 +11,7 @@
 //! client is cut off, and nothing that was only prepared stays behind.
 
 mod commit;
+pub(crate) mod eyes;
 mod links;
 
 use std::collections::VecDeque;

@@ -36,6 +36,7 @@ impl Node {
         else {
             return;
         };
+        leader.sizes.note(bytes.len());
         prepared.push_back(Prepared { to, op, since, txn });
         let packet = out.encode_packet(|out| put(Kind::Proposal, zxid, Some(&bytes), out));
         for (link, learner) in leader.listeners() {

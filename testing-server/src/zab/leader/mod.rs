@@ -27,6 +27,7 @@ use znode::proto::Zxid;
 
 use crate::node::input::ConnId;
 use crate::node::outbox::ReplyTo;
+use crate::peer::eyes::ProposalSizes;
 use crate::quorum::{Quorums, Sid};
 
 /// How far a leader has come.
@@ -60,6 +61,8 @@ pub(crate) struct Leader {
     /// How many rounds of pings there were, and the one that is to prove something.
     pub(super) pings: u64,
     pub(super) proving: Option<u64>,
+    /// How long its proposals were.
+    pub(crate) sizes: ProposalSizes,
     /// Calls of `sync` that wait for proof, in the order of their arrival.
     pub(super) syncs: VecDeque<PendingSync>,
 }
@@ -127,6 +130,7 @@ impl Leader {
             learners: BTreeMap::new(),
             pings: 0,
             proving: None,
+            sizes: ProposalSizes::NONE,
             syncs: VecDeque::new(),
         }
     }
@@ -160,6 +164,11 @@ impl Leader {
     /// The connections of every learner.
     pub(crate) fn learners(&self) -> impl Iterator<Item = ConnId> {
         self.learners.keys().copied()
+    }
+
+    /// How many calls of `sync` are not answered.
+    pub(crate) fn pending_syncs(&self) -> usize {
+        self.syncs.len()
     }
 
     /// Learners that hear of everything that is proposed or decided.
