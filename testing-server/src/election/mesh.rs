@@ -123,15 +123,6 @@ impl Mesh {
         }
     }
 
-    /// Connects to whoever has a message to get and is not connected.
-    pub(crate) fn connect_all(&mut self, actions: &mut Vec<Action>) {
-        for (sid, peer) in &mut self.peers {
-            if peer.link.is_none() && peer.message.is_some() {
-                peer.dial(*sid, actions);
-            }
-        }
-    }
-
     /// A connection to a server has come about, or has not.
     pub(crate) fn dialed(&mut self, to: Sid, link: Option<ConnId>, actions: &mut Vec<Action>) {
         let peer = self.peers.entry(to).or_default();

@@ -111,11 +111,6 @@ impl Election {
         self.count(now, quorums);
     }
 
-    /// Whether a leader is being looked for.
-    pub(crate) fn is_looking(&self) -> bool {
-        self.looking.is_some()
-    }
-
     /// The round that this server is in.
     #[cfg(test)]
     pub(crate) fn round(&self) -> i64 {
@@ -133,12 +128,6 @@ impl Election {
     /// The epoch that was established: everybody answers newcomers alike from now on.
     pub(crate) fn established(&mut self, epoch: u32) {
         self.current.vote.peer_epoch = i64::from(epoch);
-    }
-
-    /// Ends the election without one: a reconfiguration has named the leader.
-    pub(crate) fn designate(&mut self, vote: Vote, state: ServerState) {
-        self.looking = None;
-        self.current = Ballot { vote, round: self.round, state, is_oldest: false };
     }
 
     /// When [`tick`](Self::tick) next has something to do.

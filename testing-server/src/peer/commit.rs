@@ -15,10 +15,18 @@ impl Node {
     /// Applies everything that is decided and on the disk.
     pub(crate) fn apply_ready(&mut self, out: &mut Outbox) {
         loop {
-            let Some(QuorumPeer { history, prepared, .. }) = self.peer.as_deref_mut() else {
-                return;
-            };
+            let Some(peer) = self.peer.as_deref_mut() else { return };
+            #[cfg(test)]
+            let (planted, role) = (peer.planted, &peer.role);
+            let QuorumPeer { history, prepared, .. } = peer;
             let Some(entry) = history.take_ready() else { break };
+            #[cfg(test)]
+            if planted.is(super::planted::Bug::HoleInHistory)
+                && matches!(role, super::Role::Learning(_))
+                && entry.zxid.0 % 8 == 0
+            {
+                history.forget_last();
+            }
             match prepared.pop_front_if_zxid(entry.zxid) {
                 Some(prepared) => self.apply_prepared(prepared, out),
                 None => self.apply_logged(&entry, out),

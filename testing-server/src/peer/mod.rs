@@ -2,6 +2,7 @@
 //!
 //! | room | what it does |
 //! |---|---|
+//! | [`planted`] | mistakes for the simulated world to find |
 //! | [`links`] | whose connection a message came over, and who is to get one |
 //! | [`eyes`] | what it tells of itself |
 //! | [`commit`] | applies what is decided, and lets go of whoever has waited for it |
@@ -13,6 +14,7 @@
 mod commit;
 pub(crate) mod eyes;
 mod links;
+pub(crate) mod planted;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -31,6 +33,7 @@ use crate::quorum::{QuorumConfig, Quorums, Sid};
 use crate::zab::history::History;
 use crate::zab::leader::{Leader, Phase as Leading};
 use crate::zab::learner::{Learner, Phase as Learning};
+use planted::{Bug, Planted};
 
 /// How the servers of an ensemble wait for each other.
 #[derive(Debug, Clone)]
@@ -106,6 +109,8 @@ pub(crate) struct QuorumPeer {
     pub(crate) is_trusted: bool,
     /// Whether the files are being read anew, and nothing else can be done.
     pub(crate) is_reloading: bool,
+    /// A mistake that a test must find.
+    pub(crate) planted: Planted,
 }
 
 impl QuorumPeer {
@@ -129,6 +134,7 @@ impl QuorumPeer {
             prepared: VecDeque::new(),
             is_trusted: true,
             is_reloading: false,
+            planted: Planted::default(),
             settings,
         }
     }
@@ -236,7 +242,10 @@ impl Node {
         if peer.is_reloading {
             return;
         }
-        let last = peer.history.last_logged().max(last_processed);
+        let mut last = peer.history.last_logged().max(last_processed);
+        if peer.planted.is(Bug::TailNotCounted) {
+            last = last_processed;
+        }
         let zxid = if peer.is_trusted { last } else { UNTRUSTED };
         let vote = match peer.quorums.is_voter(peer.me) {
             true => Vote { leader: peer.me, zxid, peer_epoch: i64::from(peer.epochs.current) },

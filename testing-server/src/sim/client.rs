@@ -44,6 +44,7 @@ pub(super) struct Client {
     /// what every read must show.
     sync_floor: Zxid,
     read_floor: Zxid,
+    has_synced: bool,
     xid: i32,
     values: u32,
     pub(super) answered: u32,
@@ -66,6 +67,7 @@ impl Client {
             asked: None,
             sync_floor: Zxid::ZERO,
             read_floor: Zxid::ZERO,
+            has_synced: false,
             xid: 0,
             values: 0,
             answered: 0,
@@ -78,6 +80,7 @@ impl Client {
     pub(super) fn connected(&mut self, now: Moment, at: (usize, ConnId)) -> Vec<u8> {
         self.at = Some(at);
         (self.is_open, self.asked, self.heard) = (false, None, now);
+        self.has_synced = false;
         self.buffer.clear();
         let request = ConnectRequest {
             protocol_version: 0,
@@ -114,7 +117,9 @@ impl Client {
         let value = format!("{}.{}", self.number, self.values);
         let acl = Some(vec![AclRecord::new(Perms::ALL, "world", "anyone")]);
         let data = Some(value.as_bytes());
-        let (asked, bytes) = match self.random.below(12) {
+        // What a sync has promised is looked at at once.
+        let what = if std::mem::take(&mut self.has_synced) { 11 } else { self.random.below(12) };
+        let (asked, bytes) = match what {
             0..=3 => {
                 let request = SetDataRequest { path: node.into(), data, version: Version(-1) };
                 (Asked::Write, frame_of(header(OpCode::SetData), &request))
@@ -204,7 +209,10 @@ impl Client {
         self.answered += 1;
         match asked {
             Asked::Write if header.error == ErrorCode::Ok => oracle.acknowledges(header.zxid),
-            Asked::Sync => self.read_floor = self.sync_floor,
+            Asked::Sync => {
+                self.read_floor = self.sync_floor;
+                self.has_synced = true;
+            }
             Asked::Get(path) => {
                 assert!(
                     header.zxid >= self.read_floor,

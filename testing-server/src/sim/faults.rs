@@ -5,13 +5,6 @@ use std::time::Duration;
 use super::world::{End, Event, World};
 use crate::node::input::Input;
 
-/// A bug that was put in on purpose, to see whether it is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Planted {
-    /// None.
-    Nothing,
-}
-
 impl World {
     /// One thing goes wrong, or is mended.
     pub(super) fn fault(&mut self) {

@@ -3,11 +3,11 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use super::faults::Planted;
 use super::world::World;
+use crate::peer::planted::Bug;
 
 /// Runs one seed to its end; returns what was done as one number, and how much.
-fn run(seed: u64, planted: Planted) -> (u64, usize) {
+fn run(seed: u64, planted: Option<Bug>) -> (u64, usize) {
     let mut world = World::new(seed, planted);
     let end = world.faults_until + Duration::from_secs(1);
     while world.step(end) {}
@@ -43,7 +43,7 @@ fn seeds_without_a_violation() {
     let mut decided = 0;
     let mut violations = Vec::new();
     for seed in first..first + count {
-        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, Planted::Nothing)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, None)));
         match outcome {
             Ok((_, count)) => decided += count,
             Err(payload) => {
@@ -61,5 +61,40 @@ fn seeds_without_a_violation() {
 
 #[test]
 fn a_seed_is_a_run() {
-    assert_eq!(run(7, Planted::Nothing), run(7, Planted::Nothing));
+    assert_eq!(run(7, None), run(7, None));
+}
+
+/// Every mistake, and how many seeds may be needed to find it.
+const BUGS: [(Bug, u64); 14] = [
+    (Bug::AckBeforeHistory, 2000),
+    (Bug::EpochBeforeHistory, 2000),
+    (Bug::ProposalsForgotten, 2000),
+    (Bug::HoleInHistory, 2000),
+    (Bug::TailKept, 2000),
+    (Bug::TailCutTooShort, 2000),
+    (Bug::LeaderNamedTooEarly, 2000),
+    (Bug::SnapshotInMemory, 2000),
+    (Bug::TailNotCounted, 2000),
+    (Bug::AckBeforeDisk, 2000),
+    (Bug::NoQuorum, 2000),
+    (Bug::SyncWithoutProof, 2000),
+    (Bug::PromiseNotWritten, 2000),
+    (Bug::NotForwarded, 2000),
+];
+
+#[test]
+fn every_planted_mistake_is_found() {
+    std::panic::set_hook(Box::new(|_| {}));
+    let mut missed = Vec::new();
+    let only = std::env::var("ZNODE_SIM_BUG").ok();
+    let chosen = |bug: &Bug| only.as_ref().is_none_or(|only| format!("{bug:?}") == *only);
+    for (bug, seeds) in BUGS.into_iter().filter(|(bug, _)| chosen(bug)) {
+        let finds = |seed| catch_unwind(AssertUnwindSafe(|| run(seed, Some(bug)))).is_err();
+        match (1..=seeds).find(|seed| finds(*seed)) {
+            Some(seed) => println!("{bug:?}: {seed}"),
+            None => missed.push(bug),
+        }
+    }
+    drop(std::panic::take_hook());
+    assert!(missed.is_empty(), "not found: {missed:?}");
 }

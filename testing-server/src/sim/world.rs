@@ -15,6 +15,7 @@ use crate::node::Node;
 use crate::node::input::{ConnId, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
+use crate::peer::planted::Bug;
 use crate::peer::{Epochs, PeerSettings, QuorumPeer, Role};
 use crate::quorum::text::parse;
 use crate::quorum::{QuorumConfig, Sid};
@@ -103,7 +104,10 @@ pub(super) struct World {
     /// What was done, as one number.
     pub(super) trace: u64,
     pub(super) steps: u64,
-    pub(super) planted: super::faults::Planted,
+    /// A mistake that every server makes.
+    planted: Option<Bug>,
+    /// Whether memory is being written.
+    settling: bool,
     /// Whether to print what servers do.
     pub(super) transcript: bool,
 }
@@ -111,7 +115,7 @@ pub(super) struct World {
 const TICK: Duration = Duration::from_millis(100);
 
 impl World {
-    pub(super) fn new(seed: u64, planted: super::faults::Planted) -> Self {
+    pub(super) fn new(seed: u64, planted: Option<Bug>) -> Self {
         let mut random = Random::new(seed, 0);
         let count = *random.pick(&[3, 3, 3, 4, 5]);
         let observers = if random.once_in(4) { 1 } else { 0 };
@@ -123,7 +127,7 @@ impl World {
             .collect();
         let config = parse(&lines).expect("the lines are right");
         let clients = 2 + random.below(3);
-        let timeout_ms = 1000;
+        let timeout_ms = *random.pick(&[600, 2000, 4000]);
         let clients =
             (0..clients).map(|i| Client::new(i, Random::new(seed, 100 + i as u64), timeout_ms));
         let mut world = Self {
@@ -143,6 +147,7 @@ impl World {
             trace: 0,
             steps: 0,
             planted,
+            settling: false,
             transcript: std::env::var_os("ZNODE_SIM_TRANSCRIPT").is_some(),
             random,
         };
@@ -238,7 +243,8 @@ impl World {
             None => {
                 let (mut node, epochs) = this.disk.load(&node_settings);
                 let last = node.last_processed;
-                let peer = QuorumPeer::new(sid, settings, config, epochs, last);
+                let mut peer = QuorumPeer::new(sid, settings, config, epochs, last);
+                peer.planted.bug = self.planted;
                 node.peer = Some(Box::new(peer));
                 node
             }
@@ -290,10 +296,14 @@ impl World {
         self.judge(server);
         self.arm(server);
         // Memory needs no time.
+        if std::mem::replace(&mut self.settling, true) {
+            return;
+        }
         while self.in_memory && !self.servers[server].disk.waiting.is_empty() {
             let incarnation = self.servers[server].incarnation;
             self.disk_done(server, incarnation);
         }
+        self.settling = false;
     }
 
     fn arm(&mut self, server: usize) {
@@ -327,7 +337,7 @@ impl World {
                     self.write(server, Write::Append(Entry { zxid: *zxid, bytes }));
                 }
                 Output::SaveEpoch { kind, epoch } => {
-                    self.write(server, Write::Epoch(*kind, *epoch))
+                    self.write(server, Write::Epoch(*kind, *epoch));
                 }
                 Output::SaveSnapshot { zxid, range } => {
                     let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));

@@ -104,6 +104,12 @@ impl History {
         Some(entry)
     }
 
+    /// Forgets what was applied last: a mistake that a test must find.
+    #[cfg(test)]
+    pub(crate) fn forget_last(&mut self) {
+        self.applied.pop_back();
+    }
+
     /// Remembers a transaction that was applied.
     pub(crate) fn remember(&mut self, entry: Entry) {
         #[cfg(test)]

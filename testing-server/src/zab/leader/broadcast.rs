@@ -7,6 +7,7 @@ use super::{LearnerHandler, Phase, Stage};
 use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
+use crate::peer::planted::Bug;
 use crate::peer::{Prepared, QuorumPeer, Role};
 use crate::pipeline::txn::Txn;
 use crate::zab::history::Entry;
@@ -31,7 +32,7 @@ impl Node {
         let bytes = Bytes::copy_from_slice(out.bytes(&range));
         out.append(zxid, range);
         let since = self.now;
-        let Some(QuorumPeer { role: Role::Leading(leader), history, prepared, .. }) =
+        let Some(QuorumPeer { role: Role::Leading(leader), history, prepared, planted, .. }) =
             self.peer.as_deref_mut()
         else {
             return;
@@ -40,7 +41,8 @@ impl Node {
         prepared.push_back(Prepared { to, op, since, txn });
         let packet = out.encode_packet(|out| put(Kind::Proposal, zxid, Some(&bytes), out));
         for (link, learner) in leader.listeners() {
-            if !learner.is_observer {
+            let forgets = planted.is(Bug::NotForwarded) && learner.stage != Stage::Serving;
+            if !learner.is_observer && !forgets {
                 out.send(link, packet.clone());
             }
         }
@@ -83,7 +85,7 @@ impl Node {
 
     /// Decides whatever a quorum has on its disks.
     pub(crate) fn count_acks(&mut self, out: &mut Outbox) {
-        let Some(QuorumPeer { role: Role::Leading(leader), me, quorums, history, .. }) =
+        let Some(QuorumPeer { role: Role::Leading(leader), me, quorums, history, planted, .. }) =
             self.peer.as_deref_mut()
         else {
             return;
@@ -105,7 +107,9 @@ impl Node {
         places.push(history.persisted);
         places.retain(|zxid| *zxid > before);
         places.sort_unstable();
-        let decides = |zxid: &&Zxid| quorums.is_quorum(|sid| acked_by(sid) >= **zxid);
+        let decides = |zxid: &&Zxid| {
+            planted.is(Bug::NoQuorum) || quorums.is_quorum(|sid| acked_by(sid) >= **zxid)
+        };
         if let Some(decided) = places.iter().rev().find(decides) {
             history.committed = *decided;
             for entry in history.tail().filter(|entry| entry.zxid > before) {

@@ -6,6 +6,7 @@ use super::{LearnerHandler, Phase, Stage};
 use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::Outbox;
+use crate::peer::planted::Bug;
 use crate::peer::{QuorumPeer, Role};
 use crate::quorum::text::print;
 use crate::zab::history::Plan;
@@ -37,7 +38,14 @@ impl Node {
         let (plan, sid) = (history.plan(last, decided), learner.sid);
         // What goes over as a whole is what is applied; what is decided beyond comes behind it.
         let body = (plan == Plan::Snap).then(|| self.snapshot_body());
-        let Some(QuorumPeer { history, quorums, .. }) = self.peer.as_deref_mut() else { return };
+        let Some(QuorumPeer { history, quorums, planted, .. }) = self.peer.as_deref_mut() else {
+            return;
+        };
+        let config = print(quorums.last_seen());
+        let named = |out: &mut Vec<u8>| {
+            put(Kind::NewLeader, first_zxid, Some(config.as_bytes()), out);
+        };
+        let too_early = planted.is(Bug::LeaderNamedTooEarly);
         tracing::debug!(%sid, %last, ?plan, %decided, "synchronizing a learner");
         let place = match plan {
             Plan::Diff(place) => {
@@ -59,6 +67,9 @@ impl Node {
                 zxid
             }
         };
+        if too_early {
+            out.packet(link, named);
+        }
         let mut proposed = Vec::new();
         for entry in history.behind(place) {
             if entry.zxid <= decided {
@@ -69,8 +80,9 @@ impl Node {
                 put(Kind::Proposal, entry.zxid, Some(&entry.bytes[..]), &mut proposed);
             }
         }
-        let config = print(quorums.last_seen());
-        out.packet(link, |out| put(Kind::NewLeader, first_zxid, Some(config.as_bytes()), out));
+        if !too_early {
+            out.packet(link, named);
+        }
         if !proposed.is_empty() {
             out.packet(link, |out| out.extend_from_slice(&proposed));
         }

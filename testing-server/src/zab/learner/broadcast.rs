@@ -5,6 +5,7 @@ use znode::proto::{JutePut, OpCode, Zxid};
 use super::Phase;
 use crate::node::Node;
 use crate::node::outbox::Outbox;
+use crate::peer::planted::Bug;
 use crate::peer::{QuorumPeer, Role};
 use crate::zab::packet::{Kind, QuorumPacket, SessionInfo, put};
 
@@ -44,13 +45,16 @@ impl Node {
 
     fn log_received(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
         self.receive(packet)?;
-        let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
+        let Some(QuorumPeer { role: Role::Learning(learner), history, planted, .. }) =
             self.peer.as_deref_mut()
         else {
             return Ok(());
         };
         for entry in std::mem::take(&mut learner.pending) {
             out.append_bytes(entry.zxid, &entry.bytes);
+            if let (true, Some(link)) = (planted.is(Bug::AckBeforeDisk), learner.link) {
+                out.packet(link, |out| put(Kind::Ack, entry.zxid, None, out));
+            }
             history.push(entry);
         }
         Ok(())

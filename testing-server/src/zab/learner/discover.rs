@@ -7,6 +7,7 @@ use super::{Learner, Phase};
 use crate::node::Node;
 use crate::node::input::{ConnId, EpochKind, LinkKind};
 use crate::node::outbox::Outbox;
+use crate::peer::planted::Bug;
 use crate::peer::{QuorumPeer, Role};
 use crate::quorum::Sid;
 use crate::zab::leader::put_promise;
@@ -98,7 +99,7 @@ impl Node {
         if version < PROTOCOL {
             return Err(format!("it speaks version {version:#x}"));
         }
-        let Some(QuorumPeer { role: Role::Learning(learner), epochs, .. }) =
+        let Some(QuorumPeer { role: Role::Learning(learner), epochs, planted, .. }) =
             self.peer.as_deref_mut()
         else {
             return Ok(());
@@ -108,7 +109,12 @@ impl Node {
         if epoch < epochs.accepted {
             return Err(format!("epoch {epoch}, after {} was promised", epochs.accepted));
         }
-        if epoch == epochs.accepted {
+        if planted.is(Bug::PromiseNotWritten) {
+            let current = epochs.current;
+            self.promise(Some(current), out);
+            return Ok(());
+        }
+        if epoch <= epochs.accepted {
             self.promise(None, out);
             return Ok(());
         }
@@ -132,14 +138,18 @@ impl Node {
 
     fn promise(&mut self, current: Option<u32>, out: &mut Outbox) {
         let last_processed = self.last_processed;
-        let Some(QuorumPeer { role: Role::Learning(learner), history, is_trusted, .. }) =
-            self.peer.as_deref_mut()
+        let Some(QuorumPeer {
+            role: Role::Learning(learner), history, is_trusted, planted, ..
+        }) = self.peer.as_deref_mut()
         else {
             return;
         };
         let Some(link) = learner.link else { return };
         learner.phase = Phase::Promised;
-        let last = history.last_logged().max(last_processed);
+        let mut last = history.last_logged().max(last_processed);
+        if planted.is(Bug::TailNotCounted) {
+            last = last_processed;
+        }
         let last = if *is_trusted { last } else { Zxid(-1) };
         out.packet(link, |out| put_promise(last, current, out));
     }

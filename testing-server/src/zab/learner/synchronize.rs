@@ -8,6 +8,7 @@ use crate::log::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::input::{ConnId, EpochKind};
 use crate::node::outbox::Outbox;
+use crate::peer::planted::Bug;
 use crate::peer::{QuorumPeer, Role};
 use crate::zab::history::Entry;
 use crate::zab::packet::{Kind, QuorumPacket, put};
@@ -55,8 +56,9 @@ impl Node {
 
     /// What is to be done with the history that this server has.
     fn leader_plans(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
-        let Some(QuorumPeer { role: Role::Learning(learner), history, is_trusted, .. }) =
-            self.peer.as_deref_mut()
+        let Some(QuorumPeer {
+            role: Role::Learning(learner), history, is_trusted, planted, ..
+        }) = self.peer.as_deref_mut()
         else {
             return Ok(());
         };
@@ -75,6 +77,13 @@ impl Node {
             }
             Kind::Trunc => {
                 let zxid = packet.zxid;
+                if planted.is(Bug::TailKept) {
+                    learner.decided = last;
+                    learner.last_received = zxid;
+                    learner.phase = Phase::Receiving;
+                    return Ok(());
+                }
+                let zxid = if planted.is(Bug::TailCutTooShort) { Zxid(zxid.0 - 1) } else { zxid };
                 if !history.truncate(zxid) {
                     return self.lose_everything(zxid, out);
                 }
@@ -178,14 +187,20 @@ impl Node {
     /// This was all of what the new leader began with, or has decided: it goes to the disk, then
     /// the epoch, and only then the acknowledgement (ZOOKEEPER-3911, 4643, 4646).
     fn take_over(&mut self, out: &mut Outbox) {
-        let Some(QuorumPeer { role: Role::Learning(learner), .. }) = self.peer.as_deref_mut()
+        let Some(QuorumPeer { role: Role::Learning(learner), planted, .. }) =
+            self.peer.as_deref_mut()
         else {
             return;
         };
+        let planted = *planted;
         if learner.phase != Phase::Receiving {
             return;
         }
         learner.phase = Phase::SavingHistory;
+        let epoch = learner.epoch;
+        if planted.is(Bug::EpochBeforeHistory) {
+            out.save_epoch(EpochKind::Current, epoch);
+        }
         if let Some(staged) = learner.staged.take() {
             self.adopt(*staged);
             let zxid = self.last_processed;
@@ -195,6 +210,9 @@ impl Node {
             }
             // What the log holds behind the snapshot is of another history.
             out.truncate(zxid);
+            if planted.is(Bug::SnapshotInMemory) {
+                return self.history_saved(epoch, out);
+            }
             let bytes = if self.settings.durable { self.snapshot() } else { Vec::new() };
             out.save_snapshot(zxid, &bytes);
         }
@@ -208,7 +226,12 @@ impl Node {
             history.push(entry);
         }
         learner.acked = history.last_logged();
-        out.save_epoch(EpochKind::Current, learner.epoch);
+        if !planted.is(Bug::EpochBeforeHistory) {
+            out.save_epoch(EpochKind::Current, epoch);
+        }
+        if planted.is(Bug::AckBeforeHistory) {
+            self.history_saved(epoch, out);
+        }
     }
 
     /// Everything is on the disk, the epoch last.
@@ -247,11 +270,15 @@ impl Node {
         self.begin_epoch(epoch, first_zxid);
         self.sessions.restart(now);
         // What is proposed and was not decided by then takes the ordinary way.
-        let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
+        let Some(QuorumPeer { role: Role::Learning(learner), history, planted, .. }) =
             self.peer.as_deref_mut()
         else {
             return Ok(());
         };
+        if planted.is(Bug::ProposalsForgotten) {
+            learner.pending.clear();
+            learner.decided = learner.decided.min(history.last_logged());
+        }
         for entry in std::mem::take(&mut learner.pending) {
             out.append_bytes(entry.zxid, &entry.bytes);
             history.push(entry);
