@@ -651,7 +651,8 @@ async fn files_are_changed_where_a_test_says() {
 async fn an_idle_server_marks_its_log_as_synced() {
     let dir = Dir::new();
     let server = dir.start().await;
-    create(&server.connect().await.unwrap(), "/a").await;
+    let client = server.connect().await.unwrap();
+    create(&client, "/a").await;
     let log = dir.files(Kind::Log).pop().unwrap().1;
     let is_marked = || {
         let bytes = fs::read(&log).unwrap();
@@ -665,7 +666,7 @@ async fn an_idle_server_marks_its_log_as_synced() {
     while !is_marked() {
         tokio::task::yield_now().await;
     }
-    drop(server);
+    drop(client);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
