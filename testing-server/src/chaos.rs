@@ -97,7 +97,8 @@ impl DataFile {
         self.zxid
     }
 
-    /// How many bytes of it are used: padding at the end of a log is not counted.
+    /// How many bytes of it are used: padding at the end of a log is not counted, the mark of 32
+    /// bytes with which a log of ours ends is.
     ///
     /// # Errors
     /// It cannot be read.

@@ -306,7 +306,7 @@ fn number(variable: &str, default: u64) -> u64 {
 /// Rounds from `ZNODE_TEST_CRASHES`, randomness from `ZNODE_TEST_SEED`.
 #[test]
 fn no_acknowledged_write_is_lost_to_a_power_cut() {
-    let crashes = number("ZNODE_TEST_CRASHES", 6_000);
+    let crashes = number("ZNODE_TEST_CRASHES", 3_000);
     let first = number("ZNODE_TEST_SEED", 20_261_120);
     println!("ZNODE_TEST_SEED={first} ZNODE_TEST_CRASHES={crashes}");
     let (mut cuts, mut snapshots, mut failures, mut seed) = (0, 0, 0, first);

@@ -187,8 +187,8 @@ enum Order {
 #[derive(Debug)]
 enum Work {
     Write(Waiting),
-    /// Remove old files.
-    Purge,
+    /// What is due by the clock.
+    Due,
     /// Nothing, ever.
     End,
 }
@@ -204,15 +204,11 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_idle(&self) -> bool {
-        self.lock().is_empty()
-    }
-
-    /// Waits until there is something to do.
+    /// Waits until there is something to write, or until something else is due.
     #[expect(clippy::disallowed_methods, reason = "what a disk does when is no matter of tests")]
-    fn take(&self, purge_due: Option<Instant>) -> Work {
+    fn take(&self, due: Option<Instant>) -> Work {
         let idle = |waiting: &mut Waiting| waiting.is_empty() && !waiting.closing;
-        let mut waiting = match purge_due {
+        let mut waiting = match due {
             None => self.bell.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner),
             Some(due) => {
                 let left = due.saturating_duration_since(Instant::now());
@@ -226,7 +222,7 @@ impl Queue {
                 Work::Write(mem::replace(&mut *waiting, Waiting { closing, ..Waiting::default() }))
             }
             (true, true) => Work::End,
-            (true, false) => Work::Purge,
+            (true, false) => Work::Due,
         }
     }
 }

@@ -646,3 +646,63 @@ async fn files_are_changed_where_a_test_says() {
     log.clone().remove().unwrap();
     assert!(files.logs().unwrap().is_empty() && log.truncate(3).is_err());
 }
+
+#[tokio::test]
+async fn an_idle_server_marks_its_log_as_synced() {
+    let dir = Dir::new();
+    let server = dir.start().await;
+    let client = server.connect().await.unwrap();
+    create(&client, "/a").await;
+    let log = dir.files(Kind::Log).pop().unwrap().1;
+    let is_marked = || {
+        let bytes = fs::read(&log).unwrap();
+        let mut reader = LogReader::new(&bytes).unwrap();
+        let mut count = 0;
+        while let Ok(Next::Entry(_)) = reader.next() {
+            count += 1;
+        }
+        count == 2 && reader.is_synced()
+    };
+    while !is_marked() {
+        tokio::task::yield_now().await;
+    }
+    drop(client);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn snapshots_that_are_taken_under_load_are_exact() {
+    let dir = Dir::new();
+    let server = TestingServer::start_with(dir.spec().snap_count(100)).await.unwrap();
+    let first = server.connect().await.unwrap();
+    for i in 0..300 {
+        create(&first, &format!("/n{i}")).await;
+    }
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let client = server.connect().await.unwrap();
+        writers.spawn(async move {
+            for i in 0..250 {
+                let path = format!("/n{}", (i * 7 + writer * 13) % 300);
+                client.set_data(&path, vec![7; i], Version::ANY).await.unwrap();
+                let path = format!("/w{writer}-{}", i / 2);
+                if i % 2 == 0 {
+                    create(&client, &path).await;
+                } else {
+                    client.delete(&path, Version::ANY).await.unwrap();
+                }
+            }
+        });
+    }
+    writers.join_all().await;
+    let digest = server.digest().await;
+    server.stop().await;
+    let snapshots = dir.files(Kind::Snapshot);
+    assert!(snapshots.len() > 5, "{snapshots:?}");
+    // Each of them, and what the logs say behind it, with every digest on the way.
+    for (_, path) in snapshots.into_iter().rev() {
+        let mut loaded = dir.load().unwrap();
+        assert_eq!(loaded.node.stats.digest_mismatches, 0, "{}", path.display());
+        assert_eq!(loaded.node.tree.digest().cast_signed(), digest, "{}", path.display());
+        fs::remove_file(path).unwrap();
+    }
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use znode::proto::Zxid;
 
@@ -22,6 +22,10 @@ use crate::node::snapshots::SnapshotId;
 /// put together so much: a fraction of a millisecond.
 const PIECE_LEN: usize = 256 * 1024;
 
+/// How long nothing is written before the log is marked as synced to its end. Whatever is written
+/// next does that by the way.
+const SETTLE_AFTER: Duration = Duration::from_millis(100);
+
 /// The thread's own.
 pub(super) struct Writer {
     store: Store<Files>,
@@ -31,13 +35,15 @@ pub(super) struct Writer {
     snapshot: Option<JoinHandle<()>>,
     /// When old files are next removed, if by the clock.
     purge_due: Option<Instant>,
+    /// When the log is marked as synced to its end, unless more is written before.
+    settle_due: Option<Instant>,
 }
 
 impl Writer {
     pub(super) fn new(options: DiskOptions, queue: Arc<Queue>, shared: Weak<Shared>) -> Self {
         let purge_due = options.purge_interval.map(|_| now());
         let store = Store::new(Files::new(&options.faults), options);
-        Self { store, queue, shared, snapshot: None, purge_due }
+        Self { store, queue, shared, snapshot: None, purge_due, settle_due: None }
     }
 
     /// Writes until nothing will be queued any more, or something goes wrong.
@@ -50,10 +56,11 @@ impl Writer {
 
     fn work(&mut self) -> io::Result<()> {
         loop {
-            let mut batch = match self.queue.take(self.purge_due) {
+            let due = [self.purge_due, self.settle_due].into_iter().flatten().min();
+            let mut batch = match self.queue.take(due) {
                 Work::Write(batch) => batch,
-                Work::Purge => {
-                    self.purge_by_the_clock()?;
+                Work::Due => {
+                    self.do_what_is_due()?;
                     continue;
                 }
                 Work::End => return self.store.roll(),
@@ -65,9 +72,7 @@ impl Writer {
             for order in batch.orders {
                 self.carry_out(order)?;
             }
-            if self.queue.is_idle() {
-                self.store.settle()?;
-            }
+            self.settle_due = now().checked_add(SETTLE_AFTER);
         }
     }
 
@@ -120,12 +125,19 @@ impl Writer {
         }
     }
 
-    /// Old files that cannot be removed take up room, and that is all.
-    fn purge_by_the_clock(&mut self) -> io::Result<()> {
-        let Some(interval) = self.store.options.purge_interval else { return Ok(()) };
-        self.purge_due = now().checked_add(interval);
-        if let Err(error) = self.store.purge() {
-            tracing::warn!(%error, "cannot remove old files");
+    fn do_what_is_due(&mut self) -> io::Result<()> {
+        let now = now();
+        if self.settle_due.is_some_and(|due| due <= now) {
+            self.settle_due = None;
+            self.store.settle()?;
+        }
+        if self.purge_due.is_some_and(|due| due <= now) {
+            let interval = self.store.options.purge_interval;
+            self.purge_due = interval.and_then(|interval| now.checked_add(interval));
+            // Old files that cannot be removed take up room, and that is all.
+            if let Err(error) = self.store.purge() {
+                tracing::warn!(%error, "cannot remove old files");
+            }
         }
         Ok(())
     }
