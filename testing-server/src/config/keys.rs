@@ -29,6 +29,8 @@ pub(super) enum Kind {
     Address,
     /// A whole number, within limits.
     Number(u64, u64),
+    /// A whole number from 1 on, or -1 for what the system takes.
+    NumberOrNone(u64),
     TrueOrFalse,
     YesOrNo,
     /// The beginning of a path in a URL.
@@ -106,6 +108,11 @@ impl Kind {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(format!("must be a whole number from {min} to {max}")),
             },
+            Self::NumberOrNone(_) if value == "-1" => Ok(Value::Number(0)),
+            Self::NumberOrNone(max) => {
+                let read = Self::Number(1, max).read(value);
+                read.map_err(|_| format!("must be a whole number from 1 to {max}, or -1"))
+            }
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
             Self::UrlPath => match value.strip_prefix('/') {
@@ -264,9 +271,8 @@ fn limit(key: &str) -> Option<Key> {
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
         "commitLogCount" | "fsync.warningthresholdms" => Kind::Number(0, INT_MAX),
-        "clientPortListenBacklog" | "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => {
-            Kind::Text
-        }
+        "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => Kind::Number(0, INT_MAX),
+        "clientPortListenBacklog" => Kind::NumberOrNone(INT_MAX),
         "serializeLastProcessedZxid.enabled" | "digest.enabled" | "closeSessionTxn.enabled" => {
             Kind::TrueOrFalse
         }

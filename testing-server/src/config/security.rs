@@ -192,7 +192,7 @@ impl Security {
         }
         let known = |scheme: &str| match scheme {
             "sasl" => logins.scheme,
-            "x509" => self.secure_port.is_some(),
+            "x509" => self.secure_port.is_some() || self.unified,
             "digest" | "ip" => true,
             _ => false,
         };
@@ -222,21 +222,17 @@ impl Security {
         use crate::io::tls::{ClientAuth, SecurePort, ServerTls};
         use crate::spec::Plain;
 
-        let Some(port) = self.secure_port else {
-            return match self.secure_address {
-                Some(_) => {
-                    Err("secureClientPortAddress: takes secureClientPort to be set".to_owned())
-                }
-                None if self.unified => {
-                    Err("client.portUnification=true: takes secureClientPort to be set".to_owned())
-                }
-                None => Ok(spec),
-            };
+        if self.secure_port.is_none() && self.secure_address.is_some() {
+            return Err("secureClientPortAddress: takes secureClientPort to be set".to_owned());
+        }
+        let wants_it = match self.secure_port {
+            Some(port) => format!("secureClientPort={port}"),
+            None if self.unified => "client.portUnification=true".to_owned(),
+            None => return Ok(spec),
         };
         let Some(keys) = self.keys.store("ssl.keyStore")? else {
             return Err(format!(
-                "secureClientPort={port}: takes ssl.keyStore.location to be set, to a file with \
-                 the server's key"
+                "{wants_it}: takes ssl.keyStore.location to be set, to a file with the server's key"
             ));
         };
         let mut tls = ServerTls::of(keys);
@@ -248,7 +244,8 @@ impl Security {
         };
         tls.versions = self.versions()?;
         tls.suites = self.checked_suites()?;
-        spec.secure = Some(SecurePort { address: self.secure_address, port, tls });
+        spec.secure =
+            Some(SecurePort { address: self.secure_address, port: self.secure_port, tls });
         spec.plain = match self.unified {
             true => Plain::OrTls,
             false if plain => Plain::Only,
@@ -322,7 +319,7 @@ mod tests {
         for (lines, said) in [
             ("secureClientPort=1", "takes ssl.keyStore.location"),
             ("secureClientPortAddress=127.0.0.1", "takes secureClientPort"),
-            ("client.portUnification=true", "takes secureClientPort"),
+            ("client.portUnification=true", "takes ssl.keyStore.location"),
             ("secureClientPort=1\nssl.keyStore.location=/k", "ssl.keyStore.type: must be set"),
             ("ssl.clientAuth=maybe", "z:3: ssl.clientAuth=maybe: must be one of need, want, none"),
             ("ssl.keyStore.type=BCFKS", "must be one of PEM, PKCS12, JKS"),

@@ -102,7 +102,12 @@ impl Node {
     }
 
     /// Whether a connection may ask for something; one that may not is told so, and closed.
+    #[inline]
     pub(super) fn enforce(&mut self, to: ReplyTo, out: &mut Outbox) -> bool {
+        self.settings.logins.enforced.is_empty() || self.admit_known(to, out)
+    }
+
+    fn admit_known(&mut self, to: ReplyTo, out: &mut Outbox) -> bool {
         let Some(connection) = self.connections.get(to.conn) else {
             return false;
         };
