@@ -20,6 +20,9 @@ use security::Security;
 
 /// What a `zoo.cfg` says, checked.
 ///
+/// It has Apache's keys. What Apache takes as a property of its virtual machine alone stands in the
+/// file, too: `java.security.auth.login.config` above all, and `znode.container.*`.
+///
 /// ```
 /// use znode_testing::Config;
 ///

@@ -54,6 +54,11 @@ impl Node {
         let Some(connection) = self.connections.get(to.conn) else {
             return;
         };
+        // A certificate was shown already; to say so again changes nothing.
+        let shown = |identity: &Identity| &*identity.scheme == "x509";
+        if request.scheme == "x509" && connection.identities.iter().any(shown) {
+            return out.reply(to, Zxid::ZERO, ErrorCode::Ok);
+        }
         let peer = connection.peer.ip();
         let scheme = self.schemes.find(&request.scheme);
         let Some(proved) = scheme.and_then(|scheme| scheme.authenticate(peer, request.auth)) else {
