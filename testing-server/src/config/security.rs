@@ -70,6 +70,9 @@ fn secure_port(key: &str) -> Option<Key> {
         "ssl.ciphersuites" => Key::Used(Kind::Text, |said, v| said.security.suites = v.list()),
         "ssl.authProvider" => Key::WithoutEffect(Kind::OneOf(&["x509"])),
         "ssl.hostnameVerification" | "ssl.handshakeDetectionTimeoutMillis" => Key::JavaOnly,
+        "ssl.crl" | "ssl.ocsp" | "ssl.clientHostnameVerification" => {
+            Key::WithoutEffect(Kind::Only("false"))
+        }
         "X509AuthenticationProvider.superUser" => {
             Key::Used(Kind::Text, |said, v| said.spec.x509_super_user = Some(v.text()))
         }
@@ -82,7 +85,7 @@ fn stores(key: &str) -> Option<Key> {
         "ssl.keyStore.location" => Key::Used(Kind::Text, |said, v| {
             said.security.keys.location = Some(v.text().into());
         }),
-        "ssl.keyStore.password" => Key::Used(Kind::Text, |said, v| {
+        "ssl.keyStore.password" => Key::Used(Kind::AnyText, |said, v| {
             said.security.keys.password = v.text().into();
         }),
         "ssl.keyStore.passwordPath" => Key::Used(Kind::Text, |said, v| {
@@ -94,7 +97,7 @@ fn stores(key: &str) -> Option<Key> {
         "ssl.trustStore.location" => Key::Used(Kind::Text, |said, v| {
             said.security.trusted.location = Some(v.text().into());
         }),
-        "ssl.trustStore.password" => Key::Used(Kind::Text, |said, v| {
+        "ssl.trustStore.password" => Key::Used(Kind::AnyText, |said, v| {
             said.security.trusted.password = v.text().into();
         }),
         "ssl.trustStore.passwordPath" => Key::Used(Kind::Text, |said, v| {
@@ -115,6 +118,8 @@ fn logins(key: &str) -> Option<Key> {
         "org.apache.zookeeper.server.auth.IPAuthenticationProvider",
     ];
     Some(match key {
+        "DigestAuthenticationProvider.enabled" => Key::WithoutEffect(Kind::Only("true")),
+        "DigestAuthenticationProvider.digestAlg" => Key::WithoutEffect(Kind::Only("SHA1")),
         "java.security.auth.login.config" => Key::Used(Kind::Text, |said, v| {
             said.security.logins_file = Some(v.text().into());
         }),
@@ -331,6 +336,8 @@ mod tests {
                 "secureClientPort=1\nssl.keyStore.location=/k.pem\nssl.ciphersuites=NULL",
                 "ssl.ciphersuites=NULL: must be among TLS_",
             ),
+            ("ssl.crl=true", "z:3: ssl.crl=true: must be false: nothing else is supported"),
+            ("DigestAuthenticationProvider.digestAlg=MD5", "must be SHA1: nothing else"),
             ("enforce.auth.enabled=true", "takes enforce.auth.schemes"),
             ("sessionRequireClientSASLAuth=true", "enforce.auth.schemes=sasl"),
             ("authProvider.1=org.example.Mine", "must be one of org.apache.zookeeper.server.auth."),

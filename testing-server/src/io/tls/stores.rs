@@ -258,7 +258,7 @@ fn encrypted_key(pem: &[u8]) -> Option<&str> {
 mod tests {
     use super::*;
 
-    /// Made by `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -passout pass:tip-top`.
+    /// Made by `openssl req -x509 -newkey ec`, with the password `tip-top`.
     const ENCRYPTED: &str = "\
 -----BEGIN ENCRYPTED PRIVATE KEY-----
 MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAjF0IQtluSkiwICCAAw
