@@ -18,8 +18,8 @@
 //!
 //! # Features
 //!
-//! All are on by default, for the sake of the program `znode-server`; a test that needs none of
-//! them builds faster with `default-features = false`.
+//! None are on by default. The program `znode-server` takes all of them: `cargo install
+//! znode-testing --features program`.
 //!
 //! - `tls`: [`InstanceSpec::tls`], a secure port, and identities by certificate;
 //! - `pkcs12`: key stores of Java's, and encrypted keys;

@@ -140,7 +140,6 @@ fn tell_other_ports(server: &TestingServer) {
     if let Some(address) = server.secure_address() {
         tracing::info!(%address, "speaks TLS");
     }
-    #[cfg(feature = "admin")]
     for (what, address) in
         [("commands", server.admin_address()), ("metrics", server.metrics_address())]
     {
