@@ -13,8 +13,8 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use znode::{
-    ConnectOptions, CreateMode, ErrorKind, Outcome, State, TcpConnector, TlsConnector, TlsError,
-    TlsFault, TlsOptions,
+    ConnectOptions, Connector, CreateMode, ErrorKind, HostPort, Outcome, Scheme, State,
+    TcpConnector, TlsConnector, TlsError, TlsFault, TlsOptions,
 };
 
 use znode_testing::{InstanceSpec, ServerTls, TestingServer};
@@ -256,6 +256,19 @@ async fn a_list_that_is_replaced_does_not_bring_plain_text_back() {
     let last = soon(client.states().map(|change| change.state).fold(None, |_, s| ready(Some(s))));
     assert_eq!(last.await, Some(State::Expired));
     assert!(has_no_guest(listener));
+}
+
+#[tokio::test]
+async fn four_letter_words_are_answered_in_secret_too() {
+    let ground = Ground::start().await;
+    let connector = TlsConnector::new(&ground.trusting()).unwrap();
+    let host = HostPort::new("localhost", ground.secure_port).with_scheme(Scheme::Tls);
+    let mut stream = soon(connector.connect(&host)).await.unwrap();
+    soon(stream.write_all(b"ruok")).await.unwrap();
+    let mut answer = Vec::new();
+    // Whether TLS is ended in its own words is up to the server.
+    let _ = soon(stream.read_to_end(&mut answer)).await;
+    assert_eq!(answer, b"imok");
 }
 
 #[tokio::test]
