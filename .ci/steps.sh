@@ -44,10 +44,11 @@ apt_install() {
     apt-get update -q && apt-get install -q -y --no-install-recommends "$@"
 }
 
-# With all features, and without any.
+# With all features, and without any; the server also by itself, since others here want its features.
 lints() {
     cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy -p znode-testing --all-targets --locked -- -D warnings
 }
 
 # The README is what a newcomer follows, so its command is the one that counts.
@@ -82,7 +83,7 @@ packages_alone() {
     for package in znode znode-recipes znode-testing; do
         list=${CARGO_TARGET_DIR:-target}/$package.list
         cargo check --locked -p "$package"
-        cargo check --locked -p "$package" --no-default-features
+        cargo check --locked -p "$package" --all-features
         cargo test --locked -q -p "$package" --lib
         cargo package --locked --list --allow-dirty -p "$package" >"$list"
         if grep -vE '^(src/.*\.rs|README\.md|CHANGELOG\.md|LICENSE-(MIT|APACHE)|Cargo\.(toml|toml\.orig|lock)|\.cargo_vcs_info\.json)$' "$list"; then

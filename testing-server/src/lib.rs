@@ -16,6 +16,15 @@
 //! harm: the reaper's own operation is refused from clients, and a session's connection is only
 //! replaced by one that knows its password.
 //!
+//! # Features
+//!
+//! None are on by default. The program `znode-server` takes all of them: `cargo install
+//! znode-testing --features program`.
+//!
+//! - `tls`: [`InstanceSpec::tls`], a secure port, and identities by certificate;
+//! - `pkcs12`: key stores of Java's, and encrypted keys;
+//! - `admin`: [`InstanceSpec::admin`] and [`InstanceSpec::metrics`], HTTP for operators.
+//!
 //! # The rooms
 //!
 //! | room | what is in it |
@@ -27,7 +36,7 @@
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
 //! | `tree` | the nodes, their children and owners, access control lists, watches |
 //! | `log` | what files hold, byte for byte |
-//! | `session`, `auth`, `admin` | expiry and passwords, schemes, four-letter words |
+//! | `session`, `auth`, `admin` | expiry and passwords, schemes, words and commands for operators |
 //! | `proxy` | [`FaultProxy`], which stands before any server and does what networks do |
 //! | `io` | sockets, pipes, timers: everything that waits |
 //!

@@ -313,8 +313,8 @@ impl InstanceSpec {
     /// as `x509:CN=billing,O=example`, in the form and order of RFC 2253.
     #[cfg(feature = "tls")]
     pub fn tls(mut self, tls: ServerTls) -> Self {
-        let port = self.secure.map_or(0, |secure| secure.port);
-        self.secure = Some(SecurePort { address: None, port, tls });
+        let port = self.secure.and_then(|secure| secure.port).unwrap_or(0);
+        self.secure = Some(SecurePort { address: None, port: Some(port), tls });
         self
     }
 
@@ -324,7 +324,7 @@ impl InstanceSpec {
     /// If [`tls`](Self::tls) was not called before.
     #[cfg(feature = "tls")]
     pub fn secure_port(mut self, port: u16) -> Self {
-        self.secure.as_mut().expect("what concerns TLS comes after tls()").port = port;
+        self.secure.as_mut().expect("what concerns TLS comes after tls()").port = Some(port);
         self
     }
 

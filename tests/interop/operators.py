@@ -3,11 +3,13 @@
 
     operators.py commands CONNECT ADMIN CONNECT ADMIN
     operators.py metrics METRICS METRICS
+    operators.py snapshot CONNECT ADMIN CONNECT ADMIN
 
 `commands` opens a session on each of two servers, does the same on both, and compares what every
 command of their admin servers tells: its names, and of what kind each value is. `metrics` compares
 the names and kinds of the figures that both have for Prometheus. The first of each pair is the one
-that is right. One line is printed for each difference, and a last line `N passed, N failed`.
+that is right. `snapshot` has the second one's admin server take a snapshot, and the first one
+restore it. One line is printed for each difference, and a last line `N passed, N failed`.
 """
 
 import json
@@ -117,6 +119,30 @@ def compare(right, ours):
     return failed == 0
 
 
+def snapshot(their_connect, their_admin, our_connect, our_admin):
+    """What of our tree is on their server once that has restored our snapshot."""
+    headers = {"Authorization": "digest super:secret"}
+    ours = KazooClient(our_connect)
+    ours.start()
+    kept = {f"/kept/{number}": f"value {number}".encode() for number in range(50)}
+    for path, value in kept.items():
+        ours.create(path, value, makepath=True)
+    ours.stop()
+    taken = urllib.request.Request(f"http://{our_admin}/commands/snapshot", headers=headers)
+    with urllib.request.urlopen(taken, timeout=10) as answer:
+        body, zxid = answer.read(), answer.headers["last_zxid"]
+    restore = urllib.request.Request(
+        f"http://{their_admin}/commands/restore", headers=headers, data=body, method="POST"
+    )
+    with urllib.request.urlopen(restore, timeout=10) as answer:
+        told = json.load(answer)
+    theirs = KazooClient(their_connect)
+    theirs.start()
+    found = {path: theirs.get(path)[0] for path in kept}
+    theirs.stop()
+    return compare({**kept, "zxid": int(zxid, 16)}, {**found, "zxid": told["last_zxid"]})
+
+
 def main(arguments):
     """Does what the command line says."""
     if arguments[:1] == ["commands"] and len(arguments) == 5:
@@ -124,6 +150,8 @@ def main(arguments):
         same = compare(*(commands(admin) for admin in arguments[2::2]))
         for client in sessions:
             client.stop()
+    elif arguments[:1] == ["snapshot"] and len(arguments) == 5:
+        same = snapshot(*arguments[1:])
     elif arguments[:1] == ["metrics"] and len(arguments) == 3:
         same = compare(*(metrics(address) for address in arguments[1:]))
     else:

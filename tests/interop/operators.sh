@@ -5,6 +5,7 @@
 #
 # The same session is opened on both; every command of the admin server must tell the same names,
 # with values of the same kinds, and the figures for Prometheus must have the same names and kinds.
+# A snapshot that our admin server has taken is restored by Apache's.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -38,6 +39,8 @@ start_ours "$dir/ours" $(admin_lines "$our_admin") $(metrics_lines "$our_metrics
 # shellcheck disable=SC2046
 theirs="$(tests/interop/zookeeper.sh start "$dir/theirs" $(admin_lines "$their_admin"))"
 "$venv/bin/python" tests/interop/operators.py commands \
+    "$theirs" "127.0.0.1:$their_admin" "$ours" "127.0.0.1:$our_admin"
+"$venv/bin/python" tests/interop/operators.py snapshot \
     "$theirs" "127.0.0.1:$their_admin" "$ours" "127.0.0.1:$our_admin"
 tests/interop/zookeeper.sh stop "$dir/theirs"
 

@@ -6,7 +6,7 @@
 OURS_PID=""
 
 build_ours() {
-    cargo build --locked -q -p znode-testing --bin znode-server
+    cargo build --locked -q -p znode-testing --features program --bin znode-server
 }
 
 start_ours() {

@@ -5,7 +5,7 @@ use std::fmt::{Debug, Write};
 
 use znode::proto::JutePut;
 use znode::{Acl, ConnectOptions, CreateMode, DigestMd5, Perms, Secret, SessionTicket, TlsOptions};
-use znode_testing::TestingServer;
+use znode_testing::{Config, InstanceSpec, ServerTls, TestingServer};
 
 use crate::capture::Capture;
 use crate::ground::soon;
@@ -105,6 +105,34 @@ async fn a_private_key_is_not_printed_even_if_it_is_no_good() {
     searched.debug(&options);
     searched.error(&soon(options.connect("tls://localhost:1")).await.unwrap_err());
     for line in them.key.lines().filter(|line| line.len() > 20 && !line.starts_with('-')) {
+        searched.assert_free_of(line.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn our_server_does_not_print_what_it_is_told() {
+    let (capture, _guard) = Capture::start();
+    let mut searched = Searched::default();
+    let us = Authority::new("a").issue("us", &["localhost"], Validity::Now);
+    let tls = ServerTls::new(us.pem, us.key.as_str());
+    let spec = InstanceSpec::new().tls(tls).sasl_user("bob", "planted-sasl");
+    searched.debug(&spec);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    searched.debug(&server);
+    let wrong = ConnectOptions::new().sasl(DigestMd5::new("bob", "planted-late"));
+    searched.error(&soon(wrong.connect(&server.connect_string())).await.unwrap_err());
+
+    let lines = "dataDir=/d\nclientPort=0\nssl.keyStore.password=planted-resume\n\
+                 SASLAuthenticationProvider.superPassword : planted-acl\n";
+    let config = Config::parse("zoo.cfg", lines).unwrap();
+    searched.debug(&config);
+    searched.debug(&config.into_spec());
+    searched.text += &capture.text();
+    assert!(searched.text.contains("SASL has failed"), "nothing was captured");
+    for secret in PLANTED {
+        searched.assert_free_of(secret.as_bytes());
+    }
+    for line in us.key.lines().filter(|line| line.len() > 20 && !line.starts_with('-')) {
         searched.assert_free_of(line.as_bytes());
     }
 }

@@ -1,6 +1,7 @@
 //! Whom a client trusts, and who it says it is.
 
 use std::error::Error as _;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,11 +10,14 @@ use futures::future::{ready, try_join_all};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use znode::{
-    ConnectOptions, CreateMode, ErrorKind, Outcome, State, TcpConnector, TlsConnector, TlsError,
-    TlsFault, TlsOptions,
+    ConnectOptions, Connector, CreateMode, ErrorKind, HostPort, Outcome, Scheme, State,
+    TcpConnector, TlsConnector, TlsError, TlsFault, TlsOptions,
 };
+
+use znode_testing::{InstanceSpec, ServerTls, TestingServer};
 
 use crate::ground::{Ground, refused, soon};
 use crate::pki::{Authority, Validity};
@@ -71,6 +75,69 @@ async fn who_has_no_certificate_is_refused_by_a_server_that_asks() {
         // Whether the alert is read before the connection is reset is up to the network.
         let told = matches!(error.kind(), ErrorKind::Tls(TlsFault::Refused));
         assert!(told || error.kind() == ErrorKind::ConnectTimeout, "{error:?}");
+    }
+}
+
+/// Of our server alone: what it does with those who never get through a handshake.
+async fn our_secure_server() -> (TestingServer, SocketAddr, TlsOptions) {
+    let authority = Authority::new("a");
+    let identity = authority.issue("zk", &["localhost"], Validity::Now);
+    let tls = ServerTls::new(identity.pem, identity.key);
+    let server = TestingServer::start_with(InstanceSpec::new().tls(tls)).await.unwrap();
+    let address = server.secure_address().unwrap();
+    (server, address, TlsOptions::new().root_certificates(authority.pem))
+}
+
+/// What `mntr` tells of one thing.
+async fn figure(server: &TestingServer, name: &str) -> u64 {
+    let mut stream = TcpStream::connect(server.connect_string()).await.unwrap();
+    stream.write_all(b"mntr").await.unwrap();
+    let mut told = String::new();
+    stream.read_to_string(&mut told).await.unwrap();
+    let line = told.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('\t'));
+    line.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_no_tls_is_counted_and_closed() {
+    let (server, address, trusting) = our_secure_server().await;
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(b"ruok, this is plain text").await.unwrap();
+    // An alert may come first, or a reset instead of an end.
+    let _ = soon(stream.read_to_end(&mut Vec::new())).await;
+    assert_eq!(figure(&server, "zk_unsuccessful_handshake").await, 1);
+    assert_eq!(figure(&server, "zk_outstanding_tls_handshake").await, 0);
+    let options = ConnectOptions::new().tls(trusting);
+    let secure = format!("tls://localhost:{}", address.port());
+    let client = soon(options.connect(&secure)).await.unwrap();
+    soon(client.exists("/")).await.unwrap();
+}
+
+/// With time paused, ten seconds pass as soon as there is nothing else to do.
+#[tokio::test(start_paused = true)]
+async fn who_never_finishes_a_handshake_is_closed() {
+    let (server, address, _) = our_secure_server().await;
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(silent.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(&[0x16, 3, 1]).await.unwrap();
+    assert_eq!(slow.read_to_end(&mut Vec::new()).await.unwrap(), 0);
+    assert_eq!(figure(&server, "zk_sessionless_connections_expired").await, 2);
+    assert_eq!(figure(&server, "zk_num_alive_connections").await, 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_stopped_cuts_what_is_encrypted() {
+    let (server, address, trusting) = our_secure_server().await;
+    let options = ConnectOptions::new().tls(trusting).session_timeout(Duration::from_secs(30));
+    let client = soon(options.connect(&format!("tls://localhost:{}", address.port()))).await;
+    let client = client.unwrap();
+    soon(client.create("/kept", "", CreateMode::Ephemeral)).await.unwrap();
+    server.restart().await.unwrap();
+    assert_eq!(server.secure_address(), Some(address));
+    // Requests that were on their way are lost; the session is not.
+    while soon(client.exists("/kept")).await.ok().flatten().is_none() {
+        assert_ne!(client.state(), State::Expired);
     }
 }
 
@@ -189,6 +256,19 @@ async fn a_list_that_is_replaced_does_not_bring_plain_text_back() {
     let last = soon(client.states().map(|change| change.state).fold(None, |_, s| ready(Some(s))));
     assert_eq!(last.await, Some(State::Expired));
     assert!(has_no_guest(listener));
+}
+
+#[tokio::test]
+async fn four_letter_words_are_answered_in_secret_too() {
+    let ground = Ground::start().await;
+    let connector = TlsConnector::new(&ground.trusting()).unwrap();
+    let host = HostPort::new("localhost", ground.secure_port).with_scheme(Scheme::Tls);
+    let mut stream = soon(connector.connect(&host)).await.unwrap();
+    soon(stream.write_all(b"ruok")).await.unwrap();
+    let mut answer = Vec::new();
+    // Whether TLS is ended in its own words is up to the server.
+    let _ = soon(stream.read_to_end(&mut answer)).await;
+    assert_eq!(answer, b"imok");
 }
 
 #[tokio::test]

@@ -103,3 +103,14 @@ async fn only_names_may_stand_in_lists() {
         }
     }
 }
+
+#[tokio::test]
+async fn who_has_shown_a_certificate_may_say_so_again() {
+    let ground = Ground::start_with(Validity::Now, true).await;
+    let client = connect_as(&ground, &billing()).await;
+    soon(client.add_auth("x509", "")).await.unwrap();
+    assert_eq!(known_as(&client).await, [BILLING]);
+    let plain = soon(Client::connect(&ground.plain)).await.unwrap();
+    let error = soon(plain.add_auth("x509", "")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AuthFailed);
+}

@@ -36,10 +36,10 @@ pub(crate) struct Logins {
 }
 
 impl Logins {
-    /// Whether a client that is known as these may ask for something.
+    /// Whether a client that is known as these may ask for something, where not everybody may.
     pub(crate) fn admit(&self, identities: &[Identity]) -> bool {
         let enforced = |identity: &Identity| self.enforced.iter().any(|s| **s == *identity.scheme);
-        self.enforced.is_empty() || identities.iter().any(enforced)
+        identities.iter().any(enforced)
     }
 
     /// Whether nobody may ask for anything without SASL.

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Said, ensemble, operators, security};
+use super::{Said, ensemble, known, operators, security};
 use crate::io::disk::Compression;
 
 /// What becomes of a key.
@@ -27,13 +27,19 @@ pub(super) enum Key {
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
+    /// Text that may be empty.
+    AnyText,
     Address,
     /// A whole number, within limits.
     Number(u64, u64),
     /// A whole number; zero and less are no limit.
     Limit,
+    /// A whole number from 1 on, or -1 for what the system takes.
+    NumberOrNone(u64),
     TrueOrFalse,
     YesOrNo,
+    /// This alone: anything else asks for what this server does not do, and must not be overheard.
+    Only(&'static str),
     /// The beginning of a path in a URL.
     UrlPath,
     /// One of these, in whatever case.
@@ -101,7 +107,7 @@ impl Kind {
     pub(super) fn read(self, value: &str) -> Result<Value, String> {
         match self {
             Self::Text if value.is_empty() => Err("must not be empty".to_owned()),
-            Self::Text => Ok(Value::Text(value.to_owned())),
+            Self::Text | Self::AnyText => Ok(Value::Text(value.to_owned())),
             Self::Address => {
                 let bare = value.trim_matches(['[', ']']);
                 let address = if bare == "localhost" { "127.0.0.1" } else { bare };
@@ -121,8 +127,19 @@ impl Kind {
                 "gz" => Ok(Value::Compression(Compression::Gzip)),
                 _ => Err("must be gz, or empty for none; this server knows no other".to_owned()),
             },
+            Self::NumberOrNone(_) if value == "-1" => Ok(Value::Number(0)),
+            Self::NumberOrNone(max) => {
+                let read = Self::Number(1, max).read(value);
+                read.map_err(|_| format!("must be a whole number from 1 to {max}, or -1"))
+            }
             Self::TrueOrFalse => flag(value, "true", "false"),
             Self::YesOrNo => flag(value, "yes", "no"),
+            Self::Only(only) if value.eq_ignore_ascii_case(only) => {
+                Ok(Value::Text(value.to_owned()))
+            }
+            Self::Only(only) => {
+                Err(format!("must be {only}: nothing else is supported by this server yet"))
+            }
             Self::UrlPath => match value.strip_prefix('/') {
                 Some(path) if !path.is_empty() && !path.ends_with('/') => {
                     Ok(Value::Text(value.to_owned()))
@@ -156,46 +173,7 @@ pub(super) fn find(key: &str) -> Option<Key> {
         .or_else(|| operators::find(key))
         .or_else(|| ensemble::find(key))
         .or_else(|| without_effect(key))
-        .or_else(|| elsewhere(key))
-}
-
-/// Whether Apache's parser would make a key a property of the virtual machine: the rest it knows.
-pub(super) fn is_system_property(key: &str) -> bool {
-    const KNOWN: &[&str] = &[
-        "dataDir",
-        "dataLogDir",
-        "clientPort",
-        "localSessionsEnabled",
-        "localSessionsUpgradingEnabled",
-        "clientPortAddress",
-        "secureClientPort",
-        "secureClientPortAddress",
-        "observerMasterPort",
-        "clientPortListenBacklog",
-        "tickTime",
-        "maxClientCnxns",
-        "minSessionTimeout",
-        "maxSessionTimeout",
-        "initLimit",
-        "syncLimit",
-        "connectToLearnerMasterLimit",
-        "electionAlg",
-        "quorumListenOnAllIPs",
-        "peerType",
-        "syncEnabled",
-        "dynamicConfigFile",
-        "autopurge.snapRetainCount",
-        "autopurge.purgeInterval",
-        "standaloneEnabled",
-        "reconfigEnabled",
-        "sslQuorum",
-        "portUnification",
-        "sslQuorumReloadCertFiles",
-        "oraclePath",
-    ];
-    const FAMILIES: &[&str] =
-        &["server.", "group.", "weight.", "quorum.", "metricsProvider.", "multiAddress."];
-    !KNOWN.contains(&key) && !FAMILIES.iter().any(|family| key.starts_with(family))
+        .or_else(|| known::find(key))
 }
 
 fn used(key: &str) -> Option<Key> {
@@ -277,7 +255,7 @@ fn limit(key: &str) -> Option<Key> {
         "globalOutstandingLimit" => {
             Key::Used(Kind::Number(1, INT_MAX), |said, v| said.spec.outstanding_max = v.count())
         }
-        "largeRequestThreshold" => Key::Used(COUNT, |said, v| {
+        "largeRequestThreshold" => Key::Used(Kind::NumberOrNone(INT_MAX), |said, v| {
             said.spec.large_request_threshold = Some(v.count()).filter(|max| *max > 0);
         }),
         "largeRequestMaxBytes" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
@@ -305,46 +283,11 @@ fn limit(key: &str) -> Option<Key> {
 
 fn without_effect(key: &str) -> Option<Key> {
     Some(Key::WithoutEffect(match key {
-        "commitLogCount" => Kind::Number(0, INT_MAX),
-        "clientPortListenBacklog" | "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => {
-            Kind::Text
+        "commitLogCount" | "flushDelay" | "maxWriteQueuePollTime" | "maxBatchSize" => {
+            Kind::Number(0, INT_MAX)
         }
+        "clientPortListenBacklog" => Kind::NumberOrNone(INT_MAX),
         "serializeLastProcessedZxid.enabled" | "closeSessionTxn.enabled" => Kind::TrueOrFalse,
         _ => return None,
     }))
-}
-
-fn elsewhere(key: &str) -> Option<Key> {
-    const JAVA: [&str; 6] =
-        ["nio.", "commitProcessor.", "multiAddress.", "quorum.cnxn.", "netty.", "jvm.pause."];
-    const UNSUPPORTED: [&str; 7] =
-        ["ssl.", "sslQuorum", "quorum.auth.", "admin.", "client.", "learner.", "snapsync."];
-    let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
-    Some(match key {
-        "serverCnxnFactory"
-        | "jmx.log4j.disable"
-        | "tcpKeepAlive"
-        | "clientTcpKeepAlive"
-        | "electionPortBindRetry"
-        | "fips-mode"
-        | "watchManagerName"
-        | "maxResponseCacheSize"
-        | "maxGetChildrenResponseCacheSize"
-        | "DigestAuthenticationProvider.digestAlg" => Key::JavaOnly,
-        "jute.maxbuffer"
-        | "readonlymode.enabled"
-        | "enableEagerACLCheck"
-        | "oraclePath"
-        | "portUnification"
-        | "audit.enable" => Key::Unsupported,
-        "requireClientAuthScheme" => {
-            Key::Unread("sessionRequireClientSASLAuth=true refuses clients without SASL")
-        }
-        _ if key.starts_with("zookeeper.") => {
-            Key::Unread("in this file, keys stand without their `zookeeper.`")
-        }
-        _ if starts(&JAVA) => Key::JavaOnly,
-        _ if starts(&UNSUPPORTED) => Key::Unsupported,
-        _ => return None,
-    })
 }

@@ -3,6 +3,7 @@
 mod ensemble;
 mod jaas;
 mod keys;
+mod known;
 mod operators;
 mod properties;
 mod security;
@@ -20,6 +21,9 @@ use operators::Operators;
 use security::Security;
 
 /// What a `zoo.cfg` says, checked.
+///
+/// It has Apache's keys. What Apache takes as a property of its virtual machine alone stands in the
+/// file, too: `java.security.auth.login.config` above all, and `znode.container.*`.
 ///
 /// ```
 /// use znode_testing::Config;
@@ -211,7 +215,7 @@ fn is_secret(key: &str) -> bool {
 impl Said {
     /// What Apache's parser does not know becomes a property of the virtual machine.
     fn note_system_property(&mut self, key: &str, value: &str) {
-        if keys::is_system_property(key) {
+        if known::is_system_property(key) {
             let value = if is_secret(key) { "***" } else { value };
             self.spec.system_properties.push((format!("zookeeper.{key}"), value.to_owned()));
         }
@@ -412,8 +416,8 @@ mod tests {
 
     #[test]
     fn what_changes_nothing_is_noted() {
-        let lines = "serverCnxnFactory=x.Y\nssl.crl=true\nwhatever=1\nzookeeper.skipACL=yes\n\
-                     requireClientAuthScheme=sasl\n";
+        let lines = "serverCnxnFactory=x.Y\nssl.quorum.crl=true\nwhatever=1\n\
+                     zookeeper.skipACL=yes\nrequireClientAuthScheme=sasl\n";
         let config = parse(lines).unwrap();
         assert_eq!(config.notes().len(), 5);
         assert!(config.notes()[3].contains("without their `zookeeper.`"));

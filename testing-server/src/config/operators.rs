@@ -66,6 +66,7 @@ fn admin(key: &str) -> Option<Key> {
         "admin.idleTimeout" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
             said.operators.idle_timeout_ms = v.number();
         }),
+        "admin.forceHttps" | "admin.needClientAuth" => Key::WithoutEffect(Kind::Only("false")),
         "admin.snapshot.enabled" => {
             Key::Used(Kind::TrueOrFalse, |said, v| said.operators.snapshots = v.flag())
         }
@@ -165,6 +166,7 @@ mod tests {
         for (line, said) in [
             ("admin.commandURL=commands", "must be a path that begins with /"),
             ("admin.commandURL=/", "must be a path that begins with /"),
+            ("admin.forceHttps=true", "must be false: nothing else is supported"),
             ("metricsProvider.className=org.example.Mine", "must be one of org.apache."),
         ] {
             let text = format!("dataDir=/d\nclientPort=1\n{line}");

@@ -70,6 +70,9 @@ fn secure_port(key: &str) -> Option<Key> {
         "ssl.ciphersuites" => Key::Used(Kind::Text, |said, v| said.security.suites = v.list()),
         "ssl.authProvider" => Key::WithoutEffect(Kind::OneOf(&["x509"])),
         "ssl.hostnameVerification" | "ssl.handshakeDetectionTimeoutMillis" => Key::JavaOnly,
+        "ssl.crl" | "ssl.ocsp" | "ssl.clientHostnameVerification" => {
+            Key::WithoutEffect(Kind::Only("false"))
+        }
         "X509AuthenticationProvider.superUser" => {
             Key::Used(Kind::Text, |said, v| said.spec.x509_super_user = Some(v.text()))
         }
@@ -82,7 +85,7 @@ fn stores(key: &str) -> Option<Key> {
         "ssl.keyStore.location" => Key::Used(Kind::Text, |said, v| {
             said.security.keys.location = Some(v.text().into());
         }),
-        "ssl.keyStore.password" => Key::Used(Kind::Text, |said, v| {
+        "ssl.keyStore.password" => Key::Used(Kind::AnyText, |said, v| {
             said.security.keys.password = v.text().into();
         }),
         "ssl.keyStore.passwordPath" => Key::Used(Kind::Text, |said, v| {
@@ -94,7 +97,7 @@ fn stores(key: &str) -> Option<Key> {
         "ssl.trustStore.location" => Key::Used(Kind::Text, |said, v| {
             said.security.trusted.location = Some(v.text().into());
         }),
-        "ssl.trustStore.password" => Key::Used(Kind::Text, |said, v| {
+        "ssl.trustStore.password" => Key::Used(Kind::AnyText, |said, v| {
             said.security.trusted.password = v.text().into();
         }),
         "ssl.trustStore.passwordPath" => Key::Used(Kind::Text, |said, v| {
@@ -115,6 +118,8 @@ fn logins(key: &str) -> Option<Key> {
         "org.apache.zookeeper.server.auth.IPAuthenticationProvider",
     ];
     Some(match key {
+        "DigestAuthenticationProvider.enabled" => Key::WithoutEffect(Kind::Only("true")),
+        "DigestAuthenticationProvider.digestAlg" => Key::WithoutEffect(Kind::Only("SHA1")),
         "java.security.auth.login.config" => Key::Used(Kind::Text, |said, v| {
             said.security.logins_file = Some(v.text().into());
         }),
@@ -192,7 +197,7 @@ impl Security {
         }
         let known = |scheme: &str| match scheme {
             "sasl" => logins.scheme,
-            "x509" => self.secure_port.is_some(),
+            "x509" => self.secure_port.is_some() || self.unified,
             "digest" | "ip" => true,
             _ => false,
         };
@@ -222,21 +227,17 @@ impl Security {
         use crate::io::tls::{ClientAuth, SecurePort, ServerTls};
         use crate::spec::Plain;
 
-        let Some(port) = self.secure_port else {
-            return match self.secure_address {
-                Some(_) => {
-                    Err("secureClientPortAddress: takes secureClientPort to be set".to_owned())
-                }
-                None if self.unified => {
-                    Err("client.portUnification=true: takes secureClientPort to be set".to_owned())
-                }
-                None => Ok(spec),
-            };
+        if self.secure_port.is_none() && self.secure_address.is_some() {
+            return Err("secureClientPortAddress: takes secureClientPort to be set".to_owned());
+        }
+        let wants_it = match self.secure_port {
+            Some(port) => format!("secureClientPort={port}"),
+            None if self.unified => "client.portUnification=true".to_owned(),
+            None => return Ok(spec),
         };
         let Some(keys) = self.keys.store("ssl.keyStore")? else {
             return Err(format!(
-                "secureClientPort={port}: takes ssl.keyStore.location to be set, to a file with \
-                 the server's key"
+                "{wants_it}: takes ssl.keyStore.location to be set, to a file with the server's key"
             ));
         };
         let mut tls = ServerTls::of(keys);
@@ -248,7 +249,8 @@ impl Security {
         };
         tls.versions = self.versions()?;
         tls.suites = self.checked_suites()?;
-        spec.secure = Some(SecurePort { address: self.secure_address, port, tls });
+        spec.secure =
+            Some(SecurePort { address: self.secure_address, port: self.secure_port, tls });
         spec.plain = match self.unified {
             true => Plain::OrTls,
             false if plain => Plain::Only,
@@ -322,7 +324,7 @@ mod tests {
         for (lines, said) in [
             ("secureClientPort=1", "takes ssl.keyStore.location"),
             ("secureClientPortAddress=127.0.0.1", "takes secureClientPort"),
-            ("client.portUnification=true", "takes secureClientPort"),
+            ("client.portUnification=true", "takes ssl.keyStore.location"),
             ("secureClientPort=1\nssl.keyStore.location=/k", "ssl.keyStore.type: must be set"),
             ("ssl.clientAuth=maybe", "z:3: ssl.clientAuth=maybe: must be one of need, want, none"),
             ("ssl.keyStore.type=BCFKS", "must be one of PEM, PKCS12, JKS"),
@@ -334,6 +336,8 @@ mod tests {
                 "secureClientPort=1\nssl.keyStore.location=/k.pem\nssl.ciphersuites=NULL",
                 "ssl.ciphersuites=NULL: must be among TLS_",
             ),
+            ("ssl.crl=true", "z:3: ssl.crl=true: must be false: nothing else is supported"),
+            ("DigestAuthenticationProvider.digestAlg=MD5", "must be SHA1: nothing else"),
             ("enforce.auth.enabled=true", "takes enforce.auth.schemes"),
             ("sessionRequireClientSASLAuth=true", "enforce.auth.schemes=sasl"),
             ("authProvider.1=org.example.Mine", "must be one of org.apache.zookeeper.server.auth."),

@@ -31,7 +31,8 @@ pub(crate) struct Doors {
 #[cfg(feature = "tls")]
 #[derive(Debug, Clone)]
 struct Secure {
-    address: SocketAddr,
+    /// Nothing if that is the plain port alone.
+    address: Option<SocketAddr>,
     config: Arc<rustls::ServerConfig>,
     /// What the plain port is for.
     plain: Plain,
@@ -67,8 +68,10 @@ impl Doors {
             opened.plain = open(self.plain, self.plain_keeper(), &mut doors)?;
         }
         #[cfg(feature = "tls")]
-        if let Some(secure) = &mut opened.secure {
-            secure.address = open(secure.address, secure.keeper(false), &mut doors)?;
+        if let Some(secure) = &mut opened.secure
+            && let Some(address) = secure.address
+        {
+            secure.address = Some(open(address, secure.keeper(false), &mut doors)?);
         }
         #[cfg(feature = "admin")]
         if let Some(port) = &mut opened.admin {
@@ -98,10 +101,10 @@ impl Doors {
         Some(self.plain)
     }
 
-    /// Where TLS is spoken; nothing if it nowhere is.
+    /// Where nothing but TLS is spoken; nothing if it nowhere is.
     pub(crate) fn secure(&self) -> Option<SocketAddr> {
         #[cfg(feature = "tls")]
-        return self.secure.as_ref().map(|secure| secure.address);
+        return self.secure.as_ref().and_then(|secure| secure.address);
         #[cfg(not(feature = "tls"))]
         None
     }
@@ -130,7 +133,8 @@ impl Doors {
 #[cfg(feature = "tls")]
 impl Secure {
     fn of(spec: &InstanceSpec, port: &SecurePort) -> io::Result<Self> {
-        let address = SocketAddr::from((port.address.unwrap_or(spec.address), port.port));
+        let ip = port.address.unwrap_or(spec.address);
+        let address = port.port.map(|port| SocketAddr::new(ip, port));
         Ok(Self { address, config: port.tls.config()?, plain: spec.plain })
     }
 

@@ -54,6 +54,11 @@ impl Node {
         let Some(connection) = self.connections.get(to.conn) else {
             return;
         };
+        // A certificate was shown already; to say so again changes nothing.
+        let shown = |identity: &Identity| &*identity.scheme == "x509";
+        if request.scheme == "x509" && connection.identities.iter().any(shown) {
+            return out.reply(to, Zxid::ZERO, ErrorCode::Ok);
+        }
         let peer = connection.peer.ip();
         let scheme = self.schemes.find(&request.scheme);
         let Some(proved) = scheme.and_then(|scheme| scheme.authenticate(peer, request.auth)) else {
@@ -102,7 +107,12 @@ impl Node {
     }
 
     /// Whether a connection may ask for something; one that may not is told so, and closed.
+    #[inline]
     pub(super) fn enforce(&mut self, to: ReplyTo, out: &mut Outbox) -> bool {
+        self.settings.logins.enforced.is_empty() || self.admit_known(to, out)
+    }
+
+    fn admit_known(&mut self, to: ReplyTo, out: &mut Outbox) -> bool {
         let Some(connection) = self.connections.get(to.conn) else {
             return false;
         };

@@ -134,6 +134,7 @@ fn run(spec: InstanceSpec, data_dir: Option<&Path>) -> io::Result<()> {
         let mut signals = Signals::new()?;
         let server = TestingServer::start_with(spec).await?;
         let _held = data_dir.map(|dir| PidFile::of(dir).hold()).transpose()?;
+        tell_other_ports(&server);
         print(&format!("{}\n", server.connect_string()))?;
         let input_ended = async {
             match data_dir {
@@ -150,6 +151,20 @@ fn run(spec: InstanceSpec, data_dir: Option<&Path>) -> io::Result<()> {
         server.stop().await;
         Ok(())
     })
+}
+
+/// Where else there is somebody to talk to; a port may have been any that is free.
+fn tell_other_ports(server: &TestingServer) {
+    if let Some(address) = server.secure_address() {
+        tracing::info!(%address, "speaks TLS");
+    }
+    for (what, address) in
+        [("commands", server.admin_address()), ("metrics", server.metrics_address())]
+    {
+        if let Some(address) = address {
+            tracing::info!(%address, what, "tells operators");
+        }
+    }
 }
 
 /// Resolves when standard input has ended. On a thread that nothing waits for: a read of standard

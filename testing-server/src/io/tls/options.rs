@@ -1,6 +1,7 @@
 //! What a secure port is made from: who the server is, and what it asks of its clients.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
@@ -183,8 +184,9 @@ impl From<ServerTlsError> for std::io::Error {
 #[derive(Debug, Clone)]
 pub(crate) struct SecurePort {
     /// The address of the plain port if there is none of its own.
-    pub(crate) address: Option<std::net::IpAddr>,
-    pub(crate) port: u16,
+    pub(crate) address: Option<IpAddr>,
+    /// Nothing if TLS is spoken on the plain port alone.
+    pub(crate) port: Option<u16>,
     pub(crate) tls: ServerTls,
 }
 

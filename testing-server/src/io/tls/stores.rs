@@ -173,14 +173,30 @@ impl Store {
         if chain.is_empty() {
             return Err(self.wrong("there is no certificate in it"));
         }
-        let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
-        if bytes.windows(encrypted.len()).any(|window| window == encrypted) {
-            let what = "its key is encrypted, which in PEM is not supported: use PKCS12";
-            return Err(self.wrong(what));
+        if let Some(encrypted) = encrypted_key(bytes) {
+            return Ok((chain, self.decrypted(encrypted)?));
         }
         let key = PrivateKeyDer::from_pem_slice(bytes);
         let key = key.map_err(|_| self.wrong("there is no private key in it"))?;
         Ok((chain, key))
+    }
+
+    #[cfg(feature = "pkcs12")]
+    fn decrypted(&self, pem: &str) -> Result<PrivateKeyDer<'static>, ServerTlsError> {
+        use pkcs8::{EncryptedPrivateKeyInfoRef, SecretDocument};
+
+        let unreadable = || self.wrong("its encrypted key cannot be read");
+        let (_, document) = SecretDocument::from_pem(pem).map_err(|_| unreadable())?;
+        let key = EncryptedPrivateKeyInfoRef::try_from(document.as_bytes());
+        let key = key.map_err(|_| unreadable())?;
+        let key = key.decrypt(self.password.expose());
+        let key = key.map_err(|_| self.wrong("its password does not open its key"))?;
+        Ok(PrivateKeyDer::Pkcs8(key.as_bytes().to_vec().into()))
+    }
+
+    #[cfg(not(feature = "pkcs12"))]
+    fn decrypted(&self, _: &str) -> Result<PrivateKeyDer<'static>, ServerTlsError> {
+        Err(self.wrong("its key is encrypted, and this server was built without `pkcs12`"))
     }
 
     #[cfg(feature = "pkcs12")]
@@ -225,5 +241,56 @@ impl Store {
     #[cfg(not(feature = "pkcs12"))]
     fn pkcs12_trusted(&self, _: &[u8]) -> Result<Vec<CertificateDer<'static>>, ServerTlsError> {
         Err(self.wrong("it is PKCS12, and this server was built without its feature `pkcs12`"))
+    }
+}
+
+/// The part of a PEM text that is an encrypted private key.
+fn encrypted_key(pem: &[u8]) -> Option<&str> {
+    const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+    let pem = str::from_utf8(pem).ok()?;
+    let start = pem.find("-----BEGIN ENCRYPTED PRIVATE KEY-----")?;
+    let len = pem[start..].find(END)? + END.len();
+    Some(&pem[start..start + len])
+}
+
+#[cfg(test)]
+#[cfg(feature = "pkcs12")]
+mod tests {
+    use super::*;
+
+    /// Made by `openssl req -x509 -newkey ec`, with the password `tip-top`.
+    const ENCRYPTED: &str = "\
+-----BEGIN ENCRYPTED PRIVATE KEY-----
+MIHjME4GCSqGSIb3DQEFDTBBMCkGCSqGSIb3DQEFDDAcBAjF0IQtluSkiwICCAAw
+DAYIKoZIhvcNAgkFADAUBggqhkiG9w0DBwQIuN94cmbi5PkEgZA31IVeJb6gojdN
+r8uQFWYCEz6Y5skS78unsMWvPLbaJJNk86RSHSCwexCoHGf0M+A4Wx3Ld9tT959O
+eUpSAMpHjfPBK3p+bbgpeIsNUABU3dPv2R11XATr8q8PdCKyZYhfp0M8n18NqmLh
+/SvZiLlf3zI/A3mssQppG3jjOflHaWxi3AbSuH6FV/IwfOY5HCQ=
+-----END ENCRYPTED PRIVATE KEY-----
+-----BEGIN CERTIFICATE-----
+MIIBfTCCASWgAwIBAgIUdOk59pLhh4hSjizr3bB4AzDCteIwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMDExMjczMloYDzIxMjYxMDI3
+MTEyNzMyWjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASj1wsJAlfKERSUVh2xxr4gXHNj4cpVGeZZT6UL6t3kHH+rR5LvLWAC
+Xsv852/9WU+y+SPBBquCxlPEksF+xEC5o1MwUTAdBgNVHQ4EFgQUn8ktGvyO8QjL
+ehsz7zHL1NoaRLUwHwYDVR0jBBgwFoAUn8ktGvyO8QjLehsz7zHL1NoaRLUwDwYD
+VR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNGADBDAiA/NK+FXqCmdN5ugUVDhi5c
+tESPDJHe28Tt5f7s6lhDWwIfcA/Uc7AZ/EbmynaldoGZUIEwMVUtdVsynpo1WEQX
+6Q==
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn an_encrypted_key_is_opened_by_its_password_alone() {
+        let mut store = Store::pem("keys", ENCRYPTED.into(), &Secret::default());
+        store.password = Secret::from("tip-top");
+        let (chain, key) = store.identity().unwrap();
+        assert_eq!(chain.len(), 1);
+        assert!(matches!(key, PrivateKeyDer::Pkcs8(_)));
+        for password in ["wrong", ""] {
+            store.password = Secret::from(password);
+            let error = store.identity().unwrap_err().to_string();
+            assert_eq!(error, "keys: its password does not open its key");
+        }
     }
 }
