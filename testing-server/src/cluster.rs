@@ -248,7 +248,7 @@ impl TestingCluster {
             let moved = self.moved();
             let leading = self.servers.iter().filter(|(_, server)| server.is_running());
             let leading = leading.filter(|(_, server)| look(server, Node::is_deciding));
-            let epoch = |server: &TestingServer| look(server, |node| node.epoch());
+            let epoch = |server: &TestingServer| look(server, Node::epoch);
             if let Some((id, _)) = leading.max_by_key(|(_, server)| epoch(server)) {
                 return *id;
             }

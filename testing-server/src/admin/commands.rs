@@ -13,6 +13,7 @@ use crate::auth::check::check_acl;
 use crate::node::Node;
 use crate::node::connection::{Connection, Phase, Wire};
 use crate::node::outbox::Outbox;
+use crate::tree::digest::DIGEST_VERSION;
 
 /// What a server that stands alone answers, where Apache's does.
 const NOT_IN_AN_ENSEMBLE: &str = "server is not initialized";
@@ -149,8 +150,16 @@ impl Node {
             Command::GetTraceMask => {
                 vec![entry("tracemask", Json::whole(super::words::TRACE_MASK))]
             }
-            // No digest of the tree is kept.
-            Command::Hash => vec![entry("digests", Json::List(Vec::new()))],
+            Command::Hash => {
+                let digest = |(zxid, digest): (Zxid, u64)| {
+                    Json::Map(vec![
+                        entry("zxid", Json::whole(zxid.0)),
+                        entry("digest", Json::whole(digest)),
+                        entry("digestVersion", Json::whole(DIGEST_VERSION)),
+                    ])
+                };
+                vec![entry("digests", Json::List(self.digests.history().map(digest).collect()))]
+            }
             Command::InitialConfiguration => {
                 vec![entry("initial_configuration", Json::text(&*self.settings.initial_config))]
             }

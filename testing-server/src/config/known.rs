@@ -51,10 +51,7 @@ const UNSUPPORTED: &[&str] = &[
     "portUnification",
     "quorumCnxnTimeoutMs",
     "readonlymode.enabled",
-    "snapSizeLimitInKb",
-    "snapshot.compression.method",
     "throttled_op_wait_time",
-    "txnLogSizeLimitInKb",
 ];
 
 /// Whole families of such.

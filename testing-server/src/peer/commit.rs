@@ -2,7 +2,8 @@
 
 use znode::proto::{ErrorCode, OpCode, SessionId, Xid};
 
-use super::{Prepared, QuorumPeer};
+use super::planted::Bug;
+use super::{Prepared, QuorumPeer, Role};
 use crate::log::record::{Body, Logged};
 use crate::node::Node;
 use crate::node::input::ConnId;
@@ -16,13 +17,10 @@ impl Node {
     pub(crate) fn apply_ready(&mut self, out: &mut Outbox) {
         loop {
             let Some(peer) = self.peer.as_deref_mut() else { return };
-            #[cfg(test)]
-            let (planted, role) = (peer.planted, &peer.role);
-            let QuorumPeer { history, prepared, .. } = peer;
+            let QuorumPeer { history, prepared, planted, role, .. } = peer;
             let Some(entry) = history.take_ready() else { break };
-            #[cfg(test)]
-            if planted.is(super::planted::Bug::HoleInHistory)
-                && matches!(role, super::Role::Learning(_))
+            if planted.is(Bug::HoleInHistory)
+                && matches!(role, Role::Learning(_))
                 && entry.zxid.0 % 8 == 0
             {
                 history.forget_last();
@@ -76,8 +74,8 @@ impl Node {
                 let left: Vec<Box<[u8]>> =
                     left.map(|id| self.tree.at(id).image.path().into()).collect();
                 let paths = paths.iter().map(|path| Box::from(*path));
-                let paths = paths.chain(left).collect();
-                self.applier(&logged, out).close_session(paths);
+                let paths: Vec<Box<[u8]>> = paths.chain(left).collect();
+                self.applier(&logged, out).close_session(&paths);
                 if let Some(to) = to {
                     out.reply(to, entry.zxid, ErrorCode::Ok);
                 }

@@ -195,8 +195,8 @@ impl Node {
 
     /// When a server of an ensemble has something to do.
     pub(crate) fn peer_deadline(&self) -> Moment {
-        let idle = |peer: &&Box<QuorumPeer>| !peer.is_reloading;
-        self.peer.as_ref().filter(idle).map_or(Moment::NEVER, |peer| peer.next_deadline())
+        let idle = |peer: &&QuorumPeer| !peer.is_reloading;
+        self.peer.as_deref().filter(idle).map_or(Moment::NEVER, QuorumPeer::next_deadline)
     }
 
     /// Lets time pass for a server of an ensemble.

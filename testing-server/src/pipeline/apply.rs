@@ -120,7 +120,7 @@ impl Applier<'_> {
                     .expect("a write is checked against its node"),
             ),
             Change::CloseSession(paths) => {
-                self.close_session(paths);
+                self.close_session(&paths);
                 Outcome::SessionClosed
             }
             _ => Outcome::Done(OpCode::Check),
@@ -137,7 +137,7 @@ impl Applier<'_> {
     }
 
     /// Deletes what a session leaves behind.
-    pub(crate) fn close_session(&mut self, paths: Vec<Box<[u8]>>) {
+    pub(crate) fn close_session(&mut self, paths: &[Box<[u8]>]) {
         paths.iter().for_each(|path| self.delete(path));
     }
 

@@ -126,5 +126,5 @@ impl Applier<'_> {
 }
 
 fn code(error: i32) -> ErrorCode {
-    ErrorCode::try_from(error).unwrap_or(ErrorCode::SystemError)
+    ErrorCode::from(error)
 }

@@ -1,16 +1,21 @@
 //! Configurations as text: lines of `server.N=…`, `group.N=…`, `weight.N=…` and `version=…`.
 
+#[cfg(test)]
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+#[cfg(test)]
 use znode::proto::Zxid;
 
-use super::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use super::{LearnerType, PeerAddress, QuorumConfig};
+#[cfg(test)]
+use super::{Member, Sid};
 
 /// Reads a configuration.
 ///
 /// # Errors
 /// A line that is none of a configuration's, named as it stands.
+#[cfg(test)]
 pub(crate) fn parse(text: &str) -> Result<QuorumConfig, String> {
     let mut config = QuorumConfig::majority(BTreeMap::new());
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
@@ -44,6 +49,7 @@ pub(crate) fn parse(text: &str) -> Result<QuorumConfig, String> {
     Ok(config)
 }
 
+#[cfg(test)]
 fn check_groups(config: &QuorumConfig) -> Result<(), String> {
     if config.groups.is_empty() {
         return Ok(());
@@ -60,6 +66,7 @@ fn check_groups(config: &QuorumConfig) -> Result<(), String> {
 
 /// Reads what stands behind `server.N=`:
 /// `host:quorum:election[:participant|observer][;[host:]port]`, with `|` between several addresses.
+#[cfg(test)]
 pub(crate) fn parse_member(value: &str) -> Result<Member, String> {
     let (peer, client) = match value.split_once(';') {
         Some((peer, client)) => (peer, Some(client)),
@@ -89,6 +96,7 @@ pub(crate) fn parse_member(value: &str) -> Result<Member, String> {
     Ok(Member { addresses, learner_type, client })
 }
 
+#[cfg(test)]
 fn parse_client(client: &str) -> Result<String, String> {
     let client = client.trim();
     let port = match client.rsplit_once(':') {

@@ -171,7 +171,9 @@ impl SessionTracker {
     pub(crate) fn unsettle(&mut self) {
         let unopened: Vec<SessionId> =
             self.iter().filter(|session| !session.opened).map(|session| session.id).collect();
-        unopened.into_iter().for_each(|id| drop(self.remove(id)));
+        for id in unopened {
+            self.remove(id);
+        }
         for slot in self.by_id.values() {
             let session = &mut self.sessions[slot.0];
             (session.closing, session.owner, session.conn) = (false, None, None);

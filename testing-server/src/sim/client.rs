@@ -122,20 +122,20 @@ impl Client {
         let (asked, bytes) = match what {
             0..=3 => {
                 let request = SetDataRequest { path: node.into(), data, version: Version(-1) };
-                (Asked::Write, frame_of(header(OpCode::SetData), &request))
+                (Asked::Write, frame_of(&header(OpCode::SetData), &request))
             }
             4 | 5 => {
                 let request = CreateRequest { path: node.into(), data, acl, flags: 0 };
-                (Asked::Write, frame_of(header(OpCode::Create), &request))
+                (Asked::Write, frame_of(&header(OpCode::Create), &request))
             }
             6 => {
                 let path = format!("/e{}-", self.number).into();
                 let request = CreateRequest { path, data, acl, flags: 3 };
-                (Asked::Write, frame_of(header(OpCode::Create), &request))
+                (Asked::Write, frame_of(&header(OpCode::Create), &request))
             }
             7 => {
                 let request = DeleteRequest { path: node.into(), version: Version(-1) };
-                (Asked::Write, frame_of(header(OpCode::Delete), &request))
+                (Asked::Write, frame_of(&header(OpCode::Delete), &request))
             }
             8 => {
                 self.sync_floor = oracle.acked;
@@ -241,9 +241,9 @@ impl Client {
     }
 }
 
-fn frame_of(header: RequestHeader, request: &impl Encode) -> Vec<u8> {
+fn frame_of(header: &RequestHeader, request: &impl Encode) -> Vec<u8> {
     frame(|out| {
-        out.put(&header);
+        out.put(header);
         request.encode(out);
     })
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::world::{End, Event, World};
+use crate::node::Node;
 use crate::node::input::Input;
 
 impl World {
@@ -93,7 +94,7 @@ impl World {
         let Some(session) = self.clients[client].session() else { return };
         for server in 0..self.servers.len() {
             let this = &self.servers[server];
-            let decides = this.node.as_ref().is_some_and(|node| node.is_deciding());
+            let decides = this.node.as_ref().is_some_and(Node::is_deciding);
             if decides && !this.is_paused {
                 self.input(server, Input::Expire(session));
             }

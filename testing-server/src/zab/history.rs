@@ -105,7 +105,6 @@ impl History {
     }
 
     /// Forgets what was applied last: a mistake that a test must find.
-    #[cfg(test)]
     pub(crate) fn forget_last(&mut self) {
         self.applied.pop_back();
     }

@@ -153,16 +153,6 @@ pub(super) fn sync_folder(storage: &impl Storage, dir: &Path) -> io::Result<()> 
     storage.sync_folder(dir).map_err(|error| at(dir, &error))
 }
 
-/// How many bytes the files of a folder and of those in it hold.
-pub(crate) fn size(path: &Path) -> u64 {
-    let Ok(found) = std::fs::symlink_metadata(path) else { return 0 };
-    if !found.is_dir() {
-        return found.len();
-    }
-    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-    entries.map(|entry| size(&entry.path())).sum()
-}
-
 /// The same error, with the file that it is about.
 pub(crate) fn at(path: &Path, error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("{}: {error}", path.display()))

@@ -27,11 +27,6 @@ impl Batch {
         self.bytes.len()
     }
 
-    /// Whether there is nothing in it.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// The last transaction in it.
     #[cfg(test)]
     pub(crate) fn last(&self) -> Option<Zxid> {
