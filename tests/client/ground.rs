@@ -40,7 +40,7 @@ pub(crate) struct Ground {
 
 /// A server of ours: alone, or the one of an ensemble that the environment asks for.
 enum Ours {
-    Alone { _server: TestingServer },
+    Alone { _server: Box<TestingServer> },
     Among { _cluster: TestingCluster },
 }
 
@@ -121,7 +121,7 @@ impl Ground {
 async fn ours(spec: InstanceSpec) -> (String, Ours) {
     let Ok(role) = env::var("ZNODE_TEST_CLUSTER") else {
         let server = TestingServer::start_with(spec).await.unwrap();
-        return (server.connect_string(), Ours::Alone { _server: server });
+        return (server.connect_string(), Ours::Alone { _server: Box::new(server) });
     };
     let spec = ClusterSpec::new(3).observers(1).each(spec);
     let cluster = TestingCluster::start_with(spec).await.unwrap();

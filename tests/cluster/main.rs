@@ -19,7 +19,7 @@ const GUARD: Duration = Duration::from_secs(20);
 async fn cluster(participants: u64, observers: u64) -> TestingCluster {
     let each = InstanceSpec::new().tick(Duration::from_millis(40));
     let spec = ClusterSpec::new(participants).observers(observers).each(each);
-    soon(TestingCluster::start_with(spec)).await.unwrap()
+    soon(TestingCluster::start_with(spec)).await.expect("a cluster starts")
 }
 
 /// Waits for what must happen soon, or fails the test at the caller's line.
@@ -37,7 +37,9 @@ fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
 /// A client of one server alone.
 async fn connect_to(cluster: &TestingCluster, id: u64) -> Client {
     let options = ConnectOptions::new().connector(cluster.connector());
-    soon(options.connect(&cluster.server(id).connect_string())).await.unwrap()
+    soon(options.connect(&cluster.server(id).connect_string()))
+        .await
+        .expect("a server of the cluster lets clients in")
 }
 
 /// Tries again for as long as the connection is the trouble, and it is safe.
