@@ -150,16 +150,7 @@ impl Node {
             Command::GetTraceMask => {
                 vec![entry("tracemask", Json::whole(super::words::TRACE_MASK))]
             }
-            Command::Hash => {
-                let digest = |(zxid, digest): (Zxid, u64)| {
-                    Json::Map(vec![
-                        entry("zxid", Json::whole(zxid.0)),
-                        entry("digest", Json::whole(digest)),
-                        entry("digestVersion", Json::whole(DIGEST_VERSION)),
-                    ])
-                };
-                vec![entry("digests", Json::List(self.digests.history().map(digest).collect()))]
-            }
+            Command::Hash => self.past_digest_entries(),
             Command::InitialConfiguration => {
                 vec![entry("initial_configuration", Json::text(&*self.settings.initial_config))]
             }
@@ -232,6 +223,17 @@ impl Node {
             entry("server_id", Json::whole(0)),
             entry("client_port_listen_backlog", Json::whole(-1)),
         ]
+    }
+
+    fn past_digest_entries(&self) -> Map {
+        let digest = |(zxid, digest): (Zxid, u64)| {
+            Json::Map(vec![
+                entry("zxid", Json::whole(zxid.0)),
+                entry("digest", Json::whole(digest)),
+                entry("digestVersion", Json::whole(DIGEST_VERSION)),
+            ])
+        };
+        vec![entry("digests", Json::List(self.digests.history().map(digest).collect()))]
     }
 
     fn server_entries(&self, facts: &Facts) -> Map {

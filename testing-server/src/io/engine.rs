@@ -104,6 +104,10 @@ impl Shared {
     pub(super) fn settle(&self, engine: &mut Engine, own: Option<(ConnId, &mut Vec<u8>)>) {
         engine.drain(own);
         engine.save_snapshot();
+        if engine.failure.is_some() {
+            self.must_stop.notify_one();
+            self.has_failed.notify_waiters();
+        }
         if engine.node.peer.is_some() {
             self.has_moved.notify_waiters();
         }
@@ -414,41 +418,25 @@ impl Engine {
                         port.wake();
                     }
                 }
-                Output::Append { zxid, range } => {
-                    if let Some(disk) = &mut self.disk {
-                        disk.append(*zxid, self.outbox.bytes(range));
-                    }
-                }
                 Output::Dial { kind, to, addresses } => {
                     let (kind, to, addresses) = (*kind, *to, addresses.clone());
                     self.tell_peers(Command::Dial { kind, to, addresses });
                 }
                 Output::Listen { open } => self.tell_peers(Command::Listen(*open)),
-                Output::SaveEpoch { kind, epoch } => {
-                    if let Some(disk) = &mut self.disk {
-                        disk.save_epoch(*kind, *epoch);
-                    }
-                }
-                Output::SaveSnapshot { zxid, range } => {
-                    if let Some(disk) = &mut self.disk {
-                        disk.replace(*zxid, self.outbox.bytes(range).to_vec());
-                    }
-                }
-                Output::Truncate { zxid } => {
-                    if let Some(disk) = &mut self.disk {
-                        disk.truncate(*zxid);
-                    }
-                }
-                Output::Reload { zxid } => match &mut self.disk {
-                    Some(disk) => disk.reload(*zxid),
-                    None => reload = true,
-                },
                 Output::Halt { why } => halted = Some(why.clone()),
+                Output::Append { .. }
+                | Output::SaveEpoch { .. }
+                | Output::SaveSnapshot { .. }
+                | Output::Truncate { .. }
+                | Output::Reload { .. } => match &mut self.disk {
+                    Some(disk) => disk.order(output, &self.outbox),
+                    // There are no files that would say what was before.
+                    None => reload |= matches!(output, Output::Reload { .. }),
+                },
             }
         }
         self.outbox.clear();
         if reload {
-            // There are no files that would say what was before: everything comes from the leader.
             self.node.reloaded(self.now, None, &mut self.outbox);
             self.drain(None);
         }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::world::{End, Event, World};
+use super::network::End;
+use super::world::{Event, World};
 use crate::node::Node;
 use crate::node::input::Input;
 

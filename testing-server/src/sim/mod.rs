@@ -4,6 +4,7 @@
 //! | room | what it holds |
 //! |---|---|
 //! | [`world`] | the servers, the links between them, and one list of events |
+//! | [`network`] | what is sent, and when it arrives |
 //! | [`faults`] | what goes wrong, and when |
 //! | [`disk`] | what a crash leaves |
 //! | [`client`] | clients that judge what they are told |
@@ -16,6 +17,7 @@
 mod client;
 mod disk;
 mod faults;
+mod network;
 mod oracle;
 mod random;
 mod tests;

@@ -8,9 +8,10 @@ use znode::proto::Zxid;
 
 use super::client::Client;
 use super::disk::{Disk, Write};
+use super::network::{End, Wire};
 use super::oracle::Oracle;
 use super::random::Random;
-use crate::election::{ElectionTimes, mesh};
+use crate::election::ElectionTimes;
 use crate::node::Node;
 use crate::node::input::{ConnId, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
@@ -21,14 +22,6 @@ use crate::quorum::text::parse;
 use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::history::Entry;
 use crate::zab::leader::Phase as Leading;
-use crate::zab::stream;
-
-/// One end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum End {
-    Server(usize, ConnId),
-    Client(usize),
-}
 
 /// What happens at some time.
 #[derive(Debug)]
@@ -60,25 +53,15 @@ pub(super) struct Server {
     pub(super) is_paused: bool,
     /// What has happened while it was paused.
     pub(super) missed: Vec<Event>,
-    is_listening: bool,
+    pub(super) is_listening: bool,
     next_slot: u32,
-    ends: BTreeMap<ConnId, Wire>,
+    pub(super) ends: BTreeMap<ConnId, Wire>,
     /// How many transactions it has applied, of all.
     applied: usize,
     was_serving: bool,
     armed: Moment,
     /// How much later than true time its clock is.
     pub(super) skew: Duration,
-}
-
-/// A connection as one server sees it.
-#[derive(Debug)]
-struct Wire {
-    other: End,
-    kind: Option<LinkKind>,
-    buffer: Vec<u8>,
-    reader: stream::Reader,
-    is_greeting: bool,
 }
 
 /// Everything.
@@ -89,10 +72,10 @@ pub(super) struct World {
     pub(super) servers: Vec<Server>,
     pub(super) clients: Vec<Client>,
     pub(super) oracle: Oracle,
-    events: BTreeMap<(Moment, u64), Event>,
-    sequence: u64,
+    pub(super) events: BTreeMap<(Moment, u64), Event>,
+    pub(super) sequence: u64,
     /// The time at which the last thing sent from one end arrives: nothing overtakes it.
-    order: BTreeMap<(End, End), Moment>,
+    pub(super) order: BTreeMap<(End, End), Moment>,
     /// Directions between servers in which nothing arrives, and what waits there.
     pub(super) cut: BTreeMap<(usize, usize), Vec<Event>>,
     config: QuorumConfig,
@@ -398,139 +381,9 @@ impl World {
         }
     }
 
-    /// Sends bytes, or the end of a connection, to the other side: in order, later.
-    fn send(&mut self, from: End, to: End, bytes: Vec<u8>) {
-        let after = Duration::from_micros(self.random.between(20, 2000));
-        let due = self.order.entry((from, to)).or_insert(Moment::START);
-        *due = (self.now + after).max(*due);
-        let due = *due;
-        self.sequence += 1;
-        self.events.insert((due, self.sequence), Event::Arrive(from, to, bytes));
-    }
-
-    fn arrive(&mut self, from: End, to: End, bytes: &[u8]) {
-        if let (End::Server(a, _), End::Server(b, _)) = (from, to)
-            && let Some(waiting) = self.cut.get_mut(&(a, b))
-        {
-            waiting.push(Event::Arrive(from, to, bytes.to_vec()));
-            return;
-        }
-        self.note(bytes.len() as u64);
-        match to {
-            End::Server(server, conn) => self.arrive_at_server(server, conn, bytes),
-            End::Client(client) => {
-                let End::Server(server, conn) = from else { return };
-                if self.clients[client].at != Some((server, conn)) {
-                    return;
-                }
-                if bytes.is_empty() {
-                    self.clients[client].disconnected();
-                } else {
-                    self.clients[client].receive(self.now, bytes, &mut self.oracle);
-                }
-            }
-        }
-    }
-
-    fn note(&mut self, what: u64) {
+    pub(super) fn note(&mut self, what: u64) {
         let now = self.now.as_nanos();
         self.trace = self.trace.rotate_left(5).wrapping_mul(0x9e37_79b9).wrapping_add(what ^ now);
-    }
-
-    fn arrive_at_server(&mut self, server: usize, conn: ConnId, bytes: &[u8]) {
-        let Some(wire) = self.servers[server].ends.get_mut(&conn) else { return };
-        let kind = wire.kind;
-        if bytes.is_empty() {
-            self.servers[server].ends.remove(&conn);
-            let input = match kind {
-                Some(_) => Input::LinkClosed { link: conn },
-                None => Input::Closed { conn },
-            };
-            return self.input(server, input);
-        }
-        wire.buffer.extend_from_slice(bytes);
-        loop {
-            let Some(wire) = self.servers[server].ends.get_mut(&conn) else { return };
-            let Some((used, frame, is_snapshot)) = wire.next() else { return };
-            wire.buffer.drain(..used);
-            wire.is_greeting = false;
-            let bytes = &frame[..];
-            let input = match kind {
-                None => Input::Frame { conn, bytes },
-                Some(LinkKind::Election) => Input::LinkMessage { link: conn, bytes },
-                Some(LinkKind::Quorum) if is_snapshot => Input::LinkSnapshot { link: conn, bytes },
-                Some(LinkKind::Quorum) => Input::LinkPacket { link: conn, bytes },
-            };
-            self.input(server, input);
-        }
-    }
-
-    fn dialed(&mut self, server: usize, incarnation: u32, kind: LinkKind, target: usize) {
-        let this = &self.servers[server];
-        if this.incarnation != incarnation || this.node.is_none() {
-            return;
-        }
-        let to = Sid(i64::try_from(target + 1).expect("few servers"));
-        let other = &self.servers[target];
-        let is_open = kind == LinkKind::Election || other.is_listening;
-        let is_cut = [(server, target), (target, server)]
-            .iter()
-            .any(|direction| self.cut.contains_key(direction));
-        if is_cut || !is_open || other.node.is_none() || other.is_paused {
-            return self.input(server, Input::LinkDialed { kind, to, link: None });
-        }
-        let (link, peer) = (self.servers[server].open(), self.servers[target].open());
-        let wire = |other, is_greeting| Wire {
-            other,
-            kind: Some(kind),
-            buffer: Vec::new(),
-            reader: stream::Reader::default(),
-            is_greeting,
-        };
-        self.servers[server].ends.insert(link, wire(End::Server(target, peer), false));
-        let greets = kind == LinkKind::Election;
-        self.servers[target].ends.insert(peer, wire(End::Server(server, link), greets));
-        self.input(target, Input::LinkAccepted { link: peer, kind });
-        self.input(server, Input::LinkDialed { kind, to, link: Some(link) });
-    }
-
-    fn client(&mut self, client: usize) {
-        let pause = self.random.between(1, 30);
-        self.at(Duration::from_millis(pause), Event::Client(client));
-        let now = self.now;
-        if self.clients[client].is_tired(now)
-            && let Some((server, conn)) = self.clients[client].at
-        {
-            self.clients[client].disconnected();
-            self.send(End::Client(client), End::Server(server, conn), Vec::new());
-        }
-        let bytes = match self.clients[client].at {
-            Some(_) => self.clients[client].ask(&self.oracle),
-            None => self.connect(client),
-        };
-        if let (Some(bytes), Some((server, conn))) = (bytes, self.clients[client].at) {
-            self.send(End::Client(client), End::Server(server, conn), bytes);
-        }
-    }
-
-    fn connect(&mut self, client: usize) -> Option<Vec<u8>> {
-        let server = self.random.below(self.servers.len());
-        if self.servers[server].node.is_none() || self.servers[server].is_paused {
-            return None;
-        }
-        let conn = self.servers[server].open();
-        let wire = Wire {
-            other: End::Client(client),
-            kind: None,
-            buffer: Vec::new(),
-            reader: stream::Reader::default(),
-            is_greeting: false,
-        };
-        self.servers[server].ends.insert(conn, wire);
-        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 7));
-        self.input(server, Input::Accepted { conn, peer });
-        let now = self.now;
-        Some(self.clients[client].connected(now, (server, conn)))
     }
 
     /// Looks at a server after it has done something.
@@ -659,7 +512,7 @@ impl Server {
     }
 
     /// A number for a new connection, used once.
-    fn open(&mut self) -> ConnId {
+    pub(super) fn open(&mut self) -> ConnId {
         // Slots are used again, as a shell does.
         let used = |slot: u32| self.ends.keys().any(|conn| conn.slot == slot);
         let slot = (0..).find(|slot| !used(*slot)).expect("few connections");
@@ -672,30 +525,5 @@ impl Server {
         let to = |wire: &Wire| matches!(wire.other, End::Server(server, _) if server == other);
         let ends = self.ends.iter().filter(|(_, wire)| to(wire));
         ends.map(|(conn, wire)| (*conn, wire.other)).collect()
-    }
-}
-
-impl Wire {
-    /// The next message: how many bytes it took, its content, and whether it is a snapshot.
-    fn next(&mut self) -> Option<(usize, Vec<u8>, bool)> {
-        let bytes = &self.buffer[..];
-        match self.kind {
-            None => {
-                let len = i32::from_be_bytes(*bytes.first_chunk::<4>()?);
-                let end = 4 + usize::try_from(len).expect("clients frame");
-                Some((end, bytes.get(4..end)?.to_vec(), false))
-            }
-            Some(LinkKind::Election) => match mesh::next(bytes, self.is_greeting) {
-                mesh::Next::Message(range, used) => Some((used, bytes[range].to_vec(), false)),
-                mesh::Next::Incomplete => None,
-                mesh::Next::Broken => panic!("a server talks nonsense"),
-            },
-            Some(LinkKind::Quorum) => match self.reader.next(bytes) {
-                stream::Next::Packet(range) => Some((range.end, bytes[range].to_vec(), false)),
-                stream::Next::Snapshot(range, used) => Some((used, bytes[range].to_vec(), true)),
-                stream::Next::Incomplete => None,
-                stream::Next::Broken(why) => panic!("a server talks nonsense: {why}"),
-            },
-        }
     }
 }

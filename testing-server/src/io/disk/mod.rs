@@ -46,6 +46,7 @@ use znode::proto::Zxid;
 
 use super::engine::Shared;
 use crate::node::input::EpochKind;
+use crate::node::outbox::{Outbox, Output};
 use crate::node::snapshots::SnapshotId;
 use lock::DirectoryLock;
 use storage::DiskFaults;
@@ -262,7 +263,7 @@ impl Disk {
     }
 
     /// Queues a transaction. The writer hears of it with the next [`ring`](Self::ring).
-    pub(super) fn append(&mut self, zxid: Zxid, entry: &[u8]) {
+    fn append(&mut self, zxid: Zxid, entry: &[u8]) {
         let mut waiting = self.queue.lock();
         match waiting.orders.back_mut() {
             Some(Order::Txns(batch)) => _ = batch.add(zxid, entry),
@@ -277,28 +278,24 @@ impl Disk {
         self.unrung = true;
     }
 
-    /// Queues an epoch, behind everything that is queued.
-    pub(super) fn save_epoch(&mut self, kind: EpochKind, epoch: u32) {
-        self.order(Order::Epoch(kind, epoch));
-    }
-
-    /// Queues the end of whatever stands behind a transaction.
-    pub(super) fn truncate(&mut self, zxid: Zxid) {
-        self.order(Order::Truncate(zxid));
-    }
-
-    /// Queues another server's history in place of this one's.
-    pub(super) fn replace(&mut self, zxid: Zxid, snapshot: Vec<u8>) {
-        (self.since_snapshot, self.size) = (0, 0);
-        self.order(Order::Replace(zxid, snapshot));
-    }
-
-    /// Queues a cut, and has everything read anew behind it.
-    pub(super) fn reload(&mut self, zxid: Zxid) {
-        self.order(Order::Reload(zxid));
-    }
-
-    fn order(&mut self, order: Order) {
+    /// Queues what the server wants of its disk.
+    pub(super) fn order(&mut self, output: &Output, outbox: &Outbox) {
+        let order = match output {
+            Output::Append { zxid, range } => return self.append(*zxid, outbox.bytes(range)),
+            Output::SaveEpoch { kind, epoch } => Order::Epoch(*kind, *epoch),
+            Output::SaveSnapshot { zxid, range } => {
+                (self.since_snapshot, self.size) = (0, 0);
+                Order::Replace(*zxid, outbox.bytes(range).to_vec())
+            }
+            Output::Truncate { zxid } => Order::Truncate(*zxid),
+            Output::Reload { zxid } => Order::Reload(*zxid),
+            // The rest is nothing for a disk.
+            Output::Send { .. }
+            | Output::Close { .. }
+            | Output::Dial { .. }
+            | Output::Listen { .. }
+            | Output::Halt { .. } => return,
+        };
         self.queue.lock().orders.push_back(order);
         self.unrung = true;
     }

@@ -2,7 +2,7 @@
 //!
 //! | room | what it does |
 //! |---|---|
-//! | [`switchboard`] | servers of one process, without sockets; and what can go wrong between them |
+//! | [`switchboard`] | servers of one process, without sockets, and what goes wrong between them |
 //! | [`tcp`] | servers anywhere |
 //!
 //! The server says to whom it wants a connection, and whether learners may come. A task of its own

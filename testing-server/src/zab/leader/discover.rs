@@ -3,6 +3,7 @@
 use znode::proto::{Decoder, JutePut, Zxid};
 
 use super::{Leader, LearnerHandler, Phase, Stage};
+use crate::election::UNTRUSTED;
 use crate::node::Node;
 use crate::node::input::{ConnId, EpochKind};
 use crate::node::outbox::Outbox;
@@ -175,7 +176,11 @@ impl Node {
         else {
             return;
         };
-        let promised = |learner: &LearnerHandler| matches!(learner.stage, Stage::Promised(last) if last != Zxid(-1));
+        let promised = |learner: &LearnerHandler| match learner.stage {
+            // Who has lost data is no proof of anything.
+            Stage::Promised(last) => last != UNTRUSTED,
+            _ => false,
+        };
         if leader.phase != Phase::Promises || !leader.is_quorum(*me, quorums, promised) {
             return;
         }
