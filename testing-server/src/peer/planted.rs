@@ -13,8 +13,6 @@ pub(crate) enum Bug {
     HoleInHistory,
     /// ZOOKEEPER-2832, 1154: what nobody else has is not cut off.
     TailKept,
-    /// ZOOKEEPER-1156: one transaction too many is cut off.
-    TailCutTooShort,
     /// ZOOKEEPER-3104: the new leader is named before the history.
     LeaderNamedTooEarly,
     /// ZOOKEEPER-3642, 2872: a snapshot holds before it is on the disk.
@@ -25,8 +23,6 @@ pub(crate) enum Bug {
     AckBeforeDisk,
     /// A leader alone decides.
     NoQuorum,
-    /// A `sync` is answered without proof of still being the leader.
-    SyncWithoutProof,
     /// A promise is given and not written down.
     PromiseNotWritten,
     /// A learner is forwarded nothing of what is proposed while it catches up.

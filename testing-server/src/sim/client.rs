@@ -1,6 +1,8 @@
 //! A client on the wire: one request at a time, and whatever it is told is held against the
 //! servers.
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
 use znode::Moment;
 use znode::proto::requests::{CreateRequest, DeleteRequest, SetDataRequest};
@@ -39,12 +41,11 @@ pub(super) struct Client {
     timeout_ms: i32,
     /// The last state that it has seen: later ones never lie before it.
     seen: Zxid,
-    asked: Option<Asked>,
+    asked: VecDeque<(Xid, Asked)>,
     /// What any client knew to be done when the present `sync` was asked; and once it is answered,
     /// what every read must show.
     sync_floor: Zxid,
     read_floor: Zxid,
-    has_synced: bool,
     xid: i32,
     values: u32,
     pub(super) answered: u32,
@@ -64,10 +65,9 @@ impl Client {
             password: vec![0; 16],
             timeout_ms,
             seen: Zxid::ZERO,
-            asked: None,
+            asked: VecDeque::new(),
             sync_floor: Zxid::ZERO,
             read_floor: Zxid::ZERO,
-            has_synced: false,
             xid: 0,
             values: 0,
             answered: 0,
@@ -79,8 +79,8 @@ impl Client {
     /// It has connected; what it says first.
     pub(super) fn connected(&mut self, now: Moment, at: (usize, ConnId)) -> Vec<u8> {
         self.at = Some(at);
-        (self.is_open, self.asked, self.heard) = (false, None, now);
-        self.has_synced = false;
+        (self.is_open, self.heard) = (false, now);
+        self.asked.clear();
         self.buffer.clear();
         let request = ConnectRequest {
             protocol_version: 0,
@@ -96,7 +96,7 @@ impl Client {
     /// Its connection is no more.
     pub(super) fn disconnected(&mut self) {
         self.at = None;
-        self.asked = None;
+        self.asked.clear();
     }
 
     /// Whether it gives up its connection, having heard nothing for too long.
@@ -107,7 +107,7 @@ impl Client {
 
     /// The next request, if it waits for none.
     pub(super) fn ask(&mut self, oracle: &Oracle) -> Option<Vec<u8>> {
-        if !self.is_open || self.asked.is_some() {
+        if !self.is_open || !self.asked.is_empty() {
             return None;
         }
         self.xid += 1;
@@ -117,9 +117,7 @@ impl Client {
         let value = format!("{}.{}", self.number, self.values);
         let acl = Some(vec![AclRecord::new(Perms::ALL, "world", "anyone")]);
         let data = Some(value.as_bytes());
-        // What a sync has promised is looked at at once.
-        let what = if std::mem::take(&mut self.has_synced) { 11 } else { self.random.below(12) };
-        let (asked, bytes) = match what {
+        let (asked, bytes) = match self.random.below(12) {
             0..=3 => {
                 let request = SetDataRequest { path: node.into(), data, version: Version(-1) };
                 (Asked::Write, frame_of(&header(OpCode::SetData), &request))
@@ -139,26 +137,27 @@ impl Client {
             }
             8 => {
                 self.sync_floor = oracle.acked;
-                let bytes = frame(|out| {
+                let mut bytes = frame(|out| {
                     out.put(&header(OpCode::Sync));
                     out.put_string("/");
                 });
-                (Asked::Sync, bytes)
+                // What it promises is looked at at once.
+                self.asked.push_back((Xid(self.xid), Asked::Sync));
+                self.xid += 1;
+                bytes.extend(get(Xid(self.xid), &node));
+                (Asked::Get(node), bytes)
             }
             9 => {
                 let header = RequestHeader { xid: Xid::PING, op: OpCode::Ping.code() };
                 (Asked::Ping, frame(|out| out.put(&header)))
             }
             _ => {
-                let bytes = frame(|out| {
-                    out.put(&header(OpCode::GetData));
-                    out.put_string(&node);
-                    out.put(&false);
-                });
+                let bytes = get(Xid(self.xid), &node);
                 (Asked::Get(node), bytes)
             }
         };
-        self.asked = Some(asked);
+        let xid = if asked == Asked::Ping { Xid::PING } else { Xid(self.xid) };
+        self.asked.push_back((xid, asked));
         Some(bytes)
     }
 
@@ -201,8 +200,7 @@ impl Client {
     fn hear(&mut self, frame: &[u8], oracle: &mut Oracle) {
         let mut from = Decoder::new(frame);
         let header: ReplyHeader = from.read().expect("servers answer with headers");
-        let asked = self.asked.take().expect("nothing was asked");
-        let expected = if asked == Asked::Ping { Xid::PING } else { Xid(self.xid) };
+        let (expected, asked) = self.asked.pop_front().expect("nothing was asked");
         assert_eq!(header.xid, expected, "an answer to something else");
         assert!(header.zxid >= self.seen, "went back from {} to {}", self.seen, header.zxid);
         self.seen = header.zxid;
@@ -211,7 +209,6 @@ impl Client {
             Asked::Write if header.error == ErrorCode::Ok => oracle.acknowledges(header.zxid),
             Asked::Sync => {
                 self.read_floor = self.sync_floor;
-                self.has_synced = true;
             }
             Asked::Get(path) => {
                 assert!(
@@ -239,6 +236,14 @@ impl Client {
     pub(super) fn session(&self) -> Option<SessionId> {
         (self.session != SessionId::NONE).then_some(self.session)
     }
+}
+
+fn get(xid: Xid, node: &str) -> Vec<u8> {
+    frame(|out| {
+        out.put(&RequestHeader { xid, op: OpCode::GetData.code() });
+        out.put_string(node);
+        out.put(&false);
+    })
 }
 
 fn frame_of(header: &RequestHeader, request: &impl Encode) -> Vec<u8> {

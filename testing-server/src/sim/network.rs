@@ -126,7 +126,9 @@ impl World {
     }
 
     pub(super) fn client(&mut self, client: usize) {
-        let pause = self.random.between(1, 30);
+        // Now and then one is lost in thought.
+        let longest = if self.random.once_in(40) { 2500 } else { 30 };
+        let pause = self.random.between(1, longest);
         self.at(Duration::from_millis(pause), Event::Client(client));
         let now = self.now;
         if self.clients[client].is_tired(now)

@@ -7,7 +7,6 @@ use super::{LearnerHandler, PendingSync, Phase, Stage, SyncFrom};
 use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
-use crate::peer::planted::Bug;
 use crate::peer::{QuorumPeer, Role};
 use crate::zab::packet::{Kind, QuorumPacket, SessionInfo, put};
 
@@ -129,7 +128,7 @@ impl Node {
     pub(super) fn answer_syncs(&mut self, out: &mut Outbox) {
         loop {
             let last_processed = self.last_processed;
-            let Some(QuorumPeer { role: Role::Leading(leader), me, quorums, planted, .. }) =
+            let Some(QuorumPeer { role: Role::Leading(leader), me, quorums, .. }) =
                 self.peer.as_deref_mut()
             else {
                 return;
@@ -143,7 +142,7 @@ impl Node {
             }
             let Some(first) = leader.syncs.front() else { return };
             let (proof, after) = (first.proof, first.after);
-            if !is_proved(leader, proof) && !planted.is(Bug::SyncWithoutProof) {
+            if !is_proved(leader, proof) {
                 if leader.proving.is_none() {
                     leader.proving = Some(proof);
                     if leader.pings < proof {

@@ -83,7 +83,6 @@ impl Node {
                     learner.phase = Phase::Receiving;
                     return Ok(());
                 }
-                let zxid = if planted.is(Bug::TailCutTooShort) { Zxid(zxid.0 - 1) } else { zxid };
                 if !history.truncate(zxid) {
                     return self.lose_everything(zxid, out);
                 }
