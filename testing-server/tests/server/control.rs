@@ -101,11 +101,13 @@ fn a_file_that_was_left_behind_stops_nobody() {
 }
 
 #[test]
-fn only_one_server_is_thrown_away_at_a_time() {
-    for (count, said) in [("3", "ensembles are not supported yet"), ("x", "must be a number")] {
+fn as_many_servers_are_thrown_away_as_were_asked_for() {
+    for (count, said) in [("0", "must be 1 to 254"), ("x", "must be a number")] {
         let refused = command().args(["--ephemeral", count]).output().unwrap();
         assert_eq!(refused.status.code(), Some(2));
         assert!(String::from_utf8_lossy(&refused.stderr).contains(said));
     }
     drop(Server::start(command().args(["--ephemeral", "1"])));
+    let three = Server::start(command().args(["--ephemeral", "3"]));
+    assert_eq!(three.connect_string.split(',').count(), 3, "{}", three.connect_string);
 }
