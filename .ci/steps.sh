@@ -72,6 +72,11 @@ feature_tests() {
     cargo test --locked -q -p znode-tests --test secure --all-features
 }
 
+# Servers, links, disks and clients in simulated time; each seed is a run of its own.
+simulated_world() {
+    ZNODE_SIM_SEEDS=$1 cargo test --locked -q --release -p znode-testing --lib sim:: -- --nocapture
+}
+
 docs() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 }
