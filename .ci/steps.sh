@@ -101,6 +101,7 @@ packages_alone() {
 examples_embedded() {
     cargo run --locked -q --example quickstart
     cargo run --locked -q --example lock
+    cargo run --locked -q --example failover -- --rounds 3
 }
 
 apache_start() {
