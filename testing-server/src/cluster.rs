@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -79,6 +80,7 @@ pub struct ClusterSpec {
     participants: u64,
     observers: u64,
     each: InstanceSpec,
+    others: BTreeMap<u64, InstanceSpec>,
     finalize_wait: Duration,
 }
 
@@ -89,6 +91,7 @@ impl ClusterSpec {
             participants,
             observers: 0,
             each: InstanceSpec::new(),
+            others: BTreeMap::new(),
             finalize_wait: Duration::from_millis(10),
         }
     }
@@ -99,10 +102,32 @@ impl ClusterSpec {
         self
     }
 
-    /// Sets what each server is like. Its port counts for nothing, since each needs another.
+    /// Sets what each server is like. Its port counts for nothing, since each needs another; with
+    /// [files](InstanceSpec::data_dir), each has a folder of its own in that directory: `1`, `2`
+    /// and so on.
     pub fn each(mut self, spec: InstanceSpec) -> Self {
         self.each = spec;
         self
+    }
+
+    /// Sets what one server is like, in place of what [`each`](Self::each) is. The tick is that of
+    /// all.
+    pub fn server(mut self, id: u64, spec: InstanceSpec) -> Self {
+        self.others.insert(id, spec);
+        self
+    }
+
+    fn instance(&self, id: u64) -> InstanceSpec {
+        let spec = self.others.get(&id).unwrap_or(&self.each).clone();
+        let mut spec = spec.port(0).tick(self.each.tick);
+        if let Some(disk) = &mut spec.disk {
+            for dir in [&mut disk.data_dir, &mut disk.log_dir] {
+                dir.push(id.to_string());
+            }
+            // Each disk fails by itself.
+            disk.faults = Arc::default();
+        }
+        spec
     }
 
     /// Sets how long an election waits for a better candidate once enough servers agree, which is
@@ -185,8 +210,7 @@ impl TestingCluster {
             let network = Network::Memory(switchboard.plug(me));
             let (config, settings) = (config.clone(), settings.clone());
             let membership = Membership { me, config, settings, network };
-            let each = spec.each.clone().port(0);
-            servers.insert(sid, TestingServer::start_member(each, Some(membership))?);
+            servers.insert(sid, TestingServer::start_member(spec.instance(sid), Some(membership))?);
         }
         let doors = servers.values().map(|server| (server.connect_string(), server.connector()));
         let connector = ClusterConnector { servers: doors.collect() };
@@ -312,7 +336,23 @@ impl TestingCluster {
         }
     }
 
-    /// Ends every partition. What was held up arrives now.
+    /// Has whatever two servers send each other take so long on its way, in both directions, until
+    /// the network is [healed](Self::heal).
+    pub fn slow_link(&self, one: u64, other: u64, latency: Duration) {
+        self.switchboard.slow(number(one), number(other), latency);
+        self.switchboard.slow(number(other), number(one), latency);
+    }
+
+    /// Sets the wall clock of a server: so many milliseconds more than it was, or less. That goes
+    /// into the times of nodes and the numbers of new sessions; what is to happen when goes by
+    /// another clock, which nobody sets.
+    pub fn clock_skew(&self, id: u64, by_ms: i64) {
+        let mut engine = self.server(id).shared().lock();
+        let settings = &mut engine.node.settings;
+        settings.origin_ms = settings.origin_ms.saturating_add_signed(by_ms);
+    }
+
+    /// Ends every partition, and makes every link fast. What was held up arrives now.
     pub fn heal(&self) {
         self.switchboard.heal();
     }

@@ -1,6 +1,7 @@
 //! An ensemble of ours, torn apart in every way that a test can ask for.
 
 mod failover;
+mod files;
 mod partitions;
 mod sessions;
 

@@ -107,3 +107,34 @@ async fn clients_of_a_paused_follower_go_elsewhere() {
     cluster.resume(others[0]);
     soon(cluster.await_converged()).await;
 }
+
+#[tokio::test]
+async fn a_slow_follower_holds_nobody_up() {
+    let cluster = cluster(3, 0).await;
+    let (leader, others) = sides(&cluster).await;
+    cluster.slow_link(leader, others[0], std::time::Duration::from_millis(60));
+    let client = connect_to(&cluster, leader).await;
+    for i in 0..20 {
+        soon(client.create(&format!("/n{i}"), "", CreateMode::Persistent)).await.unwrap();
+    }
+    assert!(cluster.server(others[0]).node("/n19").await.is_none(), "it cannot have it yet");
+    cluster.heal();
+    soon(cluster.await_converged()).await;
+    assert!(cluster.server(others[0]).node("/n19").await.is_some());
+}
+
+#[tokio::test]
+async fn a_wall_clock_that_jumps_ends_no_session() {
+    let cluster = cluster(3, 0).await;
+    let client = soon(cluster.connect()).await.unwrap();
+    soon(client.create("/mine", "", CreateMode::Ephemeral)).await.unwrap();
+    for (id, by_ms) in [(1, 3_600_000), (2, -3_600_000), (3, 86_400_000)] {
+        cluster.clock_skew(id, by_ms);
+    }
+    for _ in 0..10 {
+        insist(|| client.sync("/")).await;
+    }
+    let leader = soon(cluster.leader()).await;
+    soon(cluster.kill(leader)).await;
+    insist(|| client.get_data("/mine")).await;
+}

@@ -1,19 +1,24 @@
 //! The network of a cluster in one process: pipes between servers, which can be stopped up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf, duplex};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::node::input::LinkKind;
 use crate::quorum::Sid;
 
 /// How many bytes a pipe holds before its writer must wait.
 const PIPE_LEN: usize = 256 * 1024;
+
+/// How much of what takes its time is taken in at once.
+const PIECE_LEN: usize = 16 * 1024;
 
 /// Connects the servers of one cluster.
 #[derive(Debug, Clone, Default)]
@@ -24,8 +29,8 @@ pub(crate) struct Switchboard {
 #[derive(Debug, Default)]
 struct Board {
     servers: BTreeMap<Sid, Jack>,
-    /// Directions in which nothing arrives.
-    stopped: BTreeMap<(Sid, Sid), Arc<Valve>>,
+    /// What can go wrong in each direction.
+    valves: BTreeMap<(Sid, Sid), Arc<Valve>>,
 }
 
 /// A server that is plugged in.
@@ -55,6 +60,8 @@ struct Valve {
 #[derive(Debug, Default)]
 struct ValveState {
     is_shut: bool,
+    /// How long whatever passes is on its way.
+    latency: Duration,
     waiting: Vec<Waker>,
 }
 
@@ -71,11 +78,11 @@ impl Valve {
         }
     }
 
-    /// Whether something may pass; if not, the task is woken when it may.
-    fn poll(&self, context: &Context<'_>) -> Poll<()> {
+    /// Whether something may pass, and how long it takes; if not, the task is woken when it may.
+    fn poll(&self, context: &Context<'_>) -> Poll<Duration> {
         let mut state = self.lock();
         if !state.is_shut {
-            return Poll::Ready(());
+            return Poll::Ready(state.latency);
         }
         state.waiting.push(context.waker().clone());
         Poll::Pending
@@ -97,16 +104,24 @@ impl Switchboard {
         self.lock().valve(from, to).set(true);
     }
 
-    /// Lets everything through again.
+    /// Lets everything through again, at once.
     pub(crate) fn heal(&self) {
         let board = self.lock();
-        board.stopped.values().for_each(|valve| valve.set(false));
+        for valve in board.valves.values() {
+            valve.lock().latency = Duration::ZERO;
+            valve.set(false);
+        }
+    }
+
+    /// Has whatever goes from one server to another take so long.
+    pub(crate) fn slow(&self, from: Sid, to: Sid, latency: Duration) {
+        self.lock().valve(from, to).lock().latency = latency;
     }
 }
 
 impl Board {
     fn valve(&mut self, from: Sid, to: Sid) -> Arc<Valve> {
-        Arc::clone(self.stopped.entry((from, to)).or_default())
+        Arc::clone(self.valves.entry((from, to)).or_default())
     }
 }
 
@@ -144,9 +159,9 @@ impl Plug {
             return None;
         }
         let (ours, theirs) = duplex(PIPE_LEN);
-        let wire = Wire { pipe: theirs, incoming: there };
+        let wire = Wire::new(theirs, there);
         jack.incoming.send(Incoming { kind, wire }).ok()?;
-        Some(Wire { pipe: ours, incoming: back })
+        Some(Wire::new(ours, back))
     }
 }
 
@@ -156,6 +171,55 @@ pub(crate) struct Wire {
     pipe: DuplexStream,
     /// What everything passes that arrives here.
     incoming: Arc<Valve>,
+    /// What is on its way, with the time of its arrival; the end is empty.
+    late: VecDeque<(Instant, Vec<u8>)>,
+    /// Whether the end is among it.
+    has_ended: bool,
+    /// Rings when the first of it arrives.
+    arrival: Option<Pin<Box<Sleep>>>,
+}
+
+impl Wire {
+    fn new(pipe: DuplexStream, incoming: Arc<Valve>) -> Self {
+        Self { pipe, incoming, late: VecDeque::new(), has_ended: false, arrival: None }
+    }
+
+    /// Takes in what was sent, and hands out what has been on its way long enough.
+    #[expect(clippy::disallowed_methods, reason = "a link that takes time needs a clock")]
+    fn poll_late(
+        &mut self,
+        latency: Duration,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut piece = vec![0; PIECE_LEN];
+        while !self.has_ended {
+            let mut read = ReadBuf::new(&mut piece);
+            match Pin::new(&mut self.pipe).poll_read(context, &mut read) {
+                Poll::Pending => break,
+                Poll::Ready(outcome) => outcome?,
+            }
+            let bytes = read.filled().to_vec();
+            self.has_ended = bytes.is_empty();
+            self.late.push_back((Instant::now() + latency, bytes));
+        }
+        loop {
+            let Some((due, bytes)) = self.late.front_mut() else { return Poll::Pending };
+            if *due <= Instant::now() {
+                let len = bytes.len().min(buffer.remaining());
+                buffer.put_slice(&bytes[..len]);
+                bytes.drain(..len);
+                if bytes.is_empty() && !(self.has_ended && self.late.len() == 1 && len == 0) {
+                    self.late.pop_front();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            let due = *due;
+            let arrival = self.arrival.get_or_insert_with(|| Box::pin(sleep_until(due)));
+            arrival.as_mut().reset(due);
+            std::task::ready!(arrival.as_mut().poll(context));
+        }
+    }
 }
 
 impl AsyncRead for Wire {
@@ -164,7 +228,10 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        std::task::ready!(self.incoming.poll(context));
+        let latency = std::task::ready!(self.incoming.poll(context));
+        if latency > Duration::ZERO || !self.late.is_empty() {
+            return self.poll_late(latency, context, buffer);
+        }
         Pin::new(&mut self.pipe).poll_read(context, buffer)
     }
 }
@@ -217,6 +284,27 @@ mod tests {
         other.write_all(b"back").await.unwrap();
         wire.read_exact(&mut read).await.unwrap();
         assert_eq!(&read, b"back");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_link_keeps_the_order_and_the_end() {
+        let switchboard = Switchboard::default();
+        let (one, mut two) = (switchboard.plug(Sid(1)), switchboard.plug(Sid(2)));
+        let mut arrivals = two.plug_in();
+        let mut wire = one.dial(LinkKind::Election, Sid(2)).unwrap();
+        let mut other = arrivals.recv().await.unwrap().wire;
+        switchboard.slow(Sid(1), Sid(2), Duration::from_secs(3));
+        let started = Instant::now();
+        wire.write_all(b"first").await.unwrap();
+        let mut read = [0; 5];
+        other.read_exact(&mut read).await.unwrap();
+        assert_eq!(&read, b"first");
+        assert!(started.elapsed() >= Duration::from_secs(3));
+        wire.write_all(b"last").await.unwrap();
+        drop(wire);
+        let mut rest = Vec::new();
+        other.read_to_end(&mut rest).await.unwrap();
+        assert_eq!(rest, b"last");
     }
 
     /// Polls once.
