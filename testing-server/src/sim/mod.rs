@@ -8,6 +8,7 @@
 //! | [`faults`] | what goes wrong, and when |
 //! | [`disk`] | what a crash leaves |
 //! | [`client`] | clients that judge what they are told |
+//! | [`transcript`], [`scenarios`] | talk in words; and the talk of a few worlds, to be read |
 //! | [`oracle`] | what must be true whatever happens |
 //! | [`random`] | every choice, drawn from one seed |
 //!
@@ -20,5 +21,7 @@ mod faults;
 mod network;
 mod oracle;
 mod random;
+mod scenarios;
 mod tests;
+mod transcript;
 mod world;

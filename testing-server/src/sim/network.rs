@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use znode::Moment;
 
+use super::transcript;
 use super::world::{Event, World};
 use crate::election::mesh;
 use crate::node::input::{ConnId, Input, LinkKind};
@@ -78,8 +79,14 @@ impl World {
             let Some(wire) = self.servers[server].ends.get_mut(&conn) else { return };
             let Some((used, frame, is_snapshot)) = wire.next() else { return };
             wire.buffer.drain(..used);
-            wire.is_greeting = false;
+            let greets = std::mem::take(&mut wire.is_greeting);
             let bytes = &frame[..];
+            if let (Some(script), End::Server(from, _), Some(kind)) =
+                (&mut self.script, wire.other, kind)
+                && let Some(said) = transcript::say(kind, greets, is_snapshot, bytes)
+            {
+                script.push(format!("{} -> {}: {said}", from + 1, server + 1));
+            }
             let input = match kind {
                 None => Input::Frame { conn, bytes },
                 Some(LinkKind::Election) => Input::LinkMessage { link: conn, bytes },
@@ -144,6 +151,11 @@ impl World {
         if let (Some(bytes), Some((server, conn))) = (bytes, self.clients[client].at) {
             self.send(End::Client(client), End::Server(server, conn), bytes);
         }
+    }
+
+    /// Clients do nothing more by themselves.
+    pub(super) fn forget_clients(&mut self) {
+        self.events.retain(|_, event| !matches!(event, Event::Client(_)));
     }
 
     fn connect(&mut self, client: usize) -> Option<Vec<u8>> {

@@ -93,49 +93,52 @@ pub(super) struct World {
     settling: bool,
     /// Whether to print what servers do.
     pub(super) transcript: bool,
+    /// Where all talk between servers is written down, if it is.
+    pub(super) script: Option<Vec<String>>,
+}
+
+/// What a world consists of.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) participants: u32,
+    pub(super) observers: u32,
+    pub(super) clients: usize,
+    pub(super) timeout_ms: i32,
+    pub(super) in_memory: bool,
+    /// How many applied transactions each server remembers.
+    pub(super) committed_log: usize,
+    /// How long a disk takes, about.
+    pub(super) disk_us: u64,
+}
+
+impl Layout {
+    fn draw(random: &mut Random) -> Self {
+        Self {
+            participants: *random.pick(&[3, 3, 3, 4, 5]),
+            observers: u32::from(random.once_in(4)),
+            clients: 2 + random.below(3),
+            timeout_ms: *random.pick(&[600, 2000, 4000]),
+            in_memory: random.once_in(4),
+            committed_log: *random.pick(&[1, 3, 10, 500]),
+            disk_us: *random.pick(&[10, 200, 5000]),
+        }
+    }
 }
 
 const TICK: Duration = Duration::from_millis(100);
 
 impl World {
+    /// A world drawn from a seed, in which things go wrong.
     pub(super) fn new(seed: u64, planted: Option<Bug>) -> Self {
         let mut random = Random::new(seed, 0);
-        let count = *random.pick(&[3, 3, 3, 4, 5]);
-        let observers = if random.once_in(4) { 1 } else { 0 };
-        let lines: String = (1..=count + observers)
-            .map(|sid| {
-                let role = if sid > count { "observer" } else { "participant" };
-                format!("server.{sid}=h{sid}:1:2:{role}\n")
-            })
-            .collect();
-        let config = parse(&lines).expect("the lines are right");
-        let clients = 2 + random.below(3);
-        let timeout_ms = *random.pick(&[600, 2000, 4000]);
-        let clients =
-            (0..clients).map(|i| Client::new(i, Random::new(seed, 100 + i as u64), timeout_ms));
-        let mut world = Self {
-            now: Moment::START,
-            servers: Vec::new(),
-            clients: clients.collect(),
-            oracle: Oracle::default(),
-            events: BTreeMap::new(),
-            sequence: 0,
-            order: BTreeMap::new(),
-            cut: BTreeMap::new(),
-            config,
-            in_memory: random.once_in(4),
-            faults_until: Moment::START + Duration::from_secs(20),
-            committed_log: *random.pick(&[1, 3, 10, 500]),
-            disk_us: *random.pick(&[10, 200, 5000]),
-            trace: 0,
-            steps: 0,
-            planted,
-            settling: false,
-            transcript: std::env::var_os("ZNODE_SIM_TRANSCRIPT").is_some(),
-            random,
-        };
+        let layout = Layout::draw(&mut random);
+        let (clients, timeout_ms) = (layout.clients, layout.timeout_ms);
+        let mut world = Self::empty(&layout, planted, random);
+        for client in 0..clients {
+            let random = Random::new(seed, 100 + client as u64);
+            world.clients.push(Client::new(client, random, timeout_ms));
+        }
         for server in 0..world.config.members.len() {
-            world.servers.push(Server::new());
             let skew = Duration::from_millis(world.random.between(0, 1000));
             world.servers[server].skew = skew;
             world.start(server);
@@ -146,6 +149,50 @@ impl World {
         }
         world.at(Duration::from_millis(500), Event::Fault);
         world
+    }
+
+    /// A world in which nothing happens that nobody asks for, and all talk is written down.
+    pub(super) fn quiet(layout: &Layout) -> Self {
+        let mut world = Self::empty(layout, None, Random::new(0, 0));
+        for client in 0..layout.clients {
+            let random = Random::new(0, 100 + client as u64);
+            world.clients.push(Client::new(client, random, layout.timeout_ms));
+        }
+        world.script = Some(Vec::new());
+        world
+    }
+
+    fn empty(layout: &Layout, planted: Option<Bug>, random: Random) -> Self {
+        let count = layout.participants;
+        let lines: String = (1..=count + layout.observers)
+            .map(|sid| {
+                let role = if sid > count { "observer" } else { "participant" };
+                format!("server.{sid}=h{sid}:1:2:{role}\n")
+            })
+            .collect();
+        let config = parse(&lines).expect("the lines are right");
+        Self {
+            now: Moment::START,
+            servers: config.members.keys().map(|_| Server::new()).collect(),
+            clients: Vec::new(),
+            oracle: Oracle::default(),
+            events: BTreeMap::new(),
+            sequence: 0,
+            order: BTreeMap::new(),
+            cut: BTreeMap::new(),
+            config,
+            in_memory: layout.in_memory,
+            faults_until: Moment::START + Duration::from_secs(20),
+            committed_log: layout.committed_log,
+            disk_us: layout.disk_us,
+            trace: 0,
+            steps: 0,
+            planted,
+            settling: false,
+            transcript: std::env::var_os("ZNODE_SIM_TRANSCRIPT").is_some(),
+            script: None,
+            random,
+        }
     }
 
     /// Has something happen after a while.
