@@ -79,8 +79,8 @@ impl Scenario {
         let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/testdata");
         let path = folder.join(format!("{}.txt", self.name));
         if std::env::var_os("ZNODE_WRITE_TRANSCRIPTS").is_some() {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(&path, &text).unwrap();
+            std::fs::create_dir_all(&folder).expect("a folder can be made");
+            std::fs::write(&path, &text).expect("a file can be written");
         }
         let known = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(known == text, "{} says something else:\n{text}", path.display());

@@ -127,11 +127,9 @@ impl History {
         *self = Self::new(zxid, self.kept);
     }
 
-    /// An epoch has begun: this is its first place, with nothing in it.
+    /// An epoch has begun: this is its first place, with nothing in it. So whoever has all that
+    /// came before it lacks nothing, and the base stays what it was.
     pub(crate) fn begin_epoch(&mut self, zxid: Zxid) {
-        if self.applied.is_empty() && self.tail.is_empty() {
-            self.base = self.base.max(zxid);
-        }
         self.committed = self.committed.max(zxid);
         self.persisted = self.persisted.max(zxid);
     }

@@ -287,6 +287,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    #[expect(clippy::disallowed_methods, reason = "the clock is a paused one")]
     async fn a_slow_link_keeps_the_order_and_the_end() {
         let switchboard = Switchboard::default();
         let (one, mut two) = (switchboard.plug(Sid(1)), switchboard.plug(Sid(2)));
