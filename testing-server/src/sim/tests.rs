@@ -64,17 +64,18 @@ fn a_seed_is_a_run() {
     assert_eq!(run(7, None), run(7, None));
 }
 
-/// Every mistake, and a seed that finds it. `ZNODE_SIM_HUNT=N` looks for the first seed anew, among
+/// Every mistake, and the first seed that found it when somebody looked. Where the servers have
+/// changed since, another of the first few will do. `ZNODE_SIM_HUNT=N` looks for the first seed anew, among
 /// so many; `ZNODE_SIM_BUG=name` for one mistake alone.
 const BUGS: [(Bug, u64); 12] = [
     (Bug::AckBeforeHistory, 2),
-    (Bug::EpochBeforeHistory, 1),
+    (Bug::EpochBeforeHistory, 2),
     (Bug::ProposalsForgotten, 4),
-    (Bug::HoleInHistory, 29),
-    (Bug::TailKept, 41),
-    (Bug::LeaderNamedTooEarly, 1),
+    (Bug::HoleInHistory, 22),
+    (Bug::TailKept, 12),
+    (Bug::LeaderNamedTooEarly, 2),
     (Bug::SnapshotInMemory, 1),
-    (Bug::TailNotCounted, 23),
+    (Bug::TailNotCounted, 12),
     (Bug::AckBeforeDisk, 1),
     (Bug::NoQuorum, 1),
     (Bug::PromiseNotWritten, 1),
@@ -90,7 +91,7 @@ fn every_planted_mistake_is_found() {
     for (bug, known) in BUGS.into_iter().filter(|(bug, _)| chosen(bug)) {
         let finds = |seed: &u64| catch_unwind(AssertUnwindSafe(|| run(*seed, Some(bug)))).is_err();
         let found = match hunted {
-            0 => Some(known).filter(finds),
+            0 => std::iter::once(known).chain(1..=60).find(finds),
             _ => (1..=hunted).find(finds),
         };
         match found {
