@@ -344,15 +344,17 @@ ensemble() {
 
 # Writes what the servers of an ensemble start from, with no data.
 prepare() {
-    local dir="$1" count="$2" number role members=() ports=()
+    local dir="$1" count="$2" number role chosen members=() ports=()
     shift 2
     mkdir -p "$dir"
     dir="$(cd "$dir" && pwd)"
     for ((number = 1; number <= count; number++)); do
         role=participant
         ((number <= count - ${ZK_OBSERVERS:-0})) || role=observer
-        ports+=("$(free_port)")
-        members+=("server.$number=127.0.0.1:$(free_port):$(free_port):$role;127.0.0.1:${ports[-1]}")
+        for chosen in client quorum election; do
+            ports+=("$(free_port "${ports[@]}")")
+        done
+        members+=("server.$number=127.0.0.1:${ports[-2]}:${ports[-1]}:$role;127.0.0.1:${ports[-3]}")
     done
     for ((number = 1; number <= count; number++)); do
         rm -rf "${dir:?}/$number"
@@ -362,16 +364,16 @@ prepare() {
             reconfigEnabled=true "${members[@]}" "$@" |
             grep -v '^clientPort' >"$dir/$number/zoo.cfg"
         write_logging "$dir/$number"
-        echo "127.0.0.1:${ports[number - 1]}"
+        echo "127.0.0.1:${ports[3 * number - 3]}"
     done
 }
 
-# A port of 127.0.0.1 on which nobody answers.
+# A port of 127.0.0.1 on which nobody answers, and none of those that are named.
 free_port() {
     local try port
     for ((try = 1; try <= PORT_TRIES_MAX; try++)); do
         port=$((PORT_FIRST + RANDOM % PORT_COUNT))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        if [[ " $* " != *" $port "* ]] && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return 0
         fi
