@@ -249,6 +249,11 @@ impl Ensemble {
         }
     }
 
+    /// A file that goes with the ensemble.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// Everything that its servers had to tell.
     pub(crate) fn logs(&self) -> Vec<PathBuf> {
         let logs = self.members.iter().flat_map(|member| {

@@ -9,6 +9,7 @@
 //! | `mixed`, `rolling` | ensembles of both kinds, and one kind taking the place of the other |
 //! | `stopped` | a leader that stands still and goes on |
 //! | `hostile` | what strangers send to the ports that are for servers |
+//! | `suites` | suites of others, while leaders are killed
 //! | `history` | what clients saw, and whether that can be |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -23,3 +24,4 @@ mod hostile;
 mod mixed;
 mod rolling;
 mod stopped;
+mod suites;
