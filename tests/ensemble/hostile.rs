@@ -164,7 +164,8 @@ async fn strangers_stop_neither_a_server_nor_an_election() {
                 open.extend(send(&election, &bytes).await);
             }
         }
-        for _ in 0..50 {
+        // More than are kept.
+        for _ in 0..100 {
             open.extend(send(&election, b"").await);
         }
         if number == leader {
