@@ -2,13 +2,12 @@
 
 use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Version};
 
-use crate::ground::{Ensemble, Kind, SESSION, UNSYNCED, number, soon, turn, wants_apache};
+use crate::ground::{
+    Ensemble, IMPATIENT, Kind, SESSION, UNSYNCED, number, soon, turn, wants_apache,
+};
 use crate::judge::agree;
 use crate::load::{Load, insist};
 use crate::mixed::FIXED;
-
-/// What followers wait for a leader, in ticks of 100 milliseconds.
-const IMPATIENT: &str = "syncLimit=10";
 
 /// A client of one server alone, which was there before that was stopped.
 async fn stranded(address: &str) -> Client {
@@ -71,7 +70,8 @@ async fn rounds(mut ensemble: Ensemble, leads: usize, rounds: u64) {
 #[tokio::test]
 async fn a_leader_of_ours_that_stood_still_vouches_for_nothing_old() {
     let _turn = turn().await;
-    let ensemble = Ensemble::start(&[Kind::Ours; 3], 0, &[IMPATIENT, UNSYNCED]).await;
+    let ensemble =
+        Ensemble::start(&[Kind::Ours; 3], 0, &[IMPATIENT[0], IMPATIENT[1], UNSYNCED]).await;
     rounds(ensemble, 1, number("ZNODE_TEST_STOPS", 2)).await;
 }
 
@@ -82,7 +82,8 @@ async fn a_leader_of_ours_over_apaches_vouches_for_nothing_old() {
     }
     let _turn = turn().await;
     let kinds = [Kind::Apache, Kind::Apache, Kind::Ours];
-    let mut ensemble = Ensemble::start(&kinds, 0, &[FIXED, IMPATIENT, UNSYNCED]).await;
+    let mut ensemble =
+        Ensemble::start(&kinds, 0, &[FIXED, IMPATIENT[0], IMPATIENT[1], UNSYNCED]).await;
     // Of servers that know the same, the last is elected; one that came late is not.
     while ensemble.leader().await != 3 {
         let leader = ensemble.leader().await;

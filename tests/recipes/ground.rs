@@ -145,7 +145,9 @@ impl Ground {
     /// The paths below the test's node that somebody watches, once for each session.
     pub(crate) async fn watched(&self) -> Vec<String> {
         let mut paths = match &self.server {
-            Some(ours) => ours.server().watches().await.into_iter().map(|watch| watch.path).collect(),
+            Some(ours) => {
+                ours.server().watches().await.into_iter().map(|watch| watch.path).collect()
+            }
             None => watched_by_word(&self.address).await,
         };
         let below = format!("{}/", self.root);

@@ -12,13 +12,10 @@ mod record;
 
 use std::time::{Duration, Instant};
 
-use crate::ground::{Ensemble, Kind, UNSYNCED, number, turn, wants_apache};
+use crate::ground::{Ensemble, IMPATIENT, Kind, UNSYNCED, number, turn, wants_apache};
 use crate::judge::no_mismatch;
 use crate::mixed::FIXED;
 use record::Recorder;
-
-/// What followers wait for a leader, in ticks of 100 milliseconds.
-const IMPATIENT: &str = "syncLimit=10";
 
 /// How many operations there are between two blows, and how many blows to one history.
 const OPS: u64 = 150;
@@ -97,7 +94,12 @@ async fn histories(mut ensemble: Ensemble, blows: &[Blow]) {
             blow.strike(&mut ensemble, &mut recorder, &mut rng).await;
         }
         ensemble.all_serve().await;
-        let ops = recorder.finish(&ensemble).await;
+        let mut ops = recorder.finish(&ensemble).await;
+        if ensemble.members[0].kind == Kind::Apache {
+            // There a `sync` through the leader waits for nothing, not even for what clients of
+            // followers were told already: it proves nothing that could be judged.
+            ops.retain(|op| !matches!(op.what, checker::What::Sync));
+        }
         if let Err(impossible) = checker::check(&ops) {
             panic!("history {rounds} of seed {seed}: {impossible}");
         }
@@ -111,17 +113,20 @@ async fn histories(mut ensemble: Ensemble, blows: &[Blow]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_clients_see_of_ours_can_have_been() {
     let _turn = turn().await;
-    let ensemble = Ensemble::start(&[Kind::Ours; 3], 0, &[IMPATIENT, UNSYNCED]).await;
+    let ensemble =
+        Ensemble::start(&[Kind::Ours; 3], 0, &[IMPATIENT[0], IMPATIENT[1], UNSYNCED]).await;
     histories(ensemble, &Blow::ALL).await;
 }
 
-/// Apache's leader answers a `sync` without proof that it leads still, so it is not stopped here.
+/// Nor is Apache's leader stopped here: it serves reads, and never proves that it leads still.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn apaches_servers_are_not_accused() {
     if !wants_apache() {
         return;
     }
     let _turn = turn().await;
-    let ensemble = Ensemble::start(&[Kind::Apache; 3], 0, &[FIXED, IMPATIENT, UNSYNCED]).await;
+    let ensemble =
+        Ensemble::start(&[Kind::Apache; 3], 0, &[FIXED, IMPATIENT[0], IMPATIENT[1], UNSYNCED])
+            .await;
     histories(ensemble, &Blow::KILLS).await;
 }
