@@ -23,8 +23,8 @@ const LOOK: Duration = Duration::from_millis(20);
 /// How long sessions live here without their clients.
 pub(crate) const SESSION: Duration = Duration::from_secs(20);
 
-/// How long servers wait for a leader that stands still, in ticks of 100 milliseconds: one that they
-/// follow, and one that they are about to.
+/// How long servers wait for a leader that stands still, in ticks of 100 milliseconds: one that
+/// they follow, and one that they are about to.
 pub(crate) const IMPATIENT: [&str; 2] = ["syncLimit=10", "initLimit=30"];
 
 /// What is killed leaves what it has written to the system: where only that is judged, nobody need

@@ -112,7 +112,7 @@ impl Writer {
         };
         let nothing = Fate::Perhaps(String::new());
         self.account.nodes.insert(brief, if gone { Fate::Gone } else { nothing });
-        if step % 3 == 0 && created {
+        if step.is_multiple_of(3) && created {
             let deleted = acknowledged(self.client.delete(&node, Version(0)).await);
             let fate = if deleted { Fate::Gone } else { Fate::Perhaps(value) };
             self.account.nodes.insert(node, fate);
