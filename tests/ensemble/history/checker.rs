@@ -219,9 +219,8 @@ fn sessions(
                     let until = places.get(next).map_or(i64::MAX, |next| next.zxid);
                     require(at < until, || {
                         let session = op.session;
-                        format!(
-                            "session {session:#x} read {seen:?} at {at:#x}, where {until:#x} had overwritten it"
-                        )
+                        let what = format!("session {session:#x} read {seen:?} at {at:#x}");
+                        format!("{what}, where {until:#x} had overwritten it")
                     })?;
                 }
                 require(at <= *known, || {
