@@ -120,6 +120,34 @@ apache_secure() {
     ZNODE_TEST_APACHE=1 cargo test --locked -p znode-tests --test secure --test ensemble --all-features
 }
 
+# The suites of ours on each role that a server of an ensemble may have.
+cluster_suites() {
+    local role
+    for role in "$@"; do
+        ZNODE_TEST_CLUSTER=$role cargo test --locked -q -p znode-tests --test client --test recipes
+    done
+}
+
+# Ensembles of processes, of both kinds: `ensembles VARIABLE=VALUE…`.
+ensembles() {
+    env ZNODE_TEST_APACHE=1 "$@" cargo test --locked -q -p znode-tests --test ensemble
+}
+
+# kazoo's suite and ours, while the leader is killed every few seconds.
+suites_under_blows() {
+    local suite program
+    suite='tests/interop/kazoo.sh "$CONNECT" --no-4lw --blows "$BLOWS"'
+    ZNODE_TEST_SUITE=$suite cargo test --locked -q -p znode-tests --test ensemble -- a_suite --nocapture
+    program=$(cargo test --locked -p znode-tests --test client --no-run 2>&1 |
+        sed -n 's/^ *Executable.*(\(.*\))$/\1/p')
+    # What the servers know of each other is what they know of each other anywhere.
+    suite="ZNODE_TEST_CLUSTER=leader tests/interop/under_blows.py \"\$CONNECT\" \"\$BLOWS\" '$(realpath "$program")'"
+    # Left out, since it does not hold of any ensemble, at peace either: a configuration that names
+    # nobody.
+    suite+=" --skip a_configuration_that_names_nobody_in_reach"
+    ZNODE_TEST_SUITE=$suite cargo test --locked -q -p znode-tests --test ensemble -- a_suite --nocapture
+}
+
 # A server of its own: what earlier tests have left would show, and the reaper would take zxids.
 apache_differential() {
     local dir address

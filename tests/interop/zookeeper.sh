@@ -6,7 +6,9 @@
 #   zookeeper.sh stop DIR                    end the server that was started in DIR
 #   zookeeper.sh ensemble DIR N [line…]      start N servers under DIR/1 to DIR/N as one ensemble;
 #                                            prints the connect string of each, one a line
+#   zookeeper.sh prepare DIR N [line…]       as ensemble, but start nothing: write each DIR/zoo.cfg
 #   zookeeper.sh resume DIR                  start the stopped server of DIR on the data it has
+#   zookeeper.sh run DIR                     the same in the foreground, as this very process
 #
 # `fetch` resolves Apache ZooKeeper with Maven into
 # `${CARGO_TARGET_DIR:-target}/interop/zookeeper-<version>/lib`. Where Maven fails it unpacks (not
@@ -36,6 +38,7 @@
 #                  -Djute.maxbuffer=... or -Dznode.container.checkIntervalMs=...
 #   ZK_SOURCE      `maven` or `debian`: insist on one source; without it, Maven and then Debian
 #   ZK_KEEP_DATA   not empty: start on the data that is in DIR/data
+#   ZK_OBSERVERS   how many servers of an ensemble, the last ones, have no vote; 0 by default
 #   ZK_LOG_LEVEL   level of server.log, INFO by default
 
 set -euo pipefail
@@ -81,14 +84,17 @@ main() {
         [ $# -eq 2 ] || usage
         stop "$2"
         ;;
-    ensemble)
+    ensemble | prepare)
         [ $# -ge 3 ] || usage
-        shift
-        ensemble "$@"
+        "$@"
         ;;
     resume)
         [ $# -eq 2 ] || usage
         launch "$2" "$(fetch)"
+        ;;
+    run)
+        [ $# -eq 2 ] || usage
+        run "$2" "$(fetch)"
         ;;
     *) usage ;;
     esac
@@ -323,14 +329,32 @@ start() {
 
 # Each member is stopped, and resumed, by its own directory.
 ensemble() {
-    local dir="$1" count="$2" lib number members=() ports=()
-    shift 2
-    mkdir -p "$dir"
+    local dir="$1" count="$2" lib number addresses
+    addresses="$(prepare "$@")"
     dir="$(cd "$dir" && pwd)"
     lib="$(fetch)"
     for ((number = 1; number <= count; number++)); do
-        ports+=("$(free_port)")
-        members+=("server.$number=127.0.0.1:$(free_port):$(free_port):participant;127.0.0.1:${ports[-1]}")
+        launch "$dir/$number" "$lib"
+    done
+    for ((number = 1; number <= count; number++)); do
+        wait_until_serving "$dir/$number" "$(sed -n "${number}s/.*://p" <<<"$addresses")"
+    done
+    echo "$addresses"
+}
+
+# Writes what the servers of an ensemble start from, with no data.
+prepare() {
+    local dir="$1" count="$2" number role chosen members=() ports=()
+    shift 2
+    mkdir -p "$dir"
+    dir="$(cd "$dir" && pwd)"
+    for ((number = 1; number <= count; number++)); do
+        role=participant
+        ((number <= count - ${ZK_OBSERVERS:-0})) || role=observer
+        for chosen in client quorum election; do
+            ports+=("$(free_port "${ports[@]}")")
+        done
+        members+=("server.$number=127.0.0.1:${ports[-2]}:${ports[-1]}:$role;127.0.0.1:${ports[-3]}")
     done
     for ((number = 1; number <= count; number++)); do
         rm -rf "${dir:?}/$number"
@@ -340,20 +364,16 @@ ensemble() {
             reconfigEnabled=true "${members[@]}" "$@" |
             grep -v '^clientPort' >"$dir/$number/zoo.cfg"
         write_logging "$dir/$number"
-        launch "$dir/$number" "$lib"
-    done
-    for ((number = 1; number <= count; number++)); do
-        wait_until_serving "$dir/$number" "${ports[number - 1]}"
-        echo "127.0.0.1:${ports[number - 1]}"
+        echo "127.0.0.1:${ports[3 * number - 3]}"
     done
 }
 
-# A port of 127.0.0.1 on which nobody answers.
+# A port of 127.0.0.1 on which nobody answers, and none of those that are named.
 free_port() {
     local try port
     for ((try = 1; try <= PORT_TRIES_MAX; try++)); do
         port=$((PORT_FIRST + RANDOM % PORT_COUNT))
-        if ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
+        if [[ " $* " != *" $port "* ]] && ! (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
             echo "$port"
             return 0
         fi
@@ -407,18 +427,31 @@ LOG4J
 }
 
 launch() {
+    local dir="$1" command=()
+    command_of "$dir" "$2"
+    nohup "${command[@]}" >"$dir/server.log" 2>&1 </dev/null &
+    echo "$!" >"$dir/pid"
+}
+
+# Becomes the server of a directory.
+run() {
+    local command=()
+    command_of "$1" "$2"
+    exec "${command[@]}"
+}
+
+# Sets `command` to what runs the server of a directory.
+command_of() {
     local dir="$1" lib="$2"
     local flags="${ZK_JVM_FLAGS:--Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1}"
     mkdir -p "$dir/data"
     # Flags are split at blanks on purpose.
-    # shellcheck disable=SC2086
-    nohup java $flags -XX:-UsePerfData -Djava.net.preferIPv4Stack=true \
-        "-Dlogback.configurationFile=$dir/logback.xml" \
-        "-Dlog4j.configuration=file:$dir/log4j.properties" \
-        -Dzookeeper.jmx.log4j.disable=true ${ZK_JVM_EXTRA:-} \
-        -cp "$lib/*" org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zoo.cfg" \
-        >"$dir/server.log" 2>&1 </dev/null &
-    echo "$!" >"$dir/pid"
+    # shellcheck disable=SC2206
+    command=(java $flags -XX:-UsePerfData -Djava.net.preferIPv4Stack=true
+        "-Dlogback.configurationFile=$dir/logback.xml"
+        "-Dlog4j.configuration=file:$dir/log4j.properties"
+        -Dzookeeper.jmx.log4j.disable=true ${ZK_JVM_EXTRA:-}
+        -cp "$lib/*" org.apache.zookeeper.server.quorum.QuorumPeerMain "$dir/zoo.cfg")
 }
 
 wait_until_serving() {

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use znode::{Client, ConnectOptions, CreateMode, Error, ErrorKind, State, Version};
-use znode_testing::{InstanceSpec, TestingServer};
+use znode_testing::{ClusterSpec, InstanceSpec, TestingCluster, TestingServer};
 
 use crate::raw::Raw;
 use crate::wire::Wire;
@@ -31,7 +31,40 @@ pub(crate) struct Ground {
     /// The test's own node, as the server names it.
     root: String,
     /// Ours, unless the environment names another; stops when it is dropped.
-    server: Option<TestingServer>,
+    server: Option<Ours>,
+}
+
+/// A server of ours: alone, or the one of an ensemble that the environment asks for.
+enum Ours {
+    Alone(Box<TestingServer>),
+    Among(Box<TestingCluster>, u64),
+}
+
+impl Ours {
+    /// Starts one server; or, if `ZNODE_TEST_CLUSTER` says `leader`, `follower` or `observer`, an
+    /// ensemble, of which the test meets the server that is one.
+    async fn start(spec: InstanceSpec) -> Self {
+        let Ok(role) = env::var("ZNODE_TEST_CLUSTER") else {
+            return Self::Alone(Box::new(TestingServer::start_with(spec).await.unwrap()));
+        };
+        let spec = ClusterSpec::new(3).observers(1).each(spec);
+        let cluster = TestingCluster::start_with(spec).await.unwrap();
+        let leader = cluster.leader().await;
+        let id = match role.as_str() {
+            "leader" => leader,
+            "follower" => (1..=3).find(|id| *id != leader).unwrap(),
+            "observer" => 4,
+            other => panic!("ZNODE_TEST_CLUSTER={other}: must be leader, follower or observer"),
+        };
+        Self::Among(Box::new(cluster), id)
+    }
+
+    fn server(&self) -> &TestingServer {
+        match self {
+            Self::Alone(server) => server,
+            Self::Among(cluster, id) => cluster.server(*id),
+        }
+    }
 }
 
 impl Ground {
@@ -40,9 +73,8 @@ impl Ground {
             Ok(address) => (address, None),
             Err(_) => {
                 let tick = Duration::from_millis(100);
-                let server = TestingServer::start_with(InstanceSpec::new().tick(tick));
-                let server = server.await.unwrap();
-                (server.connect_string(), Some(server))
+                let ours = Ours::start(InstanceSpec::new().tick(tick)).await;
+                (ours.server().connect_string(), Some(ours))
             }
         };
         let client = soon(Client::connect(&address)).await.unwrap();
@@ -106,14 +138,16 @@ impl Ground {
 
     /// Whether a node is a container; only our own server tells.
     pub(crate) async fn is_container(&self, path: &str) -> Option<bool> {
-        let node = self.server.as_ref()?.node(&format!("{}{path}", self.root)).await;
+        let node = self.server.as_ref()?.server().node(&format!("{}{path}", self.root)).await;
         Some(node.expect("the node exists").is_container)
     }
 
     /// The paths below the test's node that somebody watches, once for each session.
     pub(crate) async fn watched(&self) -> Vec<String> {
         let mut paths = match &self.server {
-            Some(server) => server.watches().await.into_iter().map(|watch| watch.path).collect(),
+            Some(ours) => {
+                ours.server().watches().await.into_iter().map(|watch| watch.path).collect()
+            }
             None => watched_by_word(&self.address).await,
         };
         let below = format!("{}/", self.root);

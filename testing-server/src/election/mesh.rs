@@ -5,7 +5,7 @@
 //! is newer takes it. When a connection comes about anew, the last message goes out again, for it
 //! may have been lost with the one before.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 
 use znode::proto::{Decoder, JutePut};
@@ -23,6 +23,9 @@ const MESSAGE_MAX: usize = 512 * 1024;
 
 /// How many servers that are in no configuration may be remembered: they come to join.
 const STRANGERS_MAX: usize = 32;
+
+/// How many connections may not have said whose they are. A server says so at once.
+const SILENT_MAX: usize = 64;
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,8 +81,8 @@ pub(crate) struct Mesh {
     /// What this server says of itself to whomever it connects to.
     greeting: Vec<u8>,
     peers: BTreeMap<Sid, Peer>,
-    /// Connections that have not said whose they are.
-    strangers: BTreeSet<ConnId>,
+    /// Connections that have not said whose they are, the oldest first.
+    strangers: VecDeque<ConnId>,
     by_link: BTreeMap<ConnId, Sid>,
 }
 
@@ -106,7 +109,7 @@ impl Mesh {
         greeting.put(&me.0);
         greeting.put_string(&told.join("|"));
         let (peers, by_link) = (BTreeMap::new(), BTreeMap::new());
-        Self { me, greeting, peers, strangers: BTreeSet::new(), by_link }
+        Self { me, greeting, peers, strangers: VecDeque::new(), by_link }
     }
 
     /// Sends a message, now or as soon as there is a connection.
@@ -137,9 +140,12 @@ impl Mesh {
         self.keep(to, link, actions);
     }
 
-    /// Somebody has connected.
-    pub(crate) fn accepted(&mut self, link: ConnId) {
-        self.strangers.insert(link);
+    /// Somebody has connected. Of too many who say nothing, the first is let go.
+    pub(crate) fn accepted(&mut self, link: ConnId, actions: &mut Vec<Action>) {
+        self.strangers.push_back(link);
+        if self.strangers.len() > SILENT_MAX {
+            actions.extend(self.strangers.pop_front().map(Action::Close));
+        }
     }
 
     /// Whether a connection has yet to say whose it is.
@@ -155,7 +161,7 @@ impl Mesh {
         is_known: impl Fn(Sid) -> bool,
         actions: &mut Vec<Action>,
     ) {
-        self.strangers.remove(&link);
+        self.strangers.retain(|stranger| *stranger != link);
         let Ok((sid, addresses)) = read_greeting(bytes) else {
             return actions.push(Action::Close(link));
         };
@@ -185,7 +191,7 @@ impl Mesh {
 
     /// A connection is no more.
     pub(crate) fn closed(&mut self, link: ConnId) {
-        self.strangers.remove(&link);
+        self.strangers.retain(|stranger| *stranger != link);
         let peer = self.by_link.remove(&link).and_then(|sid| self.peers.get_mut(&sid));
         if let Some(peer) = peer.filter(|peer| peer.link == Some(link)) {
             peer.link = None;
@@ -270,13 +276,13 @@ mod tests {
         let greeting = one.greeting.clone();
         assert_eq!(told, [Action::Send(link(1), greeting.clone()), Action::Close(link(1))]);
 
-        two.accepted(link(7));
+        does(|actions| two.accepted(link(7), actions));
         let back = does(|actions| two.greeted(link(7), &greeting, |_| true, actions));
         assert_eq!(back, [Action::Dial(Sid(1), vec![]), Action::Close(link(7))]);
         does(|actions| two.dialed(Sid(1), Some(link(8)), actions));
         assert_eq!(two.peer(link(8)), Some(Sid(1)));
 
-        one.accepted(link(2));
+        does(|actions| one.accepted(link(2), actions));
         let greeting = two.greeting.clone();
         let flushed = does(|actions| one.greeted(link(2), &greeting, |_| true, actions));
         assert_eq!(flushed, [Action::Send(link(2), b"\0\0\0\x04vote".to_vec())]);
@@ -298,7 +304,7 @@ mod tests {
     #[test]
     fn a_joiner_is_called_back_where_it_says_it_is() {
         let (stranger, mut nine) = (mesh(4), mesh(9));
-        nine.accepted(link(1));
+        does(|actions| nine.accepted(link(1), actions));
         let back = does(|actions| nine.greeted(link(1), &stranger.greeting, |_| false, actions));
         assert_eq!(back[0], Action::Dial(Sid(4), vec![("127.0.0.1".to_owned(), 3888)]));
     }
@@ -308,10 +314,26 @@ mod tests {
         let mut zero = mesh(0);
         for sid in 0..1000 {
             let conn = link(u32::try_from(sid).unwrap());
-            zero.accepted(conn);
+            does(|actions| zero.accepted(conn, actions));
             does(|actions| zero.greeted(conn, &mesh(sid + 1).greeting, |_| false, actions));
         }
         assert_eq!(zero.peers.len(), STRANGERS_MAX);
+    }
+
+    #[test]
+    fn connections_that_say_nothing_are_not_kept_without_end() {
+        let mut nine = mesh(9);
+        let conn = |slot: usize| link(u32::try_from(slot).unwrap());
+        for slot in 0..SILENT_MAX {
+            assert_eq!(does(|actions| nine.accepted(conn(slot), actions)), []);
+        }
+        let close = does(|actions| nine.accepted(conn(SILENT_MAX), actions));
+        assert_eq!(close, [Action::Close(conn(0))]);
+        assert!(nine.is_stranger(conn(1)) && !nine.is_stranger(conn(0)));
+        // Whoever has spoken makes room.
+        let greeting = mesh(10).greeting;
+        does(|actions| nine.greeted(conn(1), &greeting, |_| true, actions));
+        assert_eq!(does(|actions| nine.accepted(conn(SILENT_MAX + 1), actions)), []);
     }
 
     #[test]
@@ -323,7 +345,7 @@ mod tests {
         *not_text.last_mut().unwrap() = 0xff;
         for bytes in [&other_version[..], &not_text, &good[..12], b""] {
             let mut nine = mesh(9);
-            nine.accepted(link(1));
+            does(|actions| nine.accepted(link(1), actions));
             let answer = does(|actions| nine.greeted(link(1), bytes, |_| true, actions));
             assert_eq!(answer, [Action::Close(link(1))]);
         }

@@ -226,6 +226,10 @@ impl Election {
         } else if better(&ballot.vote, &looking.proposal) {
             looking.proposal = ballot.vote;
             self.propose(quorums, tell);
+        } else if better(&looking.proposal, &ballot.vote) {
+            // It was not looking yet when it was told; and after a while everybody is told but
+            // rarely.
+            tell.push(Tell { to: from, ballot: self.current() });
         }
         if let Some(looking) = &mut self.looking {
             looking.received.insert(from, *ballot);

@@ -260,3 +260,27 @@ fn a_later_round_makes_what_was_heard_before_void() {
     assert_eq!(ensemble.leader_of_all(), Sid(1));
     assert!(ensemble.servers.values().all(|server| server.round() == 2));
 }
+
+#[test]
+fn who_looks_late_learns_at_once_of_a_better_vote() {
+    let mut ensemble = Ensemble::new("1 2 3");
+    let late = ensemble.servers.remove(&Sid(3)).unwrap();
+    // The second has fallen silent, and the third has yet to notice.
+    ensemble.servers.remove(&Sid(2)).unwrap();
+    ensemble.look(vote(2, 9, 1));
+    let patience = ensemble.now + Duration::from_secs(20);
+    while ensemble.now < patience {
+        ensemble.now = ensemble.servers[&Sid(1)].next_deadline();
+        let mut tell = Vec::new();
+        let looking = ensemble.servers.get_mut(&Sid(1)).unwrap();
+        assert_eq!(looking.tick(ensemble.now, &ensemble.quorums, &mut tell), None);
+    }
+    ensemble.mail.clear();
+    // By now the first repeats itself but rarely.
+    ensemble.servers.insert(Sid(3), late);
+    let began = ensemble.now;
+    ensemble.look(vote(1, 5, 3));
+    ensemble.run(1);
+    assert_eq!(ensemble.leader_of_all(), Sid(1));
+    assert_eq!(ensemble.now, began + TIMES.finalize_wait);
+}

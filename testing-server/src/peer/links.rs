@@ -17,7 +17,11 @@ impl Node {
     /// A server has connected.
     pub(crate) fn link_accepted(&mut self, link: ConnId, kind: LinkKind, out: &mut Outbox) {
         match (kind, self.peer.as_deref_mut()) {
-            (LinkKind::Election, Some(peer)) => peer.mesh.accepted(link),
+            (LinkKind::Election, Some(peer)) => {
+                let mut actions = Vec::new();
+                peer.mesh.accepted(link, &mut actions);
+                self.act(actions, out);
+            }
             (LinkKind::Quorum, Some(_)) => self.learner_connected(link, out),
             (_, None) => out.close(link),
         }

@@ -1,0 +1,40 @@
+//! One kind of server takes the place of the other, one at a time, on the same directories and
+//! while clients write; and back.
+
+use crate::ground::{Ensemble, Kind, turn, wants_apache};
+use crate::judge::{agree, no_mismatch};
+use crate::load::Load;
+use crate::mixed::FIXED;
+
+/// Stops each server in good order and starts one of the other kind on its data.
+async fn replace_all(ensemble: &mut Ensemble, load: &mut Load, kind: Kind) {
+    for number in 1..=ensemble.members.len() {
+        no_mismatch(ensemble).await;
+        let member = ensemble.member(number);
+        member.stop().await;
+        member.kind = kind;
+        member.start();
+        ensemble.serves(number).await;
+        load.goes_on(30).await;
+    }
+    let leader = ensemble.leader().await;
+    assert_eq!(ensemble.member(leader).kind, kind);
+}
+
+#[tokio::test]
+async fn servers_of_one_kind_take_the_place_of_the_other_and_give_it_back() {
+    if !wants_apache() {
+        return;
+    }
+    let _turn = turn().await;
+    // So few transactions a file that each kind finds files, and holes in them, of the other.
+    let lines = [FIXED, "snapCount=200"];
+    let mut ensemble = Ensemble::start(&[Kind::Apache; 3], 0, &lines).await;
+    let mut load = Load::start(ensemble.connect_string(), 4).await;
+    load.goes_on(50).await;
+    for kind in [Kind::Ours, Kind::Apache] {
+        replace_all(&mut ensemble, &mut load, kind).await;
+        load.leave_something().await;
+    }
+    agree(&mut ensemble, load).await;
+}
