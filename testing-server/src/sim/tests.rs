@@ -65,8 +65,8 @@ fn a_seed_is_a_run() {
 }
 
 /// Every mistake, and the first seed that found it when somebody looked. Where the servers have
-/// changed since, another of the first few will do. `ZNODE_SIM_HUNT=N` looks for the first seed anew, among
-/// so many; `ZNODE_SIM_BUG=name` for one mistake alone.
+/// changed since, another of the first few will do. `ZNODE_SIM_HUNT=N` looks for the first seed
+/// anew, among so many; `ZNODE_SIM_BUG=name` for one mistake alone.
 const BUGS: [(Bug, u64); 12] = [
     (Bug::AckBeforeHistory, 2),
     (Bug::EpochBeforeHistory, 2),
