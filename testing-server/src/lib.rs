@@ -83,6 +83,10 @@ mod disk_model;
 
 mod proxy;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use auth::{Identity, Scheme};
 pub use chaos::{DataFile, DataFiles};
 pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};

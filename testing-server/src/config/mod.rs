@@ -1,7 +1,7 @@
 //! `zoo.cfg`: what an administrator tells a server.
 
 mod ensemble;
-mod jaas;
+pub(crate) mod jaas;
 mod keys;
 mod known;
 mod operators;
@@ -176,6 +176,15 @@ impl Config {
     pub fn into_spec(self) -> InstanceSpec {
         self.spec
     }
+}
+
+/// Whether a text names a file that would be read: only `dataDir` may stand for one that is not.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn names_files(text: &str) -> bool {
+    let names = |key: &str| {
+        key == "dynamicConfigFile" || key.starts_with("java.security") || key.starts_with("ssl.")
+    };
+    properties::parse(text).iter().any(|property| names(property.key.trim()))
 }
 
 /// The text of a file without its passwords, for operators to read.

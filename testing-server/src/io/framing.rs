@@ -6,7 +6,7 @@ use crate::admin::Word;
 
 /// What stands at the beginning of the bytes that have arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// A whole frame, without its length, and what is behind it.
     Frame(&'a [u8], &'a [u8]),
     /// A four-letter word. What is behind it does not matter.
@@ -18,7 +18,7 @@ pub(super) enum Next<'a> {
 }
 
 /// Looks at the bytes; `fresh` says that nothing has come before them on this connection.
-pub(super) fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
+pub(crate) fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
     let Some((len, rest)) = bytes.split_first_chunk::<4>() else {
         return Next::Incomplete;
     };

@@ -29,7 +29,7 @@ pub(crate) mod disk;
 pub(crate) mod doors;
 pub(crate) mod engine;
 mod files;
-mod framing;
+pub(crate) mod framing;
 pub(crate) mod memory;
 pub(crate) mod peers;
 mod ports;

@@ -109,7 +109,7 @@ impl Settings {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Settings {
     /// Settings that make every run the same.
     pub(crate) fn fixed() -> Self {
