@@ -31,6 +31,7 @@
 //! |---|---|
 //! | `server`, `spec`, `views` | what a test sees: [`TestingServer`], [`InstanceSpec`], views |
 //! | `chaos` | [`DataFiles`]: what a test may do to a disk and to what is on it |
+//! | `faults` | [`LostReply`], and other trouble on demand |
 //! | `config` | [`Config`]: a `zoo.cfg`, checked |
 //! | `node` | the whole server as one value that is told what happened and says what to do |
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
@@ -46,6 +47,7 @@
 mod chaos;
 mod cluster;
 mod config;
+mod faults;
 mod membership;
 mod server;
 mod spec;
@@ -91,10 +93,12 @@ pub use auth::{Identity, Scheme};
 pub use chaos::{DataFile, DataFiles};
 pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};
 pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
+pub use faults::LostReply;
 pub use io::disk::lock::DirectoryInUse;
 pub use io::memory::MemoryConnector;
 #[cfg(feature = "tls")]
 pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};
+pub use node::faults::Release;
 pub use proxy::FaultProxy;
 pub use server::TestingServer;
 pub use spec::InstanceSpec;

@@ -15,6 +15,7 @@ use crate::io::desk::AdminPort;
 use crate::io::disk::{Compression, DiskOptions};
 #[cfg(feature = "tls")]
 use crate::io::tls::{SecurePort, ServerTls};
+use crate::node::faults::Release;
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 
 /// The specification of one server.
@@ -66,6 +67,7 @@ pub struct InstanceSpec {
     pub(crate) disk: Option<DiskOptions>,
     pub(crate) ensemble: Option<Ensemble>,
     pub(crate) digest: bool,
+    pub(crate) release: Release,
 }
 
 impl InstanceSpec {
@@ -112,6 +114,7 @@ impl InstanceSpec {
             disk: None,
             ensemble: None,
             digest: true,
+            release: Release::default(),
         }
     }
 
@@ -456,6 +459,13 @@ impl InstanceSpec {
     /// the same. It goes into every record of a log and into snapshots, and `hash` tells it.
     pub fn digest(mut self, enabled: bool) -> Self {
         self.digest = enabled;
+        self
+    }
+
+    /// Answers like an older release: operations that it did not know are refused, and four-letter
+    /// words name it.
+    pub fn answer_as(mut self, release: Release) -> Self {
+        self.release = release;
         self
     }
 

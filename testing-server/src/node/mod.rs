@@ -6,6 +6,7 @@
 
 pub(crate) mod connection;
 mod digests;
+pub(crate) mod faults;
 pub(crate) mod input;
 pub(crate) mod outbox;
 mod restore;
@@ -177,6 +178,9 @@ impl Node {
             Input::LinkPacket { link, bytes } => self.link_packet(link, bytes, out),
             Input::LinkSnapshot { link, bytes } => self.learner_snapshot(link, bytes, out),
             Input::LinkClosed { link } => self.link_closed(link, out),
+        }
+        if !out.losses.is_empty() {
+            out.losses.take_cut().into_iter().for_each(|conn| self.forget(conn));
         }
     }
 

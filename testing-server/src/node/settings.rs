@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::admin::Whitelist;
 use crate::auth::Scheme;
 use crate::auth::sasl::Logins;
+use crate::node::faults::Release;
 
 /// How many requests may wait for the disk before connections that have one waiting are no longer
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
@@ -92,6 +93,8 @@ pub(crate) struct Settings {
     pub(crate) hash_seed: u64,
     /// Whether a digest of the tree is kept: `zookeeper.digest.enabled`.
     pub(crate) digest: bool,
+    /// Which release it answers like.
+    pub(crate) release: Release,
 }
 
 impl Settings {
@@ -145,6 +148,7 @@ impl Settings {
             system_properties: Vec::new(),
             hash_seed: 11,
             digest: true,
+            release: Release::V3_9,
         }
     }
 }

@@ -74,7 +74,11 @@ impl Node {
             return self.close(conn, out);
         };
         let to = ReplyTo { conn, xid: header.xid };
-        let op = OpCode::try_from(header.op).ok();
+        let release = self.settings.release;
+        let op = OpCode::try_from(header.op).ok().filter(|op| release.knows(*op));
+        if let Some(op) = op.filter(|_| !out.losses.is_empty()) {
+            out.losses.note(to, op, &from);
+        }
         match op {
             Some(OpCode::Auth) => return self.auth(to, from, out),
             Some(OpCode::Sasl) => return self.sasl(to, from, out),
@@ -238,6 +242,7 @@ impl Node {
         op: OpCode,
         mut from: Decoder<'_>,
     ) -> Result<Change, Unprepared> {
+        let release = self.settings.release;
         let mut preparer = self.preparer(session, zxid, identities);
         let change = match op {
             OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
@@ -248,6 +253,9 @@ impl Node {
             OpCode::SetData => preparer.set_data(&from.read::<SetDataRequest<'_>>()?),
             OpCode::SetAcl => preparer.set_acl(&from.read::<SetAclRequest<'_>>()?),
             OpCode::Multi => match read_multi(&mut from) {
+                Ok(request) if !request.ops.iter().all(|op| release.knows(op.op())) => {
+                    Err(ErrorCode::MarshallingError)
+                }
                 Ok(request) => preparer.multi(&request),
                 Err(Fault::NullAcl) => return Err(Unprepared::Unreadable),
                 Err(Fault::Nonsense) => Err(ErrorCode::MarshallingError),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
 mod control;
+mod faults;
 mod kill;
 mod program;
 

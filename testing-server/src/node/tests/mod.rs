@@ -2,6 +2,7 @@
 
 mod digests;
 mod edges;
+mod faults;
 mod golden;
 mod limits;
 mod malformed;
