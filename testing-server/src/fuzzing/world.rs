@@ -128,8 +128,8 @@ impl World {
         self.received.remove(&conn).unwrap_or_default()
     }
 
-    /// What must hold whatever happened: the good client is served, every answer is a frame, and the
-    /// log alone makes the same tree.
+    /// What must hold whatever happened: the good client is served, every answer is a frame, and
+    /// the log alone makes the same tree.
     pub(super) fn check(&mut self) {
         self.slow_disk = false;
         self.persist();
