@@ -92,6 +92,7 @@ async fn two_servers_answer_the_same_stream_alike() {
         }
         println!("seed {seed}: {len} actions alike");
     }
+    println!("{} answers, events and ends of connections compared", pair.compared);
     println!("answers by error: {:?}", pair.errors);
 }
 

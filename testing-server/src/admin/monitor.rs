@@ -94,7 +94,6 @@ impl Node {
         figures.counter("throttled_ops", stats.throttled);
         figures.counter("large_requests_rejected", stats.large);
         figures.counter("digest_mismatches_count", stats.digest_mismatches);
-        figures.counter("digest_mismatches_count", stats.digest_mismatches);
         figures.counter("unsuccessful_handshake", stats.unsuccessful_handshakes);
     }
 

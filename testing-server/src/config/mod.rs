@@ -58,6 +58,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The longest frame that a server of an ensemble can pass on to the others.
+const ENSEMBLE_FRAME_LEN_MAX: usize = 2 * 1024 * 1024;
+
 /// Everything that keys can say, before it is made into a specification.
 #[derive(Debug, Clone)]
 struct Said {
@@ -73,6 +76,8 @@ struct Said {
     session_min_ms: Option<u64>,
     session_max_ms: Option<u64>,
     extended_types: bool,
+    /// Whether a server that has lost the others may let clients read.
+    read_only_mode: bool,
     super_digest: Option<String>,
     /// How files are kept, but for where.
     disk: DiskOptions,
@@ -95,6 +100,7 @@ impl Default for Said {
             session_min_ms: None,
             session_max_ms: None,
             extended_types: false,
+            read_only_mode: false,
             super_digest: None,
             disk: DiskOptions::new(PathBuf::new()),
             snapshots_kept: 3,
@@ -248,6 +254,7 @@ impl Said {
             session_min_ms: Some(ms(spec.session_timeout_min)),
             session_max_ms: Some(ms(spec.session_timeout_max)),
             extended_types: spec.extended_types,
+            read_only_mode: false,
             super_digest: spec.super_digest.clone(),
             snapshots_kept: spec.disk.as_ref().and_then(|disk| disk.snapshots_kept).unwrap_or(3),
             disk: spec.disk.clone().unwrap_or_else(|| DiskOptions::new(PathBuf::new())),
@@ -310,6 +317,17 @@ impl Said {
         if self.ensemble.is_distributed() && voters.is_multiple_of(2) {
             notes.push(format!("server.N: of {voters} servers no more may fail than of one less"));
         }
+        if self.ensemble.is_distributed() && self.read_only_mode {
+            notes
+                .push("readonlymode.enabled: not supported by this server yet; ignored".to_owned());
+        }
+        // What servers tell each other is bounded, too.
+        if self.ensemble.is_distributed() && self.spec.frame_len_max > ENSEMBLE_FRAME_LEN_MAX {
+            let max = self.spec.frame_len_max;
+            return Err(format!(
+                "jute.maxbuffer={max}: in an ensemble, must be at most {ENSEMBLE_FRAME_LEN_MAX}"
+            ));
+        }
         let only = self.ensemble.participants().next().filter(|_| voters == 1);
         let me = self.ensemble.me().or(only.map(|(_, member)| member));
         if let Some((host, port)) = me.and_then(|me| me.client.clone()) {
@@ -344,6 +362,10 @@ impl Said {
             .extended_types(self.extended_types);
         if let Some(digest) = self.super_digest {
             spec = spec.super_digest(digest);
+        }
+        if self.read_only_mode {
+            // Clients look for a server that can write by this word, so it is always answered.
+            spec.words.push_str(",isro");
         }
         let mut disk = self.disk;
         disk.snapshots_kept =
@@ -492,6 +514,51 @@ mod tests {
         std::fs::write(dir.join("myid"), "two").unwrap();
         assert!(read(lines).unwrap_err().to_string().contains("must hold a number"));
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn edge_35_jute_maxbuffer_stands_in_the_file_and_has_an_effect_here() {
+        let spec = |line| parse(line).unwrap().into_spec();
+        assert_eq!(spec("").frame_len_max, 0xf_ffff);
+        assert_eq!(spec("jute.maxbuffer=0x2000").frame_len_max, 0x2000);
+        assert_eq!(spec("jute.maxbuffer=4000000").frame_len_max, 4_000_000);
+        let wrong = parse("jute.maxbuffer=1M").unwrap_err().to_string();
+        assert!(wrong.ends_with("must be a whole number from 1024 to 2147483647"), "{wrong}");
+        let mut said = Said::default();
+        let lines = "server.1=h:1:2\nserver.2=h:3:4\nserver.3=h:5:6\ninitLimit=5\nsyncLimit=2\n\
+                     jute.maxbuffer=9999999";
+        said.take("z", lines).unwrap();
+        said.ensemble.my_id = Some(1);
+        let wrong = said.settle_ensemble(&mut Vec::new()).unwrap_err();
+        assert_eq!(wrong, "jute.maxbuffer=9999999: in an ensemble, must be at most 2097152");
+    }
+
+    #[test]
+    fn what_holds_requests_back_is_read() {
+        let lines = "request_throttle_max_requests=7\nthrottled_op_wait_time=8\n\
+                     request_stale_latency_check=true\nrequest_throttle_stall_time=9\n\
+                     request_throttle_drop_stale=true\n";
+        let config = parse(lines).unwrap();
+        assert!(config.notes().is_empty(), "{:?}", config.notes());
+        let throttle = config.into_spec().throttle;
+        assert_eq!((throttle.requests_max, throttle.drop_late), (Some(7), true));
+        assert_eq!(throttle.wait_max, Some(Duration::from_millis(8)));
+        let off = parse("request_throttle_max_requests=0\nthrottled_op_wait_time=0").unwrap();
+        let off = off.into_spec().throttle;
+        assert_eq!((off.requests_max, off.wait_max), (None, None));
+        let wrong = parse("request_throttle_drop_stale=false").unwrap_err().to_string();
+        assert!(wrong.contains("must be true"), "{wrong}");
+    }
+
+    #[test]
+    fn of_a_server_that_stands_alone_local_sessions_and_reading_alone_change_nothing() {
+        let lines = "localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true\n\
+                     readonlymode.enabled=true\n";
+        let config = parse(lines).unwrap();
+        assert!(config.notes().is_empty(), "{:?}", config.notes());
+        // But for the word by which clients look for a server that can write.
+        assert_eq!(config.into_spec().words, "srvr,isro");
+        assert!(parse("readonlymode.enabled=si").is_err());
     }
 
     #[test]

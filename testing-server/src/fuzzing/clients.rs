@@ -8,8 +8,8 @@ use znode::proto::requests::{
     PathRequest, ReadRequest, SetAclRequest, SetDataRequest,
 };
 use znode::proto::{
-    AclRecord, ConnectRequest, Decoder, ErrorCode, JutePut, OpCode, Perms, RequestHeader, Version,
-    Xid,
+    AclRecord, ConnectRequest, Decoder, ErrorCode, FRAME_LEN_MAX, JutePut, OpCode, Perms,
+    RequestHeader, Version, Xid,
 };
 
 use super::Choices;
@@ -43,7 +43,7 @@ pub(super) fn frames(bytes: &[u8]) {
     world.slow_disk = from.byte() % 2 == 1;
     let (mut fresh, mut rest) = (!has_session, from.0);
     loop {
-        match next(rest, fresh) {
+        match next(rest, fresh, FRAME_LEN_MAX) {
             Next::Frame(frame, behind) => {
                 world.frame(conn, frame);
                 (fresh, rest) = (false, behind);
@@ -273,7 +273,7 @@ pub(super) fn words(bytes: &[u8]) {
     let mut world = World::new();
     for word in bytes.chunks(8).take(32) {
         let conn = world.accept();
-        if let Next::Word(word) = next(word, true) {
+        if let Next::Word(word) = next(word, true, FRAME_LEN_MAX) {
             world.step(Input::FourLetterWord { conn, word, sizes: (1, 2) });
             let answer = world.take(conn);
             assert!(std::str::from_utf8(&answer).is_ok(), "words that are no text");

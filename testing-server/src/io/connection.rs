@@ -355,8 +355,9 @@ fn client_frames<'a>(
     fresh: &mut bool,
     mut bytes: &'a [u8],
 ) -> &'a [u8] {
+    let len_max = engine.node.settings.frame_len_max;
     loop {
-        match framing::next(bytes, *fresh) {
+        match framing::next(bytes, *fresh, len_max) {
             Next::Frame(frame, rest) => {
                 *fresh = false;
                 engine.input(Input::Frame { conn, bytes: frame });

@@ -9,6 +9,7 @@ use crate::admin::Whitelist;
 use crate::auth::Scheme;
 use crate::auth::sasl::Logins;
 use crate::node::faults::Release;
+use crate::pipeline::throttle::ThrottleSettings;
 
 /// How many requests may wait for the disk before connections that have one waiting are no longer
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
@@ -93,6 +94,10 @@ pub(crate) struct Settings {
     pub(crate) hash_seed: u64,
     /// Whether a digest of the tree is kept: `zookeeper.digest.enabled`.
     pub(crate) digest: bool,
+    /// How requests are held back.
+    pub(crate) throttle: ThrottleSettings,
+    /// The longest frame that a client may send: `jute.maxbuffer`.
+    pub(crate) frame_len_max: usize,
     /// Which release it answers like.
     pub(crate) release: Release,
 }
@@ -148,6 +153,8 @@ impl Settings {
             system_properties: Vec::new(),
             hash_seed: 11,
             digest: true,
+            throttle: ThrottleSettings::default(),
+            frame_len_max: znode::proto::FRAME_LEN_MAX,
             release: Release::V3_9,
         }
     }

@@ -109,3 +109,43 @@ async fn a_killed_server_keeps_what_it_has_acknowledged_and_finishes_nothing() {
     server.restart().await.unwrap();
     assert!(server.node("/kept").await.is_some());
 }
+
+/// As Apache's: a server that stands alone has no others to which a session could be local.
+#[tokio::test]
+async fn a_session_of_a_server_that_stands_alone_is_never_a_local_one() {
+    let lines = "localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=false";
+    let spec = InstanceSpec::new().zoo_cfg(lines).unwrap();
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let before = server.zxid().await;
+    let client = server.connect().await.unwrap();
+    assert_eq!(server.zxid().await.0, before.0 + 1, "its beginning is a transaction");
+    client.create("/e", "", CreateMode::Ephemeral).await.unwrap();
+    server.restart().await.unwrap();
+    assert_eq!(server.sessions().await[0].id, client.session_id());
+}
+
+#[tokio::test]
+async fn a_longer_frame_is_let_in_where_the_limit_is_raised() {
+    let spec = InstanceSpec::new().zoo_cfg("jute.maxbuffer=0x300000").unwrap();
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let mut raw = tokio::net::TcpStream::connect(server.connect_string()).await.unwrap();
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let mut hello = vec![0; 4 + 4 + 8 + 4 + 8 + 4 + 16 + 1];
+    hello[3] = 45;
+    hello[18..20].copy_from_slice(&10_000_u16.to_be_bytes());
+    hello[31] = 16;
+    raw.write_all(&hello).await.unwrap();
+    let mut response = [0; 41];
+    raw.read_exact(&mut response).await.unwrap();
+    // A sync with a path of two megabytes, which comes back.
+    let path = vec![b'x'; 2 << 20];
+    let mut frame = Vec::new();
+    let word = |n: usize| u32::try_from(n).unwrap().to_be_bytes();
+    for part in [&word(12 + path.len())[..], &word(1), &word(9), &word(path.len()), &path] {
+        frame.extend_from_slice(part);
+    }
+    raw.write_all(&frame).await.unwrap();
+    let mut answer = vec![0; 4 + 16 + 4 + path.len()];
+    raw.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer[24..], path);
+}
