@@ -273,6 +273,10 @@ impl Client {
     /// its timeout; [`ConnectOptions::resume`] takes it up again. Operations made before are
     /// completed first.
     ///
+    /// Its ephemeral nodes stay, those of locks and of whoever waits for one among them: from here
+    /// on nobody can delete them but who resumes the session. So release first what is not to be
+    /// handed over.
+    ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
     /// use znode::ConnectOptions;
@@ -300,6 +304,19 @@ impl Client {
                 Some(ending) => Err(Error::ended("detach", ending)),
             }
         }
+    }
+
+    /// Whether the client was [detached](Self::detach): then it is over, and its session is not.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let ticket = client.detach().await?;
+    /// assert!(client.is_detached() && ticket.session_id() == client.session_id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_detached(&self) -> bool {
+        self.shared().ending() == Some(Ending::Detached)
     }
 
     /// A view of the same session that writes and reads data as it is.

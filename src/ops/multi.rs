@@ -124,6 +124,10 @@ impl Client {
     /// # }
     /// ```
     ///
+    /// A server before 3.5 cannot read a transaction that asks for metadata, and refuses all of it.
+    /// Then it goes first again in its older form, as a [`create`](Self::create) does, and the
+    /// metadata is made up; containers and times to live have none.
+    ///
     /// # Errors
     /// That of the first operation that failed, with its [`path`](Error::path) and its place as
     /// [`op_index`](Error::op_index); nothing was done. After `ConnectionLoss` all of it or
