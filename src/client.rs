@@ -95,6 +95,16 @@ impl Client {
     }
 
     /// The number of the session.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let created = client.create("/alive", "", znode::CreateMode::Ephemeral).await?;
+    /// assert_eq!(created.stat.ephemeral_owner, client.session_id());
+    /// println!("expires after {:?} of silence", client.session_timeout());
+    /// println!("as of transaction {}, {}", client.last_zxid(), client.state());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session_id(&self) -> SessionId {
         self.shared().established().session_id
     }
@@ -179,6 +189,14 @@ impl Client {
     }
 
     /// The path below which this handle lives.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let billing = client.with_chroot("/billing")?;
+    /// assert_eq!(billing.chroot().as_str(), "/billing");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn chroot(&self) -> &Path {
         self.chroot.path()
     }

@@ -91,6 +91,14 @@ impl Op {
     }
 
     /// The node that it is about.
+    ///
+    /// ```
+    /// use znode::{CreateMode, Op, Version};
+    ///
+    /// let ops = [Op::check("/a", 3), Op::create("/b", "", CreateMode::Persistent)];
+    /// assert_eq!(ops.map(|op| op.path().to_owned()), ["/a", "/b"]);
+    /// assert_eq!(Op::delete("/c", Version::ANY).path(), "/c");
+    /// ```
     pub fn path(&self) -> &str {
         &self.path
     }
