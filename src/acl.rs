@@ -45,6 +45,19 @@ impl Acl {
     /// # Errors
     /// [`InvalidAcl`] for what no server accepts. What only some servers accept, such as a scheme
     /// that one has been taught, is left to them.
+    ///
+    /// ```
+    /// use znode::{Acl, Perms};
+    ///
+    /// let acl = Acl::new(Perms::READ | Perms::WRITE, "ip", "10.0.0.0/8")?;
+    /// assert_eq!((acl.scheme(), acl.id()), ("ip", "10.0.0.0/8"));
+    /// assert_eq!(acl.perms(), Perms::READ | Perms::WRITE);
+    /// assert!(Acl::new(Perms::ALL, "world", "everybody").is_err());
+    /// assert_eq!(Acl::open().id(), "anyone");
+    /// assert_eq!(Acl::read_only().perms(), Perms::READ);
+    /// assert_eq!(Acl::creator_all().scheme(), "auth");
+    /// # Ok::<(), znode::InvalidAcl>(())
+    /// ```
     pub fn new(
         perms: Perms,
         scheme: impl Into<String>,

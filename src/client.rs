@@ -95,6 +95,16 @@ impl Client {
     }
 
     /// The number of the session.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let created = client.create("/alive", "", znode::CreateMode::Ephemeral).await?;
+    /// assert_eq!(created.stat.ephemeral_owner, client.session_id());
+    /// println!("expires after {:?} of silence", client.session_timeout());
+    /// println!("as of transaction {}, {}", client.last_zxid(), client.state());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session_id(&self) -> SessionId {
         self.shared().established().session_id
     }
@@ -179,6 +189,14 @@ impl Client {
     }
 
     /// The path below which this handle lives.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let billing = client.with_chroot("/billing")?;
+    /// assert_eq!(billing.chroot().as_str(), "/billing");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn chroot(&self) -> &Path {
         self.chroot.path()
     }
@@ -273,6 +291,10 @@ impl Client {
     /// its timeout; [`ConnectOptions::resume`] takes it up again. Operations made before are
     /// completed first.
     ///
+    /// Its ephemeral nodes stay, those of locks and of whoever waits for one among them: from here
+    /// on nobody can delete them but who resumes the session. So release first what is not to be
+    /// handed over.
+    ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
     /// use znode::ConnectOptions;
@@ -300,6 +322,19 @@ impl Client {
                 Some(ending) => Err(Error::ended("detach", ending)),
             }
         }
+    }
+
+    /// Whether the client was [detached](Self::detach): then it is over, and its session is not.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let ticket = client.detach().await?;
+    /// assert!(client.is_detached() && ticket.session_id() == client.session_id());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn is_detached(&self) -> bool {
+        self.shared().ending() == Some(Ending::Detached)
     }
 
     /// A view of the same session that writes and reads data as it is.

@@ -40,6 +40,16 @@ impl fmt::Display for Scheme {
 }
 
 /// One server of the list.
+///
+/// ```
+/// use znode::{HostPort, Scheme};
+///
+/// let host = HostPort::new("zk1", 2281).with_scheme(Scheme::Tls);
+/// assert_eq!((host.host(), host.port(), host.scheme()), ("zk1", 2281, Scheme::Tls));
+/// let resolved = host.at("[::1]:2281".parse()?);
+/// assert_eq!((resolved.host(), resolved.configured_name()), ("::1", "zk1"));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HostPort {
     host: String,

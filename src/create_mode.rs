@@ -6,6 +6,15 @@ use std::time::Duration;
 pub const TTL_MAX: Duration = Duration::from_millis((1 << 40) - 1);
 
 /// What kind of node to create.
+///
+/// ```
+/// use std::time::Duration;
+/// use znode::CreateMode;
+///
+/// let lease = CreateMode::PersistentTtl { ttl: Duration::from_secs(60) };
+/// assert!(!lease.is_ephemeral() && !lease.is_sequential());
+/// assert!(CreateMode::EphemeralSequential.is_ephemeral());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CreateMode {

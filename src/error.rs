@@ -17,6 +17,21 @@ use crate::tls_error::{TlsError, TlsFault};
 /// Why an operation gave no result: what kind of failure, of which operation, on which path.
 ///
 /// [`outcome`](Self::outcome) says whether the operation may have taken effect.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) {
+/// use znode::{ErrorKind, Outcome, Version};
+///
+/// if let Err(error) = client.delete("/job", Version::ANY).await {
+///     match (error.kind(), error.outcome()) {
+///         (ErrorKind::NoNode, _) => println!("{} is gone", error.path().unwrap_or_default()),
+///         (_, Outcome::Unknown) => println!("{}: look before trying again", error.op()),
+///         _ if error.is_session_over() => println!("connect again"),
+///         _ => println!("it was not done: {error}"),
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Error {
     kind: ErrorKind,

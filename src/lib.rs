@@ -31,8 +31,8 @@
 //! Each operation is answered exactly once. An [`Error`] names the operation and the path, and its
 //! [`outcome`](Error::outcome) is one of three: the request was [never sent](Outcome::NotSent), it
 //! was [refused](Outcome::Rejected), or it was written and [nobody knows](Outcome::Unknown). No
-//! operation sends its request twice, but for a create that a server from before 3.5 has refused
-//! because it knows only the older form.
+//! operation sends its request twice, but for a create, or a transaction with one, that a server
+//! from before 3.5 has refused because it knows only the older form.
 //!
 //! Some methods are made of several requests, as [`delete_all`](Client::delete_all) and
 //! [`update`](Client::update). They are lazy, ask again what does no harm if it is done twice, and

@@ -32,6 +32,15 @@ impl Moment {
     }
 
     /// How much time lies between `earlier` and this; zero if `earlier` is later.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use znode::Moment;
+    ///
+    /// let later = Moment::START + Duration::from_millis(1500);
+    /// assert_eq!((later.as_millis(), later.as_nanos()), (1500, 1_500_000_000));
+    /// assert_eq!(later.since(Moment::from_nanos(500_000_000)), Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

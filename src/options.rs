@@ -357,6 +357,16 @@ impl Client {
 /// What a session is resumed by: its number, its password, and what it has seen.
 ///
 /// Whoever has it can act as the session, so it is a secret.
+///
+/// ```
+/// use znode::{SessionId, SessionTicket, Zxid};
+///
+/// // As it was stored by the process that had the session before.
+/// let ticket = SessionTicket::from_parts(SessionId(0x1234), [7; 16], Zxid(99));
+/// assert_eq!((ticket.session_id(), ticket.last_zxid()), (SessionId(0x1234), Zxid(99)));
+/// assert_eq!(ticket.password(), [7; 16]);
+/// assert!(!format!("{ticket:?}").contains("7, 7"), "it does not print its password");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SessionTicket {
     session_id: SessionId,

@@ -82,6 +82,16 @@ impl Path {
     }
 
     /// The names on the way from the root; none for the root itself.
+    ///
+    /// ```
+    /// use znode::Path;
+    ///
+    /// let path = Path::parse("/app/workers/w1")?;
+    /// assert_eq!((path.name(), path.parent()), ("w1", Some("/app/workers")));
+    /// assert_eq!(path.components().collect::<Vec<_>>(), ["app", "workers", "w1"]);
+    /// assert!(Path::root().is_root());
+    /// # Ok::<(), znode::InvalidPath>(())
+    /// ```
     pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
         self.0.split('/').filter(|component| !component.is_empty())
     }

@@ -58,6 +58,21 @@ impl fmt::Display for State {
 }
 
 /// One transition of a session's state.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) {
+/// use futures::StreamExt;
+///
+/// let mut states = client.states();
+/// while let Some(change) = states.next().await {
+///     if change.state.is_connected() {
+///         println!("{}: requests travel at once", change.generation);
+///     } else if change.state.is_terminal() {
+///         println!("{}: the end", change.generation);
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StateChange {
     /// The state that was entered.

@@ -41,7 +41,8 @@ pub enum WatchUpdate {
     Gap,
     /// This subscriber was too slow; so many updates were dropped. Read again.
     Lagged(u64),
-    /// The session has moved to a server before 3.6, which knows no persistent watches: this one
+    /// The session has moved to a server before 3.6, which knows no persistent watches; it has said
+    /// so, or closed the connection twice when it was told of them and not without: this one
     /// is gone, and nothing follows.
     Unsupported,
     /// The watch was removed by [`remove_watches`](crate::Client::remove_watches); nothing

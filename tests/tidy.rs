@@ -6,11 +6,20 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Every folder with Rust of our own.
-const FOLDERS: [&str; 6] =
-    ["src", "recipes/src", "testing-server/src", "testing-server/tests", "examples", "tests"];
+const FOLDERS: [&str; 8] = [
+    "src",
+    "recipes/src",
+    "testing-server/src",
+    "testing-server/macros/src",
+    "testing-server/fuzz/targets",
+    "testing-server/tests",
+    "examples",
+    "tests",
+];
 
 /// The folders of crates that are published.
-const PUBLISHED: [&str; 3] = ["src/", "recipes/src/", "testing-server/src/"];
+const PUBLISHED: [&str; 4] =
+    ["src/", "recipes/src/", "testing-server/src/", "testing-server/macros/src/"];
 
 /// Rooms in which nothing waits, reads a clock, or touches a socket or a file.
 const PURE: [&str; 12] = [
@@ -405,7 +414,7 @@ fn the_client_links_few_crates() {
 fn the_version_of_every_published_crate_is_told() {
     for file in ["CHANGELOG.md", "README.md"] {
         let told = fs::read_to_string(root().join(file)).expect("the file is there");
-        for name in ["znode", "znode-recipes", "znode-testing"] {
+        for name in ["znode", "znode-recipes", "znode-testing", "znode-testing-macros"] {
             let wanted = format!("`{name}` {}", env!("CARGO_PKG_VERSION"));
             assert!(told.contains(&wanted), "{file} does not mention {wanted}");
         }

@@ -18,6 +18,8 @@ const ATTEMPTS_MAX: usize = 10;
 ///
 /// Dropping it hands whatever is left to do to a task of the session, which does not give up
 /// before the node is gone or the session over. Nothing waits for that task, and nothing blocks.
+/// Of a client that was detached the node stays, with a warning: it is the session's, and whoever
+/// resumes that decides what becomes of it.
 #[derive(Debug)]
 pub(crate) struct Contender {
     /// Where the task is spawned: a contender may be dropped outside of any runtime.
@@ -291,7 +293,21 @@ impl Node {
     fn take_rest(&mut self) -> Option<Self> {
         self.leave();
         let state = mem::replace(&mut self.state, State::Absent);
-        if matches!(state, State::Absent) || self.client.state().is_terminal() {
+        if matches!(state, State::Absent) {
+            return None;
+        }
+        if self.client.is_detached() {
+            // Its session lives on without it, and so does the node; nothing here can change that.
+            let path = match &state {
+                State::Leaving { path, .. } | State::Lingering { path } => path,
+                _ => &self.prefix,
+            };
+            tracing::warn!(
+                path,
+                "left a node to whoever resumes the session: the client was detached before"
+            );
+        }
+        if self.client.state().is_terminal() {
             return None;
         }
         let (client, parent) = (self.client.clone(), self.parent.clone());

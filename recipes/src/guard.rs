@@ -34,6 +34,10 @@ use crate::loss::{Lost, LostReason, Verdict, Watchman};
 /// before anything that is asked of the client later, and is repeated until it is certain or the
 /// session is over; also while the connection is down. Drop never blocks, and may happen outside
 /// of any runtime.
+///
+/// After [`Client::detach`](znode::Client::detach) nothing can be deleted any more: the node stays
+/// with the session, for whoever resumes it, and a warning says so. So does that of somebody who
+/// was still waiting. Release before detaching what is not to be handed over.
 #[must_use = "dropping a guard releases it"]
 pub struct Guard {
     // The order is the order in which they are dropped: what is released is not reported as lost,

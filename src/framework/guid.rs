@@ -6,6 +6,13 @@ impl Client {
     /// A UUID of version 4 drawn from this session's seed, in lower case with dashes: for names
     /// that must not meet, as Curator has them. Only as unpredictable as the seed is; see
     /// [`ConnectOptions::seed`](crate::ConnectOptions::seed).
+    ///
+    /// ```no_run
+    /// # fn example(client: znode::Client) {
+    /// assert_ne!(client.guid(), client.guid());
+    /// assert_ne!(client.random(), client.random());
+    /// # }
+    /// ```
     pub fn guid(&self) -> String {
         uuid(self.random(), self.random())
     }

@@ -56,6 +56,16 @@ impl Client {
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect: the quota is set or not, whole.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::Quota;
+    ///
+    /// let quota = Quota { count: Some(1000), bytes_hard: Some(1 << 20), ..Quota::default() };
+    /// client.set_quota("/tenants/a", &quota).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn set_quota(&self, path: &str, quota: &Quota) -> Result<(), Error> {
         const NAME: &str = "set_quota";
 

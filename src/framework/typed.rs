@@ -126,6 +126,10 @@ pub struct TypedWatched<T> {
 impl<T: DeserializeOwned> TypedWatched<T> {
     /// What is there next, or `None` once an error of the session has ended the stream.
     ///
+    /// # Errors
+    /// `InvalidData` if the data is no such value, and the stream goes on; whatever a read fails
+    /// with otherwise, and then it has ended.
+    ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
     pub async fn recv(&mut self) -> Option<Result<Option<(T, Stat)>, Error>> {

@@ -157,6 +157,9 @@ fn ask_ahead(client: &Client, stack: &mut [Visit], room: usize, with_data: bool)
 impl Walk {
     /// The next node, or `None` at the end.
     ///
+    /// # Errors
+    /// As of [`Client::walk`].
+    ///
     /// # Cancel safety
     /// No node is lost if the future is dropped.
     pub fn next_node(

@@ -154,6 +154,9 @@ impl<T: Send + 'static> Watched<T> {
 impl<T> Watched<T> {
     /// What is there next, or `None` once an error has ended the stream.
     ///
+    /// # Errors
+    /// Whatever a read fails with; the stream ends there.
+    ///
     /// # Cancel safety
     /// Nothing is lost if the future is dropped.
     pub fn recv(&mut self) -> impl Future<Output = Option<Result<Option<T>, Error>>> + Send {

@@ -12,6 +12,16 @@ use crate::reply::Reply;
 use crate::session::WatchEffect;
 
 /// A node that was created.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{Created, CreateMode};
+///
+/// let Created { path, stat } = client.create("/q/n-", "", CreateMode::EphemeralSequential).await?;
+/// println!("{path}, made in transaction {}", stat.czxid);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
     /// Its path, with the digits of a sequential node.

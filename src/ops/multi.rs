@@ -91,6 +91,14 @@ impl Op {
     }
 
     /// The node that it is about.
+    ///
+    /// ```
+    /// use znode::{CreateMode, Op, Version};
+    ///
+    /// let ops = [Op::check("/a", 3), Op::create("/b", "", CreateMode::Persistent)];
+    /// assert_eq!(ops.map(|op| op.path().to_owned()), ["/a", "/b"]);
+    /// assert_eq!(Op::delete("/c", Version::ANY).path(), "/c");
+    /// ```
     pub fn path(&self) -> &str {
         &self.path
     }
@@ -123,6 +131,10 @@ impl Client {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// A server before 3.5 cannot read a transaction that asks for metadata, and refuses all of it.
+    /// Then it goes first again in its older form, as a [`create`](Self::create) does, and the
+    /// metadata is made up; containers and times to live have none.
     ///
     /// # Errors
     /// That of the first operation that failed, with its [`path`](Error::path) and its place as

@@ -49,6 +49,13 @@ impl ReadOp {
     }
 
     /// The node that it is about.
+    ///
+    /// ```
+    /// use znode::ReadOp;
+    ///
+    /// let reads = [ReadOp::get_data("/a"), ReadOp::get_children("/")];
+    /// assert_eq!(reads.map(|read| read.path().to_owned()), ["/a", "/"]);
+    /// ```
     pub fn path(&self) -> &str {
         &self.path
     }

@@ -4,6 +4,20 @@ use super::ids::{SessionId, Version, Zxid};
 
 record! {
     /// The metadata of a node, as every read and most writes return it.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// if let Some(stat) = client.exists("/job").await? {
+    ///     println!("written {} times, last in transaction {}", stat.version, stat.mzxid);
+    ///     if stat.is_ephemeral() {
+    ///         println!("by a session that lives: {}", stat.ephemeral_owner);
+    ///     }
+    ///     // Only if nobody else has written since.
+    ///     client.set_data("/job", "done", stat.version).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     #[derive(Copy, Default)]
     pub struct Stat {
         /// The transaction that created the node. Never repeats, so it tells a node from another

@@ -28,7 +28,10 @@ impl<R> Session<R> {
             Phase::Connecting(_) | Phase::Handshaking(_) | Phase::Authenticating(_) => {
                 self.try_next(now, out);
             }
-            Phase::Connected(_) => self.lose_connection(now, out),
+            Phase::Connected(_) => {
+                self.closed_by_server();
+                self.lose_connection(now, out);
+            }
         }
     }
 

@@ -31,7 +31,7 @@ impl<R> Session<R> {
                 };
                 match header.xid {
                     Xid::NOTIFICATION => self.notified(header.zxid, from, out),
-                    Xid::PING => self.pinged(now),
+                    Xid::PING => self.pinged(now, out),
                     Xid::AUTH => self.authenticated(now, header, out),
                     _ => self.answered(now, header, frame, out),
                 }
@@ -92,11 +92,16 @@ impl<R> Session<R> {
         for body in self.auth.send_all() {
             put_request(out, Xid::AUTH, OpCode::Auth, body);
         }
-        for (op, body) in replay::requests(&self.watches, self.last_zxid) {
+        let without = self.try_without_persistent();
+        for (op, body) in replay::requests(&self.watches, self.last_zxid, !without) {
             self.send(now, op, &body, WatchEffect::None, None, out);
         }
         let state = if read_only { State::ConnectedReadOnly } else { State::Connected };
         out.push(Output::State(state));
+        if without {
+            // Its answer tells as well as any other.
+            return self.ping(now, out);
+        }
         for watcher in self.watches.persistent() {
             out.push(Output::Notify(watcher, Notice::Gap));
         }
@@ -123,7 +128,8 @@ impl<R> Session<R> {
         self.told = told;
     }
 
-    pub(super) fn pinged(&mut self, now: Moment) {
+    pub(super) fn pinged(&mut self, now: Moment, out: &mut Outbox<R>) {
+        self.heard_without_persistent(out);
         if let Phase::Connected(connected) = &mut self.phase
             && let Some(sent_at) = connected.ping_sent_at.take()
         {
@@ -155,6 +161,7 @@ impl<R> Session<R> {
         let Some(sent) = self.pending.answered(header.xid) else {
             return self.out_of_order(now, out);
         };
+        self.heard_without_persistent(out);
         self.timers.answered(sent.sent_at);
         let latency = now.as_nanos().saturating_sub(sent.sent_at.as_nanos());
         self.last_latency = latency;
@@ -182,8 +189,12 @@ impl<R> Session<R> {
             let body = frame.slice(ReplyHeader::LEN..);
             let ReplyHeader { xid, zxid, error: code } = header;
             let mut answer = Answer { xid, zxid, code, body };
-            if let (OpCode::Create, Some(request)) = (sent.op, &sent.body) {
-                answer = with_stat(request, answer, self.identity.session_id);
+            match (sent.op, &sent.body) {
+                (OpCode::Create, Some(request)) => {
+                    answer = with_stat(request, answer, self.identity.session_id);
+                }
+                (OpCode::Multi, Some(request)) => answer = self.multi_answered(request, answer),
+                _ => {}
             }
             out.push(Output::Reply(reply, Ok(answer)));
         }

@@ -1,11 +1,13 @@
 //! The machine itself: inputs, time and frames in, one ordered list of things to do out.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use super::auth::Auth;
 use super::fallback::Create2;
 use super::handshake::Identity;
 use super::input::{Config, Input, Limits, Request, WatchEffect};
+use super::older_multi::MultiCreate2;
 use super::outgoing::{Outgoing, Waiting as Queued};
 use super::output::{Answer, Cause, Ending, Failure, Figures, Outbox, Output};
 use super::pending::Pending;
@@ -44,6 +46,11 @@ pub struct Session<R> {
     pub(super) sasl: Option<Sasl>,
     pub(super) watches: Watches,
     pub(super) create2: Create2,
+    pub(super) multi_create2: MultiCreate2,
+    /// How often in a row servers closed the connection instead of answering `setWatches2`.
+    pub(super) unanswered_closes: u32,
+    /// Whether this connection was not told of persistent watches, to see whether it stands then.
+    pub(super) trying_without: bool,
     /// How the session is to end, once it has been asked to.
     pub(super) leaving: Option<Leaving>,
     /// Reused: who hears of the event at hand.
@@ -91,6 +98,9 @@ impl<R> Session<R> {
             sasl: config.sasl,
             watches: Watches::default(),
             create2: Create2::Untried,
+            multi_create2: MultiCreate2::Untried,
+            unanswered_closes: 0,
+            trying_without: false,
             leaving: None,
             told: Vec::new(),
             pings: 0,
@@ -227,10 +237,19 @@ impl<R> Session<R> {
         reply: Option<R>,
         out: &mut Outbox<R>,
     ) {
-        let (op, is_kept) = self.create2.applied(op);
-        let kept = is_kept.then(|| body.into());
+        let (body, op, is_kept) = match op {
+            OpCode::Multi => {
+                let (body, is_kept) = self.applied_multi(body);
+                (body, op, is_kept)
+            }
+            _ => {
+                let (op, is_kept) = self.create2.applied(op);
+                (Cow::Borrowed(body), op, is_kept)
+            }
+        };
+        let kept = is_kept.then(|| (*body).into());
         let xid = self.pending.push(now, op, body.len(), watch, reply, kept);
-        put_request(out, xid, op, body);
+        put_request(out, xid, op, &body);
         if let Phase::Connected(connected) = &mut self.phase {
             connected.last_sent = now;
         }

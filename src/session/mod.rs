@@ -13,7 +13,7 @@
 //! | `handshake` | the first frame of each side, and what a resumed session must look like |
 //! | `outgoing`, `pending` | requests that wait for their turn, and those that wait for an answer |
 //! | `auth` | identities, sent again on every connection |
-//! | `fallback` | what a server turns out not to know, and what is asked instead |
+//! | `fallback`, `older_multi` | what a server turns out not to know, and what is asked instead |
 //! | `sasl` | the conversation that comes before everything else, where there is to be one |
 //! | `watches`, `replay` | who watches what, and how a new connection is told |
 //! | `roaming` | leaving a server that works for a better one, with nothing lost |
@@ -29,6 +29,7 @@ mod frames;
 mod handshake;
 pub mod input;
 mod machine;
+mod older_multi;
 mod outgoing;
 pub mod output;
 mod pending;

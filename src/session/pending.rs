@@ -78,10 +78,20 @@ impl<R> Pending<R> {
         if self.queue.front()?.xid == xid { self.pop() } else { None }
     }
 
+    /// What the oldest asks for.
+    pub(super) fn front_op(&self) -> Option<OpCode> {
+        self.queue.front().map(|sent| sent.op)
+    }
+
     pub(super) fn pop(&mut self) -> Option<Sent<R>> {
         let sent = self.queue.pop_front()?;
         self.bytes -= sent.len;
         Some(sent)
+    }
+
+    #[cfg(test)]
+    pub(super) fn front_xid(&self) -> Option<i32> {
+        self.queue.front().map(|sent| sent.xid.0)
     }
 
     #[cfg(test)]

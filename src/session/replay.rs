@@ -10,19 +10,20 @@ use crate::proto::{JutePut, OpCode, Zxid};
 /// server refuses frames of more than a mebibyte, and the connection with them (ZOOKEEPER-706).
 pub(super) const BATCH_BYTES_MAX: usize = 128 * 1024;
 
-/// The requests that restore every watch, in order. Changes after `last_zxid` are told at once.
-pub(super) fn requests(watches: &Watches, last_zxid: Zxid) -> Vec<(OpCode, Box<[u8]>)> {
-    const KINDS: [WatchKind; 5] = [
-        WatchKind::Data,
-        WatchKind::Exist,
-        WatchKind::Child,
-        WatchKind::Persistent,
-        WatchKind::PersistentRecursive,
-    ];
+/// The requests that restore every watch, in order; or all but the persistent ones. Changes after
+/// `last_zxid` are told at once.
+pub(super) fn requests(
+    watches: &Watches,
+    last_zxid: Zxid,
+    with_persistent: bool,
+) -> Vec<(OpCode, Box<[u8]>)> {
+    const ONE_SHOT: [WatchKind; 3] = [WatchKind::Data, WatchKind::Exist, WatchKind::Child];
+    const PERSISTENT: [WatchKind; 2] = [WatchKind::Persistent, WatchKind::PersistentRecursive];
 
     let mut requests = Vec::new();
     let mut batch = Batch::new(last_zxid);
-    for kind in KINDS {
+    let persistent = PERSISTENT.into_iter().filter(|_| with_persistent);
+    for kind in ONE_SHOT.into_iter().chain(persistent) {
         for path in watches.paths(kind) {
             if batch.bytes > 0 && batch.bytes + path.len() > BATCH_BYTES_MAX {
                 requests.push(batch.encode());

@@ -286,7 +286,7 @@ impl TestingCluster {
     /// # Cancel safety
     /// The server goes down from the first poll on.
     pub async fn kill(&self, id: u64) {
-        self.server(id).stop().await;
+        self.server(id).kill().await;
     }
 
     /// Stops a server in good order. In memory that is no other thing than [`kill`](Self::kill).

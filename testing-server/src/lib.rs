@@ -31,6 +31,7 @@
 //! |---|---|
 //! | `server`, `spec`, `views` | what a test sees: [`TestingServer`], [`InstanceSpec`], views |
 //! | `chaos` | [`DataFiles`]: what a test may do to a disk and to what is on it |
+//! | `faults` | [`LostReply`], and other trouble on demand |
 //! | `config` | [`Config`]: a `zoo.cfg`, checked |
 //! | `node` | the whole server as one value that is told what happened and says what to do |
 //! | `pipeline` | the walk of a request: intake, prepare, gate, apply, read |
@@ -43,9 +44,12 @@
 //! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits
 //! nothing, so the same inputs make the same server.
 
+#[doc(hidden)]
+pub mod attribute;
 mod chaos;
 mod cluster;
 mod config;
+mod faults;
 mod membership;
 mod server;
 mod spec;
@@ -83,15 +87,51 @@ mod disk_model;
 
 mod proxy;
 
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use auth::{Identity, Scheme};
 pub use chaos::{DataFile, DataFiles};
 pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};
 pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
+pub use faults::LostReply;
 pub use io::disk::lock::DirectoryInUse;
 pub use io::memory::MemoryConnector;
 #[cfg(feature = "tls")]
 pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};
+pub use node::faults::Release;
 pub use proxy::FaultProxy;
 pub use server::TestingServer;
 pub use spec::InstanceSpec;
+/// Gives a test a server of its own, and the runtime that both run on.
+///
+/// The function is async and is given a [`TestingServer`], a [`Client`](znode::Client) that is
+/// connected to it, or both, in this order; with `servers`, a [`TestingCluster`] instead. What it
+/// returns is what any test may return.
+///
+/// ```
+/// use znode::{Client, CreateMode, Error};
+/// use znode_testing::TestingServer;
+///
+/// #[znode_testing::test]
+/// async fn a_node_has_its_owner(server: TestingServer, client: Client) -> Result<(), Error> {
+///     client.create("/alive", "", CreateMode::Ephemeral).await?;
+///     assert_eq!(server.ephemerals().await[&client.session_id()], ["/alive"]);
+///     Ok(())
+/// }
+///
+/// #[znode_testing::test(servers = 3)]
+/// async fn a_leader_dies(cluster: znode_testing::TestingCluster) {
+///     cluster.kill(cluster.leader().await).await;
+/// }
+/// # fn main() {}
+/// ```
+///
+/// - `servers = N`: a cluster of so many servers.
+/// - `spec = …`: an [`InstanceSpec`], of which each server is made.
+/// - `start_paused = true`: on a clock that is paused. The test's own crate then needs tokio, with
+///   its feature `test-util`.
+pub use znode_testing_macros::test;
+
 pub use views::{NodeView, SessionView, WatchView};

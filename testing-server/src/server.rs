@@ -439,6 +439,9 @@ fn settings(spec: &InstanceSpec) -> Settings {
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
         digest: spec.digest,
+        throttle: spec.throttle.clone(),
+        frame_len_max: spec.frame_len_max,
+        release: spec.release,
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

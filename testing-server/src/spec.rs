@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use znode::Secret;
+use znode::proto::FRAME_LEN_MAX;
 
 use crate::Ensemble;
 use crate::auth::Scheme;
@@ -15,7 +16,9 @@ use crate::io::desk::AdminPort;
 use crate::io::disk::{Compression, DiskOptions};
 #[cfg(feature = "tls")]
 use crate::io::tls::{SecurePort, ServerTls};
+use crate::node::faults::Release;
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
+use crate::pipeline::throttle::ThrottleSettings;
 
 /// The specification of one server.
 ///
@@ -66,6 +69,9 @@ pub struct InstanceSpec {
     pub(crate) disk: Option<DiskOptions>,
     pub(crate) ensemble: Option<Ensemble>,
     pub(crate) digest: bool,
+    pub(crate) throttle: ThrottleSettings,
+    pub(crate) frame_len_max: usize,
+    pub(crate) release: Release,
 }
 
 impl InstanceSpec {
@@ -112,6 +118,9 @@ impl InstanceSpec {
             disk: None,
             ensemble: None,
             digest: true,
+            throttle: ThrottleSettings::default(),
+            frame_len_max: FRAME_LEN_MAX,
+            release: Release::default(),
         }
     }
 
@@ -456,6 +465,37 @@ impl InstanceSpec {
     /// the same. It goes into every record of a log and into snapshots, and `hash` tells it.
     pub fn digest(mut self, enabled: bool) -> Self {
         self.digest = enabled;
+        self
+    }
+
+    /// Holds requests back while so many others are under way (`request_throttle_max_requests`), in
+    /// their order. There is no such limit to start with.
+    ///
+    /// Sessions begin without waiting; and a request of a client that is gone is dropped.
+    pub fn request_throttle(mut self, max: usize) -> Self {
+        self.throttle.requests_max = Some(max.max(1));
+        self
+    }
+
+    /// Refuses a request that was [held back](Self::request_throttle) for longer, with
+    /// `ThrottledOp` and in its place among others (`throttled_op_wait_time`). Pings and the end of
+    /// a session are never refused.
+    pub fn throttled_op_wait(mut self, max: Duration) -> Self {
+        self.throttle.wait_max = Some(max);
+        self
+    }
+
+    /// Sets the longest frame that a client may send, in bytes (`jute.maxbuffer`): 1,048,575 to
+    /// start with. The connection of a longer one is closed.
+    pub fn frame_len_max(mut self, max: usize) -> Self {
+        self.frame_len_max = max;
+        self
+    }
+
+    /// Answers like an older release: operations that it did not know are refused, and four-letter
+    /// words name it.
+    pub fn answer_as(mut self, release: Release) -> Self {
+        self.release = release;
         self
     }
 

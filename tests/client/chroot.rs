@@ -113,7 +113,7 @@ async fn errors_name_the_path_that_was_asked_for() {
 }
 
 #[tokio::test]
-async fn results_of_a_multi_are_named_from_the_root_of_the_view() {
+async fn edge_34_results_of_a_multi_are_named_from_the_root_of_the_view() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     soon(client.create("/app", "", PERSISTENT)).await.unwrap();
@@ -136,7 +136,7 @@ async fn results_of_a_multi_are_named_from_the_root_of_the_view() {
 }
 
 #[tokio::test]
-async fn ephemeral_nodes_are_listed_from_the_root_of_the_view() {
+async fn edge_34_ephemeral_nodes_are_listed_from_the_root_of_the_view() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     for path in ["/app", "/app2"] {

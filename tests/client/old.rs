@@ -3,9 +3,11 @@
 use futures::future::join_all;
 use znode::proto::OpCode;
 use znode::{
-    AddWatchMode, Client, CreateMode, Created, ErrorKind, EventType, Outcome, SessionId, State,
-    Version, WatchUpdate,
+    AddWatchMode, Client, CreateMode, Created, ErrorKind, EventType, Op, OpResult, Outcome,
+    SessionId, State, Version, WatchUpdate,
 };
+
+use znode_testing::{InstanceSpec, Release, TestingServer};
 
 use crate::ground::{Ground, disconnect, readmit, reconnect, soon};
 use crate::wire::Wire;
@@ -144,4 +146,38 @@ async fn persistent_watches_end_with_a_word_on_a_server_that_knows_none() {
     assert_eq!(soon(oneshot).await.unwrap().kind, EventType::NodeDataChanged);
     assert_eq!((wire.count(OpCode::SetWatches2), wire.count(OpCode::SetWatches)), (1, 1));
     assert_eq!(client.state(), State::Connected);
+}
+
+/// Apache's last release of that line cannot be had as a jar by itself; ours refuses what it does.
+#[tokio::test]
+async fn a_transaction_with_creates_falls_back_on_a_server_before_3_5() {
+    let spec = InstanceSpec::new().answer_as(Release::V3_4);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    let created = |result: &OpResult| match result {
+        OpResult::Created(created) => created.clone(),
+        other => panic!("{other:?}"),
+    };
+    let ops = || {
+        [
+            Op::create("/a", "some data", PERSISTENT),
+            Op::create("/a/n-", "x", CreateMode::EphemeralSequential),
+            Op::check("/a", 0),
+        ]
+    };
+    let results = soon(client.multi(ops())).await.unwrap();
+    is_true(&client, &created(&results[1])).await;
+    assert_eq!(created(&results[0]).stat.data_length, 9);
+    assert_eq!(created(&results[1]).path, "/a/n-0000000000");
+    // It failed, and as a transaction fails.
+    let error = soon(client.multi(ops())).await.unwrap_err();
+    assert_eq!((error.kind(), error.op_index()), (ErrorKind::NodeExists, Some(0)));
+    // What is learned by the one verb does not cost the other its connection twice.
+    soon(client.create("/b", "", PERSISTENT)).await.unwrap();
+    let results = soon(client.multi([Op::create("/c", "", PERSISTENT)])).await.unwrap();
+    is_true(&client, &created(&results[0])).await;
+    // Containers are not made into something else.
+    let error = soon(client.multi([Op::create("/d", "", CreateMode::Container)])).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::Marshalling);
+    assert_eq!(soon(client.exists("/d")).await.unwrap(), None);
 }

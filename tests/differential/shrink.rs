@@ -17,6 +17,8 @@ pub(crate) struct Pair {
     ours: String,
     /// Numbers the roots, so that no run meets the nodes of another.
     runs: u64,
+    /// How many answers, events and ends of connections were compared.
+    pub(crate) compared: usize,
     /// How often each error was answered.
     pub(crate) errors: BTreeMap<String, usize>,
 }
@@ -43,6 +45,7 @@ impl Pair {
             theirs,
             ours,
             runs: u64::try_from(since_1970.as_micros()).unwrap(),
+            compared: 0,
             errors: BTreeMap::new(),
         }
     }
@@ -57,6 +60,7 @@ impl Pair {
             (theirs.join().unwrap(), ours)
         });
         for line in theirs.iter().flatten() {
+            self.compared += 1;
             let error = line.split(" error ").nth(1).and_then(|rest| rest.split(' ').next());
             if let Some(error) = error {
                 *self.errors.entry(error.to_owned()).or_default() += 1;

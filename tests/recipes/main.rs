@@ -12,6 +12,8 @@
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
+#[path = "../secure/capture.rs"]
+mod capture;
 mod ground;
 #[allow(dead_code, reason = "the client's tests need more of it")]
 #[path = "../client/raw.rs"]

@@ -8,6 +8,7 @@ use znode::proto::OpCode;
 use znode::{Acl, ConnectOptions, CreateMode, ErrorKind, Op, Perms, Version, Zxid};
 use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
 
+use crate::capture::Capture;
 use crate::ground::{Ground, LOCK, children_are, contenders, delete, is_pending, make_lock, soon};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -294,4 +295,34 @@ async fn a_mutex_of_a_resumed_session_works_and_knows_no_former_guard() {
     assert!(soon(mutex.try_lock()).await.unwrap().is_none());
     delete(&resumed, guard.path()).await.unwrap();
     soon(mutex.lock()).await.unwrap().release().await.unwrap();
+}
+
+/// Neither a holder's nor a waiter's: it is there for whoever resumes the session, and is told of.
+#[tokio::test]
+async fn what_a_detached_client_leaves_behind_is_not_left_silently() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let mutex = Mutex::new(&client, LOCK);
+    let guard = soon(mutex.lock()).await.unwrap();
+    let waiter = tokio::spawn(Mutex::new(&client, LOCK).lock());
+    children_are(&client, 2).await;
+    let (capture, _recording) = Capture::start();
+    let ticket = soon(client.detach()).await.unwrap();
+    assert!(client.is_detached());
+    let held = guard.path().to_owned();
+    assert!(soon(waiter).await.unwrap().is_err());
+    drop(guard);
+    let warnings = capture.text();
+    let warnings: Vec<&str> =
+        warnings.lines().filter(|line| line.contains("left a node to whoever resumes")).collect();
+    assert!(warnings.iter().all(|line| line.starts_with("WARN znode_recipes")), "{warnings:?}");
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    let resumed = ground.connect_with(ConnectOptions::new().resume(ticket)).await;
+    assert!(!resumed.is_detached());
+    let names = contenders(&resumed).await;
+    assert_eq!(names.len(), 2, "both stand, {names:?}");
+    assert!(names.iter().any(|name| held.ends_with(name)));
+    // Who closes a session, or lets it expire, leaves nothing.
+    soon(resumed.close()).await.unwrap();
+    ground.nothing_left().await;
 }

@@ -3,6 +3,7 @@
 mod connecting;
 mod ending;
 mod hostile;
+mod older;
 mod requests;
 mod roaming;
 mod sasl;

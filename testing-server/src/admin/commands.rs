@@ -7,7 +7,7 @@ use znode::proto::{Perms, SessionId, Zxid};
 use super::json::{Json, Map};
 use super::stats::{ConnectionStats, ServerStats};
 use super::text::mean;
-use super::words::{VERSION, environment, short_name};
+use super::words::{environment, short_name, version};
 use crate::auth::Identity;
 use crate::auth::check::check_acl;
 use crate::node::Node;
@@ -144,7 +144,7 @@ impl Node {
             ],
             Command::Dump => self.dump_entries(),
             Command::Environment => {
-                let pairs = environment().into_iter();
+                let pairs = environment(self.settings.release).into_iter();
                 pairs.map(|(name, value)| (name.to_owned(), Json::text(value))).collect()
             }
             Command::GetTraceMask => {
@@ -260,7 +260,7 @@ impl Node {
             entry("non_mtlslocal_conn_count", Json::whole(0)),
         ];
         vec![
-            entry("version", Json::text(VERSION)),
+            entry("version", Json::text(version(self.settings.release))),
             entry("read_only", Json::Flag(false)),
             entry("server_stats", Json::Map(stats)),
             entry("client_response", Json::Map(responses)),

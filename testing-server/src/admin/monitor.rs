@@ -3,7 +3,7 @@
 use super::figures::{Figures, Summary};
 use super::stats::Latency;
 use super::text::mean;
-use super::words::VERSION;
+use super::words::version;
 use crate::node::Node;
 use crate::node::connection::{Connection, Wire};
 use crate::tree::watches::Modes;
@@ -37,7 +37,7 @@ impl Node {
         let latency = self.stats.latency();
         let ephemerals: usize =
             self.tree.ephemerals().sessions().map(|id| self.tree.ephemerals().of(id).count()).sum();
-        figures.text("version", VERSION);
+        figures.text("version", version(self.settings.release));
         figures.text("server_state", self.mode());
         figures.gauge("ephemerals_count", ephemerals);
         figures.gauge("num_alive_connections", self.connections.len());
@@ -93,7 +93,6 @@ impl Node {
         figures.counter("stale_sessions_expired", stats.expired);
         figures.counter("throttled_ops", stats.throttled);
         figures.counter("large_requests_rejected", stats.large);
-        figures.counter("digest_mismatches_count", stats.digest_mismatches);
         figures.counter("digest_mismatches_count", stats.digest_mismatches);
         figures.counter("unsuccessful_handshake", stats.unsuccessful_handshakes);
     }

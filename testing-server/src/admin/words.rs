@@ -10,14 +10,31 @@ use super::text::{date, mean};
 use super::{Whitelist, Word};
 use crate::node::Node;
 use crate::node::connection::{Connection, Phase};
+use crate::node::faults::Release;
 use crate::node::outbox::Outbox;
 use crate::session::Session;
 use crate::tree::watches::Modes;
 
 /// The version in the form in which Apache tells it, so that whoever looks for features finds
 /// 3.9's. The date is in the form that clients know from earlier releases.
-pub(super) const VERSION: &str =
-    concat!("3.9.5-znode-", env!("CARGO_PKG_VERSION"), ", built on 11/20/2026 00:00 UTC");
+pub(super) fn version(release: Release) -> &'static str {
+    macro_rules! text {
+        ($release:literal) => {
+            concat!(
+                $release,
+                "-znode-",
+                env!("CARGO_PKG_VERSION"),
+                ", built on 11/20/2026 00:00 UTC"
+            )
+        };
+    }
+    match release {
+        Release::V3_4 => text!("3.4.14"),
+        Release::V3_5 => text!("3.5.10"),
+        Release::V3_6 => text!("3.6.4"),
+        Release::V3_9 => text!("3.9.5"),
+    }
+}
 
 /// What `gtmk` tells: Apache's default.
 pub(super) const TRACE_MASK: i64 = 306;
@@ -48,10 +65,14 @@ impl Node {
             name if !self.is_serving() && !SPEAKS_FOR_ITSELF.contains(&name) => {
                 NOT_SERVING.to_owned()
             }
-            b"srvr" => format!("Zookeeper version: {VERSION}\n{}", self.server()),
+            b"srvr" => {
+                let version = version(self.settings.release);
+                format!("Zookeeper version: {version}\n{}", self.server())
+            }
             b"stat" => {
                 let clients = self.clients(out, true);
-                format!("Zookeeper version: {VERSION}\nClients:\n{clients}\n{}", self.server())
+                let version = version(self.settings.release);
+                format!("Zookeeper version: {version}\nClients:\n{clients}\n{}", self.server())
             }
             b"cons" => self.clients(out, false) + "\n",
             b"crst" => self.reset_connections(out),
@@ -59,7 +80,7 @@ impl Node {
             b"conf" => self.configuration(sizes),
             b"envi" => {
                 let mut text = "Environment:\n".to_owned();
-                for (key, value) in environment() {
+                for (key, value) in environment(self.settings.release) {
                     _ = writeln!(text, "{key}={value}");
                 }
                 text
@@ -309,7 +330,7 @@ impl Default for Whitelist {
 }
 
 /// There is no Java: what would tell of it is not available, in Java's own words.
-pub(super) fn environment() -> Vec<(&'static str, &'static str)> {
+pub(super) fn environment(release: Release) -> Vec<(&'static str, &'static str)> {
     const KEYS: [&str; 17] = [
         "host.name",
         "java.version",
@@ -336,7 +357,7 @@ pub(super) fn environment() -> Vec<(&'static str, &'static str)> {
         _ => "<NA>",
     };
     let rest = KEYS.into_iter().map(|key| (key, value(key)));
-    std::iter::once(("zookeeper.version", VERSION)).chain(rest).collect()
+    std::iter::once(("zookeeper.version", version(release))).chain(rest).collect()
 }
 
 /// What Apache's `cons` calls an operation.

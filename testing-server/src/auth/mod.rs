@@ -9,7 +9,7 @@ pub(crate) mod der;
 pub(crate) mod digest;
 pub(crate) mod ip;
 pub(crate) mod sasl;
-mod x500;
+pub(crate) mod x500;
 pub(crate) mod x509;
 
 use std::fmt;

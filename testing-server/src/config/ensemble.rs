@@ -360,7 +360,15 @@ impl Ensemble {
         self.version = named.unwrap_or(self.version);
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
-        for Property { line, key, value } in properties::parse(&text) {
+        self.take_dynamic(&name, &text)
+    }
+
+    /// Takes in the text of a dynamic file; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// Where it is wrong, and what would be right.
+    pub(crate) fn take_dynamic(&mut self, name: &str, text: &str) -> Result<(), String> {
+        for Property { line, key, value } in properties::parse(text) {
             let (key, value) = (key.trim(), value.trim());
             let wrong = |what| format!("{name}:{line}: {key}={value}: {what}");
             if key == "version" {

@@ -13,7 +13,7 @@ const USER: &str = "user_";
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn users(text: &str, section: &str) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn users(text: &str, section: &str) -> Result<BTreeMap<String, String>, String> {
     let mut tokens = Tokens { rest: text.chars().peekable() };
     let mut found = None;
     while let Some(name) = tokens.next()? {

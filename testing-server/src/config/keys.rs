@@ -40,6 +40,8 @@ pub(super) enum Kind {
     YesOrNo,
     /// This alone: anything else asks for what this server does not do, and must not be overheard.
     Only(&'static str),
+    /// A whole number, within limits, as Java reads it from a property: also with `0x` before it.
+    JavaNumber(u64, u64),
     /// The beginning of a path in a URL.
     UrlPath,
     /// One of these, in whatever case.
@@ -118,6 +120,16 @@ impl Kind {
                 Ok(number) if (min..=max).contains(&number) => Ok(Value::Number(number)),
                 _ => Err(format!("must be a whole number from {min} to {max}")),
             },
+            Self::JavaNumber(min, max) => {
+                let number = match value.strip_prefix("0x") {
+                    Some(hex) => u64::from_str_radix(hex, 16).ok(),
+                    None => value.parse().ok(),
+                };
+                let number = number.filter(|number| (min..=max).contains(number));
+                number
+                    .map(Value::Number)
+                    .ok_or_else(|| format!("must be a whole number from {min} to {max}"))
+            }
             Self::Limit => match value.parse::<i64>() {
                 Ok(limit) => Ok(Value::Number(u64::try_from(limit).unwrap_or(0))),
                 Err(_) => Err("must be a whole number; 0 and less are no limit".to_owned()),
@@ -167,7 +179,7 @@ fn flag(value: &str, on: &str, off: &str) -> Result<Value, String> {
 pub(super) fn find(key: &str) -> Option<Key> {
     used(key)
         .or_else(|| file(key))
-        .or_else(|| file(key))
+        .or_else(|| throttle(key))
         .or_else(|| limit(key))
         .or_else(|| security::find(key))
         .or_else(|| operators::find(key))
@@ -277,6 +289,35 @@ fn limit(key: &str) -> Option<Key> {
             let interval = Some(v.number()).filter(|ms| *ms > 0);
             said.spec.container_never_used_max = interval.map(Duration::from_millis);
         }),
+        _ => return None,
+    })
+}
+
+/// What is held back, and how much may be sent at all.
+fn throttle(key: &str) -> Option<Key> {
+    Some(match key {
+        "request_throttle_max_requests" => Key::Used(Kind::Limit, |said, v| {
+            said.spec.throttle.requests_max = Some(v.count()).filter(|max| *max > 0);
+        }),
+        "throttled_op_wait_time" => Key::Used(Kind::Limit, |said, v| {
+            let wait = Some(v.number()).filter(|ms| *ms > 0);
+            said.spec.throttle.wait_max = wait.map(Duration::from_millis);
+        }),
+        "request_stale_latency_check" => {
+            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.throttle.drop_late = v.flag())
+        }
+        // What is held goes on as soon as it may, and not at intervals.
+        "request_throttle_stall_time" => Key::WithoutEffect(Kind::Number(0, INT_MAX)),
+        "request_throttle_drop_stale" | "request_stale_connection_check" => {
+            Key::WithoutEffect(Kind::Only("true"))
+        }
+        "jute.maxbuffer" => Key::Used(Kind::JavaNumber(1024, INT_MAX), |said, v| {
+            said.spec.frame_len_max = v.count();
+        }),
+        "jute.maxbuffer.extrasize" => Key::WithoutEffect(Kind::JavaNumber(0, INT_MAX)),
+        "readonlymode.enabled" => {
+            Key::Used(Kind::TrueOrFalse, |said, v| said.read_only_mode = v.flag())
+        }
         _ => return None,
     })
 }

@@ -45,13 +45,10 @@ const UNSUPPORTED: &[&str] = &[
     "ensembleAuthName",
     "follower.skipLearnerRequestToNextProcessor",
     "forceSnapshotSync",
-    "jute.maxbuffer",
     "leaderConnectDelayDuringRetryMs",
     "oraclePath",
     "portUnification",
     "quorumCnxnTimeoutMs",
-    "readonlymode.enabled",
-    "throttled_op_wait_time",
 ];
 
 /// Whole families of such.

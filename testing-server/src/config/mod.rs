@@ -1,7 +1,7 @@
 //! `zoo.cfg`: what an administrator tells a server.
 
 mod ensemble;
-mod jaas;
+pub(crate) mod jaas;
 mod keys;
 mod known;
 mod operators;
@@ -58,6 +58,9 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The longest frame that a server of an ensemble can pass on to the others.
+const ENSEMBLE_FRAME_LEN_MAX: usize = 2 * 1024 * 1024;
+
 /// Everything that keys can say, before it is made into a specification.
 #[derive(Debug, Clone)]
 struct Said {
@@ -73,6 +76,8 @@ struct Said {
     session_min_ms: Option<u64>,
     session_max_ms: Option<u64>,
     extended_types: bool,
+    /// Whether a server that has lost the others may let clients read.
+    read_only_mode: bool,
     super_digest: Option<String>,
     /// How files are kept, but for where.
     disk: DiskOptions,
@@ -95,6 +100,7 @@ impl Default for Said {
             session_min_ms: None,
             session_max_ms: None,
             extended_types: false,
+            read_only_mode: false,
             super_digest: None,
             disk: DiskOptions::new(PathBuf::new()),
             snapshots_kept: 3,
@@ -123,36 +129,13 @@ impl Config {
     /// A value is wrong, or something that must be there is not.
     pub fn parse(name: &str, text: &str) -> Result<Self, ConfigError> {
         let mut said = Said::default();
-        said.spec.initial_config = masked(text);
-        let mut notes = Vec::new();
-        for property in properties::parse(text) {
-            let (key, value) = (property.key.trim(), property.value.trim());
-            said.note_system_property(key, value);
-            let place = format!("{name}:{}: {key}", property.line);
-            let wrong = |allowed: String| ConfigError(format!("{place}={value}: {allowed}"));
-            match keys::find(key) {
-                Some(Key::Used(kind, set)) => {
-                    set(&mut said, kind.read(value).map_err(wrong)?);
-                }
-                Some(Key::WithoutEffect(kind)) => _ = kind.read(value).map_err(wrong)?,
-                Some(Key::Unsupported) => {
-                    notes.push(format!("{place}: not supported by this server yet; ignored"));
-                }
-                Some(Key::JavaOnly) => {
-                    notes.push(format!("{place}: concerns a Java virtual machine only; ignored"));
-                }
-                Some(Key::Membership) => said.ensemble.membership(key, value).map_err(wrong)?,
-                Some(Key::Unread(why)) => {
-                    notes.push(format!(
-                        "{place}: Apache ZooKeeper reads no such key: {why}; ignored"
-                    ));
-                }
-                None => notes.push(format!("{place}: no such key; ignored")),
-            }
-        }
+        let mut notes = said.take(name, text)?;
         let wrong = |why: String| ConfigError(format!("{name}: {why}"));
         said.settle_ensemble(&mut notes).map_err(wrong)?;
         let (ensemble, data_dir) = (said.ensemble.clone(), said.data_dir.clone());
+        if data_dir.is_none() {
+            return Err(wrong("dataDir: must be set, to a directory".to_owned()));
+        }
         let spec = said.into_spec().map_err(wrong)?;
         Ok(Self { notes, spec, ensemble, data_dir: data_dir.unwrap_or_default() })
     }
@@ -176,6 +159,15 @@ impl Config {
     pub fn into_spec(self) -> InstanceSpec {
         self.spec
     }
+}
+
+/// Whether a text names a file that would be read: only `dataDir` may stand for one that is not.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn names_files(text: &str) -> bool {
+    let names = |key: &str| {
+        key == "dynamicConfigFile" || key.starts_with("java.security") || key.starts_with("ssl.")
+    };
+    properties::parse(text).iter().any(|property| names(property.key.trim()))
 }
 
 /// The text of a file without its passwords, for operators to read.
@@ -212,7 +204,100 @@ fn is_secret(key: &str) -> bool {
     key.trim_end().to_ascii_lowercase().ends_with("password")
 }
 
+impl InstanceSpec {
+    /// Sets what lines of a `zoo.cfg` say, over what is set already: `key=value`, one a line.
+    ///
+    /// What a server for tests has other defaults for than Apache's stays as it is unless a line
+    /// says otherwise. `dataDir` has the server keep its data there.
+    ///
+    /// ```
+    /// use znode_testing::InstanceSpec;
+    ///
+    /// let spec = InstanceSpec::new().zoo_cfg("tickTime=50\nenforceQuota=true")?;
+    /// let wrong = spec.zoo_cfg("globalOutstandingLimit=none").unwrap_err();
+    /// assert_eq!(
+    ///     wrong.to_string(),
+    ///     "zoo.cfg:1: globalOutstandingLimit=none: must be a whole number from 1 to 2147483647"
+    /// );
+    /// # Ok::<(), znode_testing::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A value is wrong, a key is none, or is one that this server does not support: a test that
+    /// sets it wants what it says.
+    pub fn zoo_cfg(self, lines: &str) -> Result<Self, ConfigError> {
+        const NAME: &str = "zoo.cfg";
+
+        let mut said = Said::of(self);
+        let notes = said.take(NAME, lines)?;
+        if let Some(note) = notes.into_iter().find(|note| !note.contains("Java virtual machine")) {
+            return Err(ConfigError(note.trim_end_matches("; ignored").to_owned()));
+        }
+        let wrong = |why: String| ConfigError(format!("{NAME}: {why}"));
+        said.settle_ensemble(&mut Vec::new()).map_err(wrong)?;
+        said.into_spec().map_err(wrong)
+    }
+}
+
 impl Said {
+    /// What a specification says, for keys to say something else.
+    fn of(spec: InstanceSpec) -> Self {
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        Self {
+            security: Security::of(&spec),
+            operators: Operators::default(),
+            data_dir: spec.disk.as_ref().map(|disk| disk.data_dir.clone()),
+            log_dir: spec.disk.as_ref().map(|disk| disk.log_dir.clone()),
+            client_port: spec.plain_address().map(|address| address.port()),
+            address: spec.address,
+            tick_ms: ms(spec.tick),
+            session_min_ms: Some(ms(spec.session_timeout_min)),
+            session_max_ms: Some(ms(spec.session_timeout_max)),
+            extended_types: spec.extended_types,
+            read_only_mode: false,
+            super_digest: spec.super_digest.clone(),
+            snapshots_kept: spec.disk.as_ref().and_then(|disk| disk.snapshots_kept).unwrap_or(3),
+            disk: spec.disk.clone().unwrap_or_else(|| DiskOptions::new(PathBuf::new())),
+            ensemble: spec.ensemble.clone().unwrap_or_default(),
+            spec,
+        }
+    }
+
+    /// Takes in the text of a file; returns what is in it and changes nothing.
+    ///
+    /// # Errors
+    /// A value is wrong.
+    fn take(&mut self, name: &str, text: &str) -> Result<Vec<String>, ConfigError> {
+        self.spec.initial_config = masked(text);
+        let mut notes = Vec::new();
+        for property in properties::parse(text) {
+            let (key, value) = (property.key.trim(), property.value.trim());
+            self.note_system_property(key, value);
+            let place = format!("{name}:{}: {key}", property.line);
+            let wrong = |allowed: String| ConfigError(format!("{place}={value}: {allowed}"));
+            match keys::find(key) {
+                Some(Key::Used(kind, set)) => {
+                    set(self, kind.read(value).map_err(wrong)?);
+                }
+                Some(Key::WithoutEffect(kind)) => _ = kind.read(value).map_err(wrong)?,
+                Some(Key::Unsupported) => {
+                    notes.push(format!("{place}: not supported by this server yet; ignored"));
+                }
+                Some(Key::JavaOnly) => {
+                    notes.push(format!("{place}: concerns a Java virtual machine only; ignored"));
+                }
+                Some(Key::Membership) => self.ensemble.membership(key, value).map_err(wrong)?,
+                Some(Key::Unread(why)) => {
+                    notes.push(format!(
+                        "{place}: Apache ZooKeeper reads no such key: {why}; ignored"
+                    ));
+                }
+                None => notes.push(format!("{place}: no such key; ignored")),
+            }
+        }
+        Ok(notes)
+    }
+
     /// What Apache's parser does not know becomes a property of the virtual machine.
     fn note_system_property(&mut self, key: &str, value: &str) {
         if known::is_system_property(key) {
@@ -232,6 +317,17 @@ impl Said {
         if self.ensemble.is_distributed() && voters.is_multiple_of(2) {
             notes.push(format!("server.N: of {voters} servers no more may fail than of one less"));
         }
+        if self.ensemble.is_distributed() && self.read_only_mode {
+            notes
+                .push("readonlymode.enabled: not supported by this server yet; ignored".to_owned());
+        }
+        // What servers tell each other is bounded, too.
+        if self.ensemble.is_distributed() && self.spec.frame_len_max > ENSEMBLE_FRAME_LEN_MAX {
+            let max = self.spec.frame_len_max;
+            return Err(format!(
+                "jute.maxbuffer={max}: in an ensemble, must be at most {ENSEMBLE_FRAME_LEN_MAX}"
+            ));
+        }
         let only = self.ensemble.participants().next().filter(|_| voters == 1);
         let me = self.ensemble.me().or(only.map(|(_, member)| member));
         if let Some((host, port)) = me.and_then(|me| me.client.clone()) {
@@ -245,7 +341,6 @@ impl Said {
     }
 
     fn into_spec(self) -> Result<InstanceSpec, String> {
-        let data_dir = self.data_dir.ok_or("dataDir: must be set, to a directory")?;
         let is_secure = self.security.secure_port.is_some();
         if self.client_port.is_none() && !is_secure {
             return Err("clientPort: must be set, to a port; 0 is any free one".to_owned());
@@ -268,11 +363,18 @@ impl Said {
         if let Some(digest) = self.super_digest {
             spec = spec.super_digest(digest);
         }
+        if self.read_only_mode {
+            // Clients look for a server that can write by this word, so it is always answered.
+            spec.words.push_str(",isro");
+        }
         let mut disk = self.disk;
-        disk.log_dir = self.log_dir.unwrap_or_else(|| data_dir.clone());
-        disk.data_dir = data_dir;
-        disk.snapshots_kept = disk.purge_interval.map(|_| self.snapshots_kept);
-        spec.disk = Some(disk);
+        disk.snapshots_kept =
+            disk.purge_interval.map(|_| self.snapshots_kept).or(disk.snapshots_kept);
+        spec.disk = self.data_dir.map(|data_dir| {
+            disk.log_dir = self.log_dir.unwrap_or_else(|| data_dir.clone());
+            disk.data_dir = data_dir;
+            disk
+        });
         spec.ensemble = self.ensemble.is_distributed().then(|| self.ensemble.clone());
         let spec = self.security.apply(spec, self.client_port.is_some())?;
         self.operators.apply(spec)
@@ -396,6 +498,7 @@ mod tests {
         assert!(missing.contains("myid: this file must be in dataDir"), "{missing}");
         std::fs::write(dir.join("myid"), "2\n").unwrap();
         let two = read(lines).unwrap();
+        assert!(two.notes()[0].contains("of 2 servers no more may fail"), "{:?}", two.notes());
         assert_eq!(two.into_spec().ensemble.unwrap().members.len(), 2);
 
         let dynamic = dir.join("zoo.cfg.dynamic.a");
@@ -412,6 +515,83 @@ mod tests {
         std::fs::write(dir.join("myid"), "two").unwrap();
         assert!(read(lines).unwrap_err().to_string().contains("must hold a number"));
         std::fs::remove_dir_all(&dir).unwrap();
+    }
+
+    #[test]
+    fn edge_35_jute_maxbuffer_stands_in_the_file_and_has_an_effect_here() {
+        let spec = |line| parse(line).unwrap().into_spec();
+        assert_eq!(spec("").frame_len_max, 0xf_ffff);
+        assert_eq!(spec("jute.maxbuffer=0x2000").frame_len_max, 0x2000);
+        assert_eq!(spec("jute.maxbuffer=4000000").frame_len_max, 4_000_000);
+        let wrong = parse("jute.maxbuffer=1M").unwrap_err().to_string();
+        assert!(wrong.ends_with("must be a whole number from 1024 to 2147483647"), "{wrong}");
+        let mut said = Said::default();
+        let lines = "server.1=h:1:2\nserver.2=h:3:4\nserver.3=h:5:6\ninitLimit=5\nsyncLimit=2\n\
+                     jute.maxbuffer=9999999";
+        said.take("z", lines).unwrap();
+        said.ensemble.my_id = Some(1);
+        let wrong = said.settle_ensemble(&mut Vec::new()).unwrap_err();
+        assert_eq!(wrong, "jute.maxbuffer=9999999: in an ensemble, must be at most 2097152");
+    }
+
+    #[test]
+    fn what_holds_requests_back_is_read() {
+        let lines = "request_throttle_max_requests=7\nthrottled_op_wait_time=8\n\
+                     request_stale_latency_check=true\nrequest_throttle_stall_time=9\n\
+                     request_throttle_drop_stale=true\n";
+        let config = parse(lines).unwrap();
+        assert!(config.notes().is_empty(), "{:?}", config.notes());
+        let throttle = config.into_spec().throttle;
+        assert_eq!((throttle.requests_max, throttle.drop_late), (Some(7), true));
+        assert_eq!(throttle.wait_max, Some(Duration::from_millis(8)));
+        let off = parse("request_throttle_max_requests=0\nthrottled_op_wait_time=0").unwrap();
+        let off = off.into_spec().throttle;
+        assert_eq!((off.requests_max, off.wait_max), (None, None));
+        let wrong = parse("request_throttle_drop_stale=false").unwrap_err().to_string();
+        assert!(wrong.contains("must be true"), "{wrong}");
+    }
+
+    #[test]
+    fn of_a_server_that_stands_alone_local_sessions_and_reading_alone_change_nothing() {
+        let lines = "localSessionsEnabled=true\nlocalSessionsUpgradingEnabled=true\n\
+                     readonlymode.enabled=true\n";
+        let config = parse(lines).unwrap();
+        assert!(config.notes().is_empty(), "{:?}", config.notes());
+        // But for the word by which clients look for a server that can write.
+        assert_eq!(config.into_spec().words, "srvr,isro");
+        assert!(parse("readonlymode.enabled=si").is_err());
+    }
+
+    #[test]
+    fn lines_go_over_what_a_specification_says_and_nothing_else() {
+        let spec = InstanceSpec::new()
+            .sasl_user("bob", "x")
+            .require_sasl()
+            .connections_per_address(7)
+            .tick(Duration::from_millis(20));
+        let same = spec.clone().zoo_cfg("# nothing\n").unwrap();
+        let (before, after) = (format!("{spec:?}"), format!("{same:?}"));
+        assert_eq!(
+            before,
+            after.replace("initial_config: \"# nothing\\n\"", "initial_config: \"\"")
+        );
+        let changed = spec.zoo_cfg("maxClientCnxns=0\nskipACL=yes\nmaxSessionTimeout=900").unwrap();
+        assert_eq!((changed.connections_per_address_max, changed.skip_acl), (None, true));
+        assert_eq!(changed.session_timeout_max, Duration::from_millis(900));
+        assert_eq!((changed.tick, changed.disk.is_none()), (Duration::from_millis(20), true));
+        let kept = changed.zoo_cfg("dataDir=/d\nsnapCount=9").unwrap().zoo_cfg("forceSync=no");
+        let disk = kept.unwrap().disk.unwrap();
+        assert_eq!((disk.snap_count, disk.force_sync, &*disk.log_dir), (9, false, Path::new("/d")));
+    }
+
+    #[test]
+    fn a_key_that_would_do_nothing_is_an_error_where_a_test_sets_it() {
+        let error = |lines| InstanceSpec::new().zoo_cfg(lines).unwrap_err().to_string();
+        assert_eq!(error("\ncolour=red"), "zoo.cfg:2: colour: no such key");
+        assert!(error("audit.enable=true").contains("not supported by this server yet"));
+        assert!(error("maxSessionTimeout=1").contains("must be at most"));
+        assert!(error("server.1=h:1:2;7\nclientPort=8").contains("another one than the 7"));
+        assert!(InstanceSpec::new().zoo_cfg("serverCnxnFactory=x.Y").is_ok());
     }
 
     #[test]

@@ -155,6 +155,12 @@ fn logins(key: &str) -> Option<Key> {
 }
 
 impl Security {
+    /// What a specification says of it that keys can change.
+    pub(super) fn of(spec: &InstanceSpec) -> Self {
+        let logins = spec.logins.clone();
+        Self { enforced: !logins.enforced.is_empty(), logins, ..Self::default() }
+    }
+
     /// Adds it to a specification; `plain` says whether there is a port for plain text.
     ///
     /// # Errors

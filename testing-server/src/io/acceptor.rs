@@ -130,9 +130,12 @@ async fn serve(
             () = shared.deadline_moved.notified() => {}
             Some(pipe) = pipes.recv() => {
                 let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-                spawn(&mut connections, shared, here, pipe);
+                if !shared.lock().refuses {
+                    spawn(&mut connections, shared, here, pipe);
+                }
             }
             (door, accepted) = accept(&doors) => match accepted {
+                Ok((stream, _)) if shared.lock().refuses => drop(stream),
                 Ok((stream, peer)) => {
                     door.let_in(&mut connections, shared, peer, tuned(stream));
                 }

@@ -13,6 +13,7 @@ use tokio::time::{Sleep, sleep};
 use super::engine::{Engine, Shared};
 use super::files;
 use super::framing::{self, Next};
+use super::late::Late;
 use super::ports::End;
 use crate::election::mesh;
 use crate::node::input::{ConnId, Input, LinkKind};
@@ -49,6 +50,8 @@ pub(super) struct Connection<T> {
     partial: Vec<u8>,
     /// What the client was too slow to take; nothing is read before it has.
     backlog: Vec<u8>,
+    /// What is sent later than it would be, by the wish of a test.
+    late: Late,
     /// Whether the transport may keep to itself some of what it has taken.
     unflushed: bool,
     /// How far its end has come.
@@ -83,6 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
             talk: Talk::Client { fresh: true },
             partial: Vec::new(),
             backlog: Vec::new(),
+            late: Late::default(),
             unflushed: false,
             state: State::Open,
         }
@@ -111,6 +115,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 return Poll::Ready(Ok(()));
             }
             let was_behind = !self.backlog.is_empty();
+            self.late.pass(context, &mut scratch.output);
             ready!(self.flush(context, &mut scratch.output))?;
             if was_behind {
                 // What was left in the port meanwhile has rung its bell already.
@@ -118,6 +123,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
                 continue;
             }
             match turn {
+                Turn::Close if !self.late.is_empty() => return Poll::Pending,
                 Turn::Close => return self.linger(context, scratch),
                 Turn::Wait => return Poll::Pending,
                 Turn::Read | Turn::Cut => {}
@@ -140,6 +146,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
         if engine.poll_paused(context) {
             return Turn::Wait;
         }
+        self.late.by = engine.reply_delay;
         if let Some(port) = engine.port(self.conn) {
             port.register(context);
             if self.backlog.is_empty() && !port.bytes.is_empty() {
@@ -153,6 +160,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Connection<T> {
     fn take_in(&mut self, bytes: &[u8], output: &mut Vec<u8>) -> Turn {
         let mut engine = self.shared.lock();
         engine.read_clock();
+        self.late.by = engine.reply_delay;
         if self.partial.is_empty() {
             let rest = frames(&mut engine, self.conn, &mut self.talk, bytes);
             self.partial = rest.to_vec();
@@ -347,8 +355,9 @@ fn client_frames<'a>(
     fresh: &mut bool,
     mut bytes: &'a [u8],
 ) -> &'a [u8] {
+    let len_max = engine.node.settings.frame_len_max;
     loop {
-        match framing::next(bytes, *fresh) {
+        match framing::next(bytes, *fresh, len_max) {
             Next::Frame(frame, rest) => {
                 *fresh = false;
                 engine.input(Input::Frame { conn, bytes: frame });

@@ -5,6 +5,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,6 +17,7 @@ use super::disk::Disk;
 use super::peers::Command;
 use super::ports::{End, Port, Ports};
 use crate::node::Node;
+use crate::node::faults::Loss;
 use crate::node::input::{ConnId, Input};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
@@ -58,6 +60,10 @@ pub(crate) struct Engine {
     pub(super) is_paused: bool,
     /// Tasks that wait for it to go on.
     paused: Vec<Waker>,
+    /// How much later than they would everything reaches clients.
+    pub(super) reply_delay: Duration,
+    /// Whether whoever connects is cut off.
+    pub(super) refuses: bool,
 }
 
 impl Shared {
@@ -77,6 +83,8 @@ impl Shared {
                 peers: None,
                 is_paused: false,
                 paused: Vec::new(),
+                reply_delay: Duration::ZERO,
+                refuses: false,
             }),
             deadline_moved: Notify::new(),
             must_stop: Notify::new(),
@@ -270,6 +278,20 @@ impl Shared {
         self.settle(&mut engine, None);
     }
 
+    /// Ends the server where it stands: nothing that waits for the disk is written, nothing that
+    /// is on its way to anybody is sent.
+    pub(crate) fn kill(&self) {
+        let mut engine = self.lock();
+        if let Some(disk) = &mut engine.disk {
+            disk.abandon();
+        }
+        engine.node.abandon_snapshots();
+        for conn in engine.ports.ids() {
+            engine.cut(conn);
+        }
+        engine.outbox.clear();
+    }
+
     /// Begins anew with the same data. Connections are gone, and so is whatever was for them.
     #[expect(clippy::disallowed_methods, reason = "the shell is where the clock is read")]
     pub(super) fn begin(&self) {
@@ -318,6 +340,26 @@ impl Engine {
     fn gone(&mut self, conn: ConnId) {
         let is_link = self.ports.get(conn).is_some_and(|port| port.is_link);
         self.input(if is_link { Input::LinkClosed { link: conn } } else { Input::Closed { conn } });
+    }
+
+    /// Has a reply be lost.
+    pub(crate) fn lose_reply(&mut self, loss: Loss) {
+        self.outbox.losses.add(loss);
+    }
+
+    /// How many replies were lost.
+    pub(crate) fn lost_replies(&self) -> u64 {
+        self.outbox.losses.count()
+    }
+
+    /// Has everything reach clients later.
+    pub(crate) fn delay_replies(&mut self, by: Duration) {
+        self.reply_delay = by;
+    }
+
+    /// Cuts off whoever connects, or does so no longer.
+    pub(crate) fn refuse_connections(&mut self, refuse: bool) {
+        self.refuses = refuse;
     }
 
     /// Whether time stands still.

@@ -1,12 +1,10 @@
 //! Cuts what has arrived into frames.
 
-use znode::proto::FRAME_LEN_MAX;
-
 use crate::admin::Word;
 
 /// What stands at the beginning of the bytes that have arrived.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next<'a> {
+pub(crate) enum Next<'a> {
     /// A whole frame, without its length, and what is behind it.
     Frame(&'a [u8], &'a [u8]),
     /// A four-letter word. What is behind it does not matter.
@@ -17,8 +15,9 @@ pub(super) enum Next<'a> {
     Broken,
 }
 
-/// Looks at the bytes; `fresh` says that nothing has come before them on this connection.
-pub(super) fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
+/// Looks at the bytes; `fresh` says that nothing has come before them on this connection, and no
+/// frame is longer than `len_max`.
+pub(crate) fn next(bytes: &[u8], fresh: bool, len_max: usize) -> Next<'_> {
     let Some((len, rest)) = bytes.split_first_chunk::<4>() else {
         return Next::Incomplete;
     };
@@ -30,7 +29,7 @@ pub(super) fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
         };
     }
     match usize::try_from(i32::from_be_bytes(*len)) {
-        Ok(len) if len <= FRAME_LEN_MAX => match rest.split_at_checked(len) {
+        Ok(len) if len <= len_max => match rest.split_at_checked(len) {
             Some((frame, rest)) => Next::Frame(frame, rest),
             None => Next::Incomplete,
         },
@@ -40,7 +39,13 @@ pub(super) fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
 
 #[cfg(test)]
 mod tests {
+    use znode::proto::FRAME_LEN_MAX;
+
     use super::*;
+
+    fn next(bytes: &[u8], fresh: bool) -> Next<'_> {
+        super::next(bytes, fresh, FRAME_LEN_MAX)
+    }
 
     fn len(len: i32) -> Vec<u8> {
         len.to_be_bytes().to_vec()
@@ -56,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_beyond_the_limit_or_below_zero_is_no_frame() {
+    fn exhaustion_a_length_beyond_the_limit_or_below_zero_is_no_frame() {
         let limit = i32::try_from(FRAME_LEN_MAX).unwrap();
         assert_eq!(next(&len(limit), false), Next::Incomplete);
         assert_eq!(next(&len(limit + 1), false), Next::Broken);

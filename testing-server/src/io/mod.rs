@@ -7,6 +7,7 @@
 //! | [`doors`] | the ports, before anybody comes |
 //! | [`files`] | what operators are told of files |
 //! | [`framing`] | cuts bytes into frames, without a socket |
+//! | [`late`] | holds back what a test wants to be late |
 //! | [`acceptor`] | the task that accepts connections and rings the timers |
 //! | [`disk`] | files, for servers that keep their data |
 //! | `desk` | HTTP for operators |
@@ -29,7 +30,8 @@ pub(crate) mod disk;
 pub(crate) mod doors;
 pub(crate) mod engine;
 mod files;
-mod framing;
+pub(crate) mod framing;
+mod late;
 pub(crate) mod memory;
 pub(crate) mod peers;
 mod ports;

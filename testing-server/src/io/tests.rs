@@ -247,7 +247,7 @@ async fn expiring_a_session_closes_its_connection_and_tells_watchers() {
 }
 
 #[tokio::test]
-async fn large_frames_arrive_whole_and_too_large_ones_close() {
+async fn exhaustion_large_frames_arrive_whole_and_too_large_ones_close() {
     let server = TestingServer::start().await.unwrap();
     for mut c in [Plain::tcp(&server).await, Plain::pipe(&server).await] {
         c.open(10_000).await;
@@ -288,8 +288,26 @@ async fn a_batch_is_answered_in_order_however_it_is_cut() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn exhaustion_half_a_frame_holds_a_connection_no_longer_than_silence() {
+    let server = TestingServer::start().await.unwrap();
+    let mut stranger = Plain::pipe(&server).await;
+    let mut client = Plain::pipe(&server).await;
+    client.handshake(5_000, SessionId::NONE, &[0; 16]).await;
+    for connection in [&mut stranger, &mut client] {
+        connection.0.write_all(&[0, 0, 0, 99, 1, 2, 3]).await.unwrap();
+    }
+    let began = Instant::now();
+    assert!(client.is_closed().await, "with its session");
+    let expired = began.elapsed();
+    assert!(expired >= Duration::from_secs(4) && expired < Duration::from_secs(7), "{expired:?}");
+    assert!(stranger.is_closed().await, "as one that has said nothing");
+    assert!(began.elapsed() < Duration::from_secs(11));
+    assert!(server.sessions().await.is_empty());
+}
+
 #[tokio::test]
-async fn a_client_that_does_not_read_holds_up_only_itself() {
+async fn exhaustion_a_client_that_does_not_read_holds_up_only_itself() {
     let server = TestingServer::start().await.unwrap();
     let (mut slow, mut quick) = (Plain::pipe(&server).await, Plain::pipe(&server).await);
     slow.open(10_000).await;

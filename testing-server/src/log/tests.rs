@@ -221,3 +221,16 @@ proptest! {
         let _ = super::snapshot::Snapshot::read(&bytes);
     }
 }
+
+#[test]
+fn exhaustion_a_snapshot_with_a_count_beyond_its_bytes_allocates_nothing() {
+    use super::snapshot::Snapshot;
+    // Sessions, then lists, of which there are said to be more than there can be.
+    for body in [[0x7f, 0xff, 0xff, 0xff, 0, 0, 0, 0], [0, 0, 0, 0, 0x7f, 0xff, 0xff, 0xff]] {
+        assert!(Snapshot::read_body(&body).is_err());
+        let mut file = b"ZKSN\0\0\0\x02\xff\xff\xff\xff\xff\xff\xff\xff".to_vec();
+        file.extend_from_slice(&body);
+        file.extend_from_slice(&[0, 0, 0, 1, b'/']);
+        assert!(Snapshot::read(&file).is_err());
+    }
+}

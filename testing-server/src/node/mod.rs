@@ -6,6 +6,7 @@
 
 pub(crate) mod connection;
 mod digests;
+pub(crate) mod faults;
 pub(crate) mod input;
 pub(crate) mod outbox;
 mod restore;
@@ -33,6 +34,7 @@ use crate::pipeline::gate::{Gate, Lines, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
 use crate::pipeline::reaper::Reaper;
+use crate::pipeline::throttle::Throttle;
 use crate::pipeline::txn::{Change, Txn};
 use crate::session::SessionTracker;
 use crate::session::identity::SessionIds;
@@ -64,6 +66,8 @@ pub(crate) struct Node {
     pub(crate) gate: Gate,
     /// Instead of the gate, in an ensemble.
     pub(crate) lines: Lines,
+    /// Before all of that: what is held back.
+    pub(crate) throttle: Throttle,
     /// What a server of an ensemble has beside its data; nothing if this one stands alone.
     pub(crate) peer: Option<Box<QuorumPeer>>,
     pub(crate) reaper: Reaper,
@@ -109,6 +113,7 @@ impl Node {
             outstanding,
             gate: Gate::default(),
             lines: Lines::default(),
+            throttle: Throttle::default(),
             peer: None,
             reaper: Reaper::new(settings.container_check_interval),
             last_processed: Zxid::ZERO,
@@ -167,6 +172,7 @@ impl Node {
                     self.watches.remove_connection(conn.slot);
                 }
                 self.handshakes.clear();
+                self.throttle.clear();
                 self.sessions.restart(now);
                 self.peer_starts(out);
             }
@@ -177,6 +183,12 @@ impl Node {
             Input::LinkPacket { link, bytes } => self.link_packet(link, bytes, out),
             Input::LinkSnapshot { link, bytes } => self.learner_snapshot(link, bytes, out),
             Input::LinkClosed { link } => self.link_closed(link, out),
+        }
+        if !self.throttle.is_empty() {
+            self.release_held(out);
+        }
+        if !out.losses.is_empty() {
+            out.losses.take_cut().into_iter().for_each(|conn| self.forget(conn));
         }
     }
 
@@ -205,7 +217,7 @@ impl Node {
 
     /// Whether as many requests wait for the disk as may.
     pub(crate) fn is_full(&self) -> bool {
-        self.gate.len() + self.lines.len() >= self.settings.outstanding_max
+        self.gate.len() + self.lines.len() + self.throttle.len() >= self.settings.outstanding_max
     }
 
     /// The wall clock, in milliseconds since 1970.

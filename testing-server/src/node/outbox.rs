@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use znode::proto::{ErrorCode, EventType, JutePut, KeeperState, Xid, Zxid};
 
+use super::faults::Losses;
 use super::input::{ConnId, EpochKind, LinkKind};
 use crate::admin::stats::Sent;
 use crate::quorum::Sid;
@@ -92,6 +93,8 @@ pub(crate) struct Outbox {
     appended: Option<Zxid>,
     /// Epochs that were asked to be written since somebody looked.
     saved: Vec<(EpochKind, u32)>,
+    /// Replies that a test wants to be lost.
+    pub(crate) losses: Losses,
 }
 
 /// How large an emptied arena may stay. A listing of many children may have blown it up.
@@ -249,6 +252,9 @@ impl Outbox {
         error: ErrorCode,
         body: impl FnOnce(&mut Vec<u8>),
     ) {
+        if !self.losses.is_empty() && self.losses.takes(to, error) {
+            return self.close(to.conn);
+        }
         self.frame(to.conn, |buffer| {
             put_header(buffer, to.xid, zxid, error);
             body(buffer);
@@ -281,6 +287,9 @@ impl Outbox {
 
     /// Sends bytes that are no frame for a client.
     pub(crate) fn send_bytes(&mut self, conn: ConnId, range: Range<usize>) {
+        if !self.losses.is_empty() && self.losses.has_cut(conn) {
+            return;
+        }
         match self.outputs.last_mut() {
             Some(Output::Send { conn: last, range: sent })
                 if *last == conn && sent.end == range.start =>

@@ -8,6 +8,8 @@ use std::time::Duration;
 use crate::admin::Whitelist;
 use crate::auth::Scheme;
 use crate::auth::sasl::Logins;
+use crate::node::faults::Release;
+use crate::pipeline::throttle::ThrottleSettings;
 
 /// How many requests may wait for the disk before connections that have one waiting are no longer
 /// read: `globalOutstandingLimit`. Beyond it memory would grow with the clients' patience.
@@ -92,6 +94,12 @@ pub(crate) struct Settings {
     pub(crate) hash_seed: u64,
     /// Whether a digest of the tree is kept: `zookeeper.digest.enabled`.
     pub(crate) digest: bool,
+    /// How requests are held back.
+    pub(crate) throttle: ThrottleSettings,
+    /// The longest frame that a client may send: `jute.maxbuffer`.
+    pub(crate) frame_len_max: usize,
+    /// Which release it answers like.
+    pub(crate) release: Release,
 }
 
 impl Settings {
@@ -109,7 +117,7 @@ impl Settings {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 impl Settings {
     /// Settings that make every run the same.
     pub(crate) fn fixed() -> Self {
@@ -145,6 +153,9 @@ impl Settings {
             system_properties: Vec::new(),
             hash_seed: 11,
             digest: true,
+            throttle: ThrottleSettings::default(),
+            frame_len_max: znode::proto::FRAME_LEN_MAX,
+            release: Release::V3_9,
         }
     }
 }

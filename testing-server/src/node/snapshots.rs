@@ -80,6 +80,13 @@ impl Node {
         self.tree.thaw(id.freeze);
     }
 
+    /// Ends every snapshot that is on its way, whoever takes it.
+    pub(crate) fn abandon_snapshots(&mut self) {
+        for found in std::mem::take(&mut self.snapshots) {
+            self.tree.thaw(found.freeze);
+        }
+    }
+
     /// Everything as it is now, as a leader sends it over a link: without what only a file has.
     pub(crate) fn snapshot_body(&mut self) -> Vec<u8> {
         let id = self.begin_snapshot();

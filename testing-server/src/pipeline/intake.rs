@@ -74,7 +74,11 @@ impl Node {
             return self.close(conn, out);
         };
         let to = ReplyTo { conn, xid: header.xid };
-        let op = OpCode::try_from(header.op).ok();
+        let release = self.settings.release;
+        let op = OpCode::try_from(header.op).ok().filter(|op| release.knows(*op));
+        if let Some(op) = op.filter(|_| !out.losses.is_empty()) {
+            out.losses.note(to, op, &from);
+        }
         match op {
             Some(OpCode::Auth) => return self.auth(to, from, out),
             Some(OpCode::Sasl) => return self.sasl(to, from, out),
@@ -86,6 +90,22 @@ impl Node {
         if !self.admit(bytes.len()) {
             return self.close(conn, out);
         }
+        if self.must_hold() {
+            return self.hold(conn, bytes);
+        }
+        self.submit(now, to, slot, op, from, out);
+    }
+
+    /// Sends a request on its way that need not wait.
+    pub(super) fn submit(
+        &mut self,
+        now: Moment,
+        to: ReplyTo,
+        slot: SessionSlot,
+        op: Option<OpCode>,
+        from: Decoder<'_>,
+        out: &mut Outbox,
+    ) {
         // The session has ended, or its end is decided: dropped without an answer.
         if !self.sessions.touch(now, slot) {
             return;
@@ -95,7 +115,7 @@ impl Node {
         }
         match op {
             Some(OpCode::CloseSession) => {
-                self.stop_reading(conn);
+                self.stop_reading(to.conn);
                 self.close_session(now, slot, Some(to), out);
             }
             Some(op) if is_write(op) => self.write(now, to, slot, op, from, out),
@@ -104,7 +124,7 @@ impl Node {
             // Among these `check` outside a multi, and the internal operations: a client that
             // could send deleteContainer would delete what it may not (Apache lets it).
             _ => {
-                self.stop_reading(conn);
+                self.stop_reading(to.conn);
                 self.in_turn(to, OpCode::Error, Work::Unimplemented, out);
             }
         }
@@ -238,6 +258,7 @@ impl Node {
         op: OpCode,
         mut from: Decoder<'_>,
     ) -> Result<Change, Unprepared> {
+        let release = self.settings.release;
         let mut preparer = self.preparer(session, zxid, identities);
         let change = match op {
             OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {
@@ -248,6 +269,9 @@ impl Node {
             OpCode::SetData => preparer.set_data(&from.read::<SetDataRequest<'_>>()?),
             OpCode::SetAcl => preparer.set_acl(&from.read::<SetAclRequest<'_>>()?),
             OpCode::Multi => match read_multi(&mut from) {
+                Ok(request) if !request.ops.iter().all(|op| release.knows(op.op())) => {
+                    Err(ErrorCode::MarshallingError)
+                }
                 Ok(request) => preparer.multi(&request),
                 Err(Fault::NullAcl) => return Err(Unprepared::Unreadable),
                 Err(Fault::Nonsense) => Err(ErrorCode::MarshallingError),
@@ -280,7 +304,7 @@ impl Node {
     }
 
     /// Does what needs no disk: at once if nothing is before it, else in its turn.
-    fn in_turn(&mut self, to: ReplyTo, op: OpCode, work: Work, out: &mut Outbox) {
+    pub(super) fn in_turn(&mut self, to: ReplyTo, op: OpCode, work: Work, out: &mut Outbox) {
         let waiting = Waiting { to: Some(to), op, since: self.now, large: 0, work };
         if self.is_open(to.conn) {
             self.perform(waiting, out);

@@ -3,6 +3,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | [`intake`] | reads a frame, answers what needs no order, refuses what cannot be |
+//! | [`throttle`] | holds requests back while too many are under way |
 //! | [`proving`] | learns who the client is |
 //! | [`handshake`] | turns a connection into a session |
 //! | [`prepare`] | decides what a write will do, and whether it may |
@@ -25,5 +26,6 @@ pub(crate) mod prepare;
 mod proving;
 mod read;
 pub(crate) mod reaper;
+pub(crate) mod throttle;
 pub(crate) mod txn;
 mod watching;

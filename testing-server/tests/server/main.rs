@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 #![expect(clippy::unwrap_used, reason = "a test may")]
 
+mod attribute;
 mod control;
+mod faults;
 mod kill;
 mod program;
 

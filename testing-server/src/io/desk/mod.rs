@@ -107,6 +107,26 @@ impl What {
     }
 }
 
+/// Has a server answer what somebody at the desk asks for: a path with a query, then a header.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn fuzz(bytes: &[u8]) {
+    use crate::node::settings::Settings;
+    let shared = Shared::new(Settings::fixed());
+    let peer = SocketAddr::from(([127, 0, 0, 1], 7));
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let (uri, header) = (parts.next().unwrap_or_default(), parts.next());
+    let mut request = Request::builder().uri(uri);
+    if let Some(header) = header {
+        request = request.header(hyper::header::AUTHORIZATION, header);
+    }
+    // What hyper itself refuses never comes here.
+    let Ok(request) = request.body(()) else { return };
+    for desk in [Desk::commands(&AdminPort::new(peer)), Desk::metrics()] {
+        let answer = desk.what.answer(&shared, peer, &request);
+        assert!(!answer.status().is_server_error(), "{:?}", answer.status());
+    }
+}
+
 /// An answer with nothing in it.
 fn status(status: StatusCode) -> Answer {
     let mut answer = Response::new(Full::default());

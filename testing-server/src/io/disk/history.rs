@@ -34,8 +34,7 @@ pub(crate) fn epochs(storage: &impl Storage, options: &DiskOptions) -> io::Resul
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
             Err(error) => return Err(at(&path, &error)),
         };
-        let text = String::from_utf8_lossy(&bytes);
-        text.trim().parse().map_err(|_| unusable(&path, format_args!("{text:?} is no epoch")))
+        epoch_of(&bytes).map_err(|why| unusable(&path, why))
     };
     let epochs =
         Epochs { accepted: read(EpochKind::Accepted)?, current: read(EpochKind::Current)? };
@@ -46,6 +45,15 @@ pub(crate) fn epochs(storage: &impl Storage, options: &DiskOptions) -> io::Resul
         return Err(unusable(&path, why));
     }
     Ok(epochs)
+}
+
+/// What the file of an epoch says.
+///
+/// # Errors
+/// It is not a number.
+pub(crate) fn epoch_of(bytes: &[u8]) -> Result<u32, String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.trim().parse().map_err(|_| format!("{text:?} is no epoch"))
 }
 
 /// Writes an epoch down: under another name first, so that there is always one that is whole.

@@ -167,6 +167,8 @@ struct Waiting {
     snapshot: Option<SnapshotId>,
     /// Whether nothing will be queued any more.
     closing: bool,
+    /// Whether nothing will be written any more, not even what ends a log in good order.
+    abandoned: bool,
 }
 
 /// One thing to do, in its place among others.
@@ -192,6 +194,8 @@ enum Work {
     Due,
     /// Nothing, ever.
     End,
+    /// Nothing, not even what is left to do.
+    Die,
 }
 
 impl Waiting {
@@ -203,6 +207,11 @@ impl Waiting {
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether nothing is to be written any more.
+    fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
     }
 
     /// Waits until there is something to write, or until something else is due.
@@ -217,6 +226,9 @@ impl Queue {
                 woken.unwrap_or_else(PoisonError::into_inner).0
             }
         };
+        if waiting.abandoned {
+            return Work::Die;
+        }
         let closing = waiting.closing;
         match (waiting.is_empty(), closing) {
             (false, _) => {
@@ -321,6 +333,14 @@ impl Disk {
         self.queue.snapshot_busy.store(true, Ordering::Release);
         self.queue.lock().snapshot = Some(id);
         self.unrung = true;
+    }
+
+    /// Forgets what is queued, and whatever will be; the writer ends where it is.
+    pub(super) fn abandon(&mut self) {
+        let mut waiting = self.queue.lock();
+        *waiting = Waiting { closing: true, abandoned: true, ..Waiting::default() };
+        drop(waiting);
+        self.queue.bell.notify_one();
     }
 
     /// Has the writer finish; what is returned resolves when it has.

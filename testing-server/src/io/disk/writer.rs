@@ -64,12 +64,16 @@ impl Writer {
                     continue;
                 }
                 Work::End => return self.store.roll(),
+                Work::Die => return Ok(()),
             };
             if let Some(id) = batch.snapshot.take() {
                 self.store.roll()?;
                 self.save_snapshot(id)?;
             }
             for order in batch.orders {
+                if self.queue.is_abandoned() {
+                    return Ok(());
+                }
                 self.carry_out(order)?;
             }
             self.settle_due = now().checked_add(SETTLE_AFTER);

@@ -1,6 +1,7 @@
 //! Sharp edges that no other test stands for; elsewhere they have their number in the name too.
 //!
-//! Of the forty, 34 and 35 are a client's and a configuration file's.
+//! Of the forty, 34 is a client's (`tests/client/chroot.rs`), 35 that of a configuration file
+//! (`config`), 36 is beside what it is about, in `pipeline/prepare`, and 29 in `auth/check`.
 
 use super::*;
 

@@ -8,7 +8,7 @@ use crate::admin::Word;
 use crate::auth::{Identity, Scheme};
 
 #[test]
-fn connections_beyond_the_limit_of_an_address_are_closed() {
+fn exhaustion_connections_beyond_the_limit_of_an_address_are_closed() {
     let settings = Settings { connections_per_address_max: Some(2), ..Settings::fixed() };
     let mut world = World::with(settings);
     let conns = [world.accept(), world.accept(), world.accept()];
@@ -23,7 +23,7 @@ fn connections_beyond_the_limit_of_an_address_are_closed() {
 }
 
 #[test]
-fn connections_beyond_the_limit_of_the_server_are_closed() {
+fn exhaustion_connections_beyond_the_limit_of_the_server_are_closed() {
     let mut world = World::with(Settings { connections_max: 1, ..Settings::fixed() });
     let conns = [world.accept(), world.accept()];
     assert_eq!(conns.map(|conn| world.is_closed(conn)), [false, true]);
@@ -40,7 +40,7 @@ fn without_access_control_everything_is_allowed() {
 }
 
 #[test]
-fn large_requests_must_not_pile_up() {
+fn exhaustion_large_requests_must_not_pile_up() {
     let settings = Settings {
         large_request_threshold: Some(1000),
         large_request_bytes_max: 5000,

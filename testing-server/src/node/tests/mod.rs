@@ -2,6 +2,8 @@
 
 mod digests;
 mod edges;
+mod exhaustion;
+mod faults;
 mod golden;
 mod limits;
 mod malformed;
@@ -14,6 +16,7 @@ mod sessions;
 mod slow_disk;
 mod snapshots;
 mod stats;
+mod throttle;
 mod watches;
 mod writes;
 

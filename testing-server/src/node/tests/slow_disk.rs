@@ -220,7 +220,7 @@ fn unreadable_and_unknown_requests_keep_their_place_in_line() {
 }
 
 #[test]
-fn whoever_waits_is_not_read_once_too_many_wait() {
+fn exhaustion_whoever_waits_is_not_read_once_too_many_wait() {
     let (mut world, c) = slow();
     let idle = world.accept();
     for _ in 0..OUTSTANDING_MAX {

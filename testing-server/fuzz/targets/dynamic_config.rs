@@ -1,0 +1,4 @@
+//! Any bytes for the target `dynamic_config` of `znode_testing::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| znode_testing::fuzzing::run("dynamic_config", bytes));

@@ -1,0 +1,4 @@
+//! Any bytes for the target `election` of `znode_testing::fuzzing`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| znode_testing::fuzzing::run("election", bytes));
