@@ -68,18 +68,18 @@ fn a_seed_is_a_run() {
 /// changed since, another of the first few will do. `ZNODE_SIM_HUNT=N` looks for the first seed
 /// anew, among so many; `ZNODE_SIM_BUG=name` for one mistake alone.
 const BUGS: [(Bug, u64); 12] = [
-    (Bug::AckBeforeHistory, 2),
+    (Bug::AckBeforeHistory, 5),
     (Bug::EpochBeforeHistory, 2),
-    (Bug::ProposalsForgotten, 4),
-    (Bug::HoleInHistory, 22),
-    (Bug::TailKept, 12),
+    (Bug::ProposalsForgotten, 6),
+    (Bug::HoleInHistory, 62),
+    (Bug::TailKept, 13),
     (Bug::LeaderNamedTooEarly, 2),
-    (Bug::SnapshotInMemory, 1),
-    (Bug::TailNotCounted, 12),
+    (Bug::SnapshotInMemory, 2),
+    (Bug::TailNotCounted, 35),
     (Bug::AckBeforeDisk, 1),
     (Bug::NoQuorum, 1),
     (Bug::PromiseNotWritten, 1),
-    (Bug::NotForwarded, 2055),
+    (Bug::NotForwarded, 253),
 ];
 
 #[test]
