@@ -153,7 +153,8 @@ fn acl(from: &mut Choices<'_>) -> Option<Vec<AclRecord<'static>>> {
         ("x509", "CN=bob"),
         ("none", ""),
     ]);
-    let perms = if from.byte() % 4 == 0 { Perms(i32::from(from.byte())) } else { Perms::ALL };
+    let perms =
+        if from.byte().is_multiple_of(4) { Perms(i32::from(from.byte())) } else { Perms::ALL };
     Some(vec![AclRecord::new(perms, scheme, id)])
 }
 
