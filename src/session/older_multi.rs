@@ -39,8 +39,8 @@ pub(super) fn older(body: &[u8]) -> Option<Box<[u8]>> {
     Some(out.into())
 }
 
-/// The answer with metadata where the server told none, as
-/// [`with_stat`](super::fallback::with_stat) makes it up; and whether the server told some.
+/// The answer with metadata where the server told none, made up as that of a single create is; and
+/// whether the server told some.
 pub(super) fn with_stats(request: &[u8], answer: Answer, session: SessionId) -> (Answer, bool) {
     let asked = Decoder::new(request).read::<MultiRequest<'_>>();
     let told = Decoder::new(&answer.body).read::<MultiResponse<'_>>();
