@@ -169,6 +169,10 @@ impl Member {
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.process.as_ref().expect("it runs").id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+        // A thread that was running may go on for a moment.
+        while signal == "-STOP" && !stands_still(&pid) {
+            std::thread::yield_now();
+        }
     }
 
     /// A client of this server alone.
@@ -176,6 +180,15 @@ impl Member {
         let options = ConnectOptions::new().connect_timeout(GUARD).session_timeout(SESSION);
         soon(options.connect(&self.address)).await.unwrap()
     }
+}
+
+/// Whether every thread of a process is stopped.
+fn stands_still(pid: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+    })
 }
 
 impl Drop for Member {

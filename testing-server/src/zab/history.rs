@@ -75,11 +75,15 @@ impl History {
 
     /// Adds a transaction that goes to the log.
     ///
-    /// # Panics
-    /// If it does not come behind everything else.
-    pub(crate) fn push(&mut self, entry: Entry) {
-        assert!(entry.zxid > self.last_logged(), "{} behind {}", entry.zxid, self.last_logged());
+    /// # Errors
+    /// It does not come behind everything else.
+    pub(crate) fn push(&mut self, entry: Entry) -> Result<(), String> {
+        let last = self.last_logged();
+        if entry.zxid <= last {
+            return Err(format!("{} comes behind {last}", entry.zxid));
+        }
         self.tail.push_back(entry);
+        Ok(())
     }
 
     /// What is logged and not applied.
@@ -191,7 +195,7 @@ mod tests {
     fn history() -> History {
         let mut history = History::new(zxid(1, 2), COMMITTED_LOG_MAX);
         for place in [zxid(1, 3), zxid(1, 4), zxid(2, 1), zxid(2, 2)] {
-            history.push(entry(place));
+            history.push(entry(place)).unwrap();
         }
         history.persisted = zxid(2, 2);
         history.committed = zxid(2, 1);
@@ -236,7 +240,7 @@ mod tests {
     fn what_was_forgotten_cannot_be_continued() {
         let mut history = History::new(Zxid(0), COMMITTED_LOG_MAX);
         for counter in 1..=i64::try_from(COMMITTED_LOG_MAX).unwrap() + 10 {
-            history.push(entry(zxid(1, counter)));
+            history.push(entry(zxid(1, counter))).unwrap();
             history.persisted = zxid(1, counter);
             history.committed = zxid(1, counter);
             history.take_ready().unwrap();

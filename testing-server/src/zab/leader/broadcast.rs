@@ -46,7 +46,9 @@ impl Node {
                 out.send(link, packet.clone());
             }
         }
-        history.push(Entry { zxid, bytes });
+        if let Err(why) = history.push(Entry { zxid, bytes }) {
+            return out.halt(format!("this leader has lost count: {why}"));
+        }
         if zxid.counter() >= COUNTER_MAX {
             self.step_down("the epoch has no place left", out);
         }

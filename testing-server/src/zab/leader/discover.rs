@@ -11,6 +11,9 @@ use crate::peer::{QuorumPeer, Role};
 use crate::quorum::Sid;
 use crate::zab::packet::{Kind, LearnerInfo, PROTOCOL, QuorumPacket, put, put_record};
 
+/// The last epoch that there can be: a zxid has a sign.
+const EPOCH_MAX: u32 = 0x7fff_ffff;
+
 impl Node {
     /// Begins to lead, which comes to nothing unless a quorum follows in time.
     pub(crate) fn lead(&mut self, out: &mut Outbox) {
@@ -67,6 +70,10 @@ impl Node {
         if info.config_version > quorums.last_seen().version.0 {
             return Err(format!("its configuration {:x} is newer", info.config_version));
         }
+        let promised = packet.zxid.epoch();
+        if promised >= EPOCH_MAX {
+            return Err(format!("it has promised epoch {promised}, and there is no later one"));
+        }
         // A server that comes back may do so before its old connection is known to be broken.
         let sid = Sid(info.sid);
         let old = leader.learners.iter().find(|(_, learner)| learner.sid == sid);
@@ -76,7 +83,7 @@ impl Node {
         learner.is_observer = is_observer;
         learner.stage = Stage::Informed;
         if leader.phase == Phase::Discovery {
-            leader.epoch = leader.epoch.max(packet.zxid.epoch() + 1);
+            leader.epoch = leader.epoch.max(promised + 1);
         }
         if let Some(old) = old {
             self.learner_lost(old);

@@ -55,7 +55,7 @@ impl Node {
             if let (true, Some(link)) = (planted.is(Bug::AckBeforeDisk), learner.link) {
                 out.packet(link, |out| put(Kind::Ack, entry.zxid, None, out));
             }
-            history.push(entry);
+            history.push(entry)?;
         }
         Ok(())
     }

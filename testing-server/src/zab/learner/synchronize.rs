@@ -139,10 +139,7 @@ impl Node {
                 self.hear_decided(zxid)
             }
             Kind::Commit => self.hear_decided(zxid),
-            Kind::NewLeader => {
-                self.take_over(out);
-                Ok(())
-            }
+            Kind::NewLeader => self.take_over(out),
             Kind::UpToDate => self.serve(out),
             Kind::Ping => Ok(()),
             other => Err(format!("{other:?} between history and service")),
@@ -185,15 +182,15 @@ impl Node {
 
     /// This was all of what the new leader began with, or has decided: it goes to the disk, then
     /// the epoch, and only then the acknowledgement (ZOOKEEPER-3911, 4643, 4646).
-    fn take_over(&mut self, out: &mut Outbox) {
+    fn take_over(&mut self, out: &mut Outbox) -> Result<(), String> {
         let Some(QuorumPeer { role: Role::Learning(learner), planted, .. }) =
             self.peer.as_deref_mut()
         else {
-            return;
+            return Ok(());
         };
         let planted = *planted;
         if learner.phase != Phase::Receiving {
-            return;
+            return Ok(());
         }
         learner.phase = Phase::SavingHistory;
         let epoch = learner.epoch;
@@ -210,7 +207,8 @@ impl Node {
             // What the log holds behind the snapshot is of another history.
             out.truncate(zxid);
             if planted.is(Bug::SnapshotInMemory) {
-                return self.history_saved(epoch, out);
+                self.history_saved(epoch, out);
+                return Ok(());
             }
             let bytes = if self.settings.durable { self.snapshot() } else { Vec::new() };
             out.save_snapshot(zxid, &bytes);
@@ -218,11 +216,11 @@ impl Node {
         let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
             self.peer.as_deref_mut()
         else {
-            return;
+            return Ok(());
         };
         while let Some(entry) = learner.pending.pop_front_if_decided(learner.decided) {
             out.append_bytes(entry.zxid, &entry.bytes);
-            history.push(entry);
+            history.push(entry)?;
         }
         learner.acked = history.last_logged();
         if !planted.is(Bug::EpochBeforeHistory) {
@@ -231,6 +229,7 @@ impl Node {
         if planted.is(Bug::AckBeforeHistory) {
             self.history_saved(epoch, out);
         }
+        Ok(())
     }
 
     /// Everything is on the disk, the epoch last.
@@ -280,7 +279,7 @@ impl Node {
         }
         for entry in std::mem::take(&mut learner.pending) {
             out.append_bytes(entry.zxid, &entry.bytes);
-            history.push(entry);
+            history.push(entry)?;
         }
         history.committed = history.committed.max(learner.decided);
         self.apply_ready(out);
