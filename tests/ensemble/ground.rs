@@ -184,9 +184,9 @@ impl Member {
 
 /// Whether every thread of a process is stopped.
 fn stands_still(pid: &str) -> bool {
-    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).expect("the process is there");
     threads.flatten().all(|thread| {
-        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
         stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
     })
 }
