@@ -60,8 +60,14 @@ impl Node {
         match &logged.body {
             Body::CreateSession(timeout_ms) => {
                 self.session_was_opened(header.session, *timeout_ms);
+                // A client that has come here with its session before the session's beginning did
+                // was answered by then, and must not be answered twice.
+                let begins = |to: &ReplyTo| {
+                    let first = self.lines.front(to.conn);
+                    first.is_some_and(|first| first.op == OpCode::CreateSession)
+                };
                 let slot = self.sessions.find(header.session);
-                let conn = slot.and_then(|slot| self.sessions.get(slot)?.conn);
+                let conn = to.filter(begins).map(|to| to.conn);
                 if let (Some(slot), Some(conn)) = (slot, conn) {
                     self.sessions.touch(self.now, slot);
                     self.send_connect_response(conn, Some(slot), out);
