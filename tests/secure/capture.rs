@@ -2,12 +2,19 @@
 
 use std::fmt::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::DefaultGuard;
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
+
+/// A second listener that stands for as long as the process does.
+///
+/// While there is but one, a place in the code that is reached for the first time asks the listener
+/// of the thread that got there, and is silenced for every thread if that has none: a test without
+/// a capture then robs another of its lines. Of two or more, all are asked.
+static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Capture::default()));
 
 /// Clones hold the same text.
 #[derive(Clone, Default)]
@@ -19,6 +26,7 @@ pub(crate) struct Capture {
 impl Capture {
     /// Listens to this thread until the guard is dropped.
     pub(crate) fn start() -> (Self, DefaultGuard) {
+        LazyLock::force(&SECOND);
         let capture = Self::default();
         let guard = tracing::subscriber::set_default(capture.clone());
         (capture, guard)
