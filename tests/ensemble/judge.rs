@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
+use std::path::Path;
 
 use bytes::Bytes;
 use futures::future::join_all;
@@ -48,11 +49,30 @@ async fn mismatches(address: &str) -> u64 {
     until(async || words::figure(address, "zk_digest_mismatches_count").await).await
 }
 
-/// No server has found its tree to be other than what it was told.
+/// No server has found its tree to be other than what it was told, but for what is no fault.
 pub(crate) async fn no_mismatch(ensemble: &Ensemble) {
     for member in &ensemble.members {
-        assert_eq!(mismatches(&member.address).await, 0, "{}", member.address);
+        let count = mismatches(&member.address).await;
+        assert!(
+            count == 0 || blurred(ensemble, &member.log()),
+            "{}: {count}, see {}",
+            member.address,
+            member.log().display()
+        );
     }
+}
+
+/// Whether a server of Apache's has learned from another one by snapshot. Such a leader writes it
+/// while it goes on, and such a learner compares what it then does again with what it was told: it
+/// counts mismatches until it has caught up. Ours write theirs as of one transaction, and await the
+/// end of others'.
+fn blurred(ensemble: &Ensemble, log: &Path) -> bool {
+    let told = fs::read_to_string(log).unwrap();
+    let got = told.lines().filter_map(|line| line.split_once("Getting a snapshot from leader "));
+    let got: Vec<_> = got.map(|(_, zxid)| format!("send zxid of db as {zxid},")).collect();
+    let logs = ensemble.logs();
+    let mut told = logs.iter().map(|log| fs::read_to_string(log).unwrap());
+    !got.is_empty() && told.any(|told| got.iter().any(|sent| told.contains(sent)))
 }
 
 /// Ends the load and judges what has become of it.
@@ -97,7 +117,7 @@ pub(crate) async fn agree(ensemble: &mut Ensemble, load: Load) {
     for log in ensemble.logs() {
         let told = fs::read_to_string(&log).unwrap();
         let wrong = told.lines().find(|line| MISMATCH.iter().any(|told| line.contains(told)));
-        assert_eq!(wrong, None, "{}", log.display());
+        assert!(wrong.is_none() || blurred(ensemble, &log), "{wrong:?} in {}", log.display());
     }
     for writer in writers {
         insist(async || writer.client.sync("/").await).await;

@@ -19,11 +19,22 @@ const REMEMBERED_MAX: usize = 1024;
 pub(crate) struct Digests {
     /// The oldest first, each with the transaction behind which it held.
     history: VecDeque<(Zxid, u64)>,
-    /// What a snapshot says of a transaction that is not reached. One that was written while its
-    /// server went on has no digest before that: until then nothing is compared.
-    awaited: Option<StoredDigest>,
+    /// From when on the tree is one whose digest can be told.
+    blur: Option<Blur>,
     /// The last transaction behind which the tree was not what was told of it.
     mismatch: Option<Zxid>,
+}
+
+/// A snapshot that was written while its server went on holds some of what came behind it, and until
+/// that has come again the tree is none that ever was: nothing is compared.
+#[derive(Debug, Clone, Copy)]
+enum Blur {
+    /// It ends with this transaction, behind which the snapshot's own digest holds.
+    Told(StoredDigest),
+    /// It ends with this transaction at the latest.
+    Until(Zxid),
+    /// The snapshot does not say where it ends.
+    Unknown,
 }
 
 impl Digests {
@@ -39,17 +50,39 @@ impl Digests {
 
     /// The transaction of which a snapshot has a digest, if the logs have ended before it.
     pub(crate) fn awaited(&self) -> Option<Zxid> {
-        self.awaited.map(|awaited| awaited.zxid)
+        match self.blur {
+            Some(Blur::Told(stored)) => Some(stored.zxid),
+            _ => None,
+        }
+    }
+
+    /// Whether the tree may be one that never was.
+    pub(crate) fn is_blurred(&self) -> bool {
+        self.blur.is_some()
     }
 }
 
 impl Node {
-    /// Takes in the digest of a snapshot that was loaded as of `zxid`.
+    /// Takes in the digest of a snapshot that was loaded as of `zxid`. Over a link none comes.
     pub(super) fn loaded_digest(&mut self, stored: Option<StoredDigest>, zxid: Zxid) {
-        // An older one belongs to a transaction before the snapshot, and says nothing of it.
-        let known = |stored: &StoredDigest| stored.zxid > Zxid::ZERO && stored.zxid >= zxid;
-        self.digests.awaited = stored.filter(known).filter(|_| self.settings.digest);
+        self.digests.blur = match stored.filter(|stored| stored.zxid > Zxid::ZERO) {
+            _ if !self.settings.digest || zxid == Zxid::ZERO => None,
+            // An older one belongs to a transaction before the snapshot, as where an epoch has
+            // begun: then nothing came in between.
+            Some(stored) if stored.zxid < zxid => None,
+            Some(stored) => Some(Blur::Told(stored)),
+            None => Some(Blur::Unknown),
+        };
         self.reach(zxid);
+    }
+
+    /// Says of a snapshot without a digest that it holds nothing that came behind `zxid`. A server
+    /// that stands alone, or leads, has all that there is; a learner is told.
+    pub(crate) fn sharp_behind(&mut self, zxid: Zxid) {
+        if matches!(self.digests.blur, Some(Blur::Unknown)) {
+            self.digests.blur = Some(Blur::Until(zxid));
+            self.reach(self.last_processed);
+        }
     }
 
     /// Notes that a transaction was applied, and what was foretold of the tree behind it. It is
@@ -64,7 +97,7 @@ impl Node {
 
     /// Notes that a transaction was applied, and what its log says of the tree behind it.
     pub(super) fn digest_replayed(&mut self, zxid: Zxid, told: Option<u64>) {
-        if self.digests.awaited.is_some() {
+        if self.digests.is_blurred() {
             return self.reach(zxid);
         }
         let digest = self.tree.digest();
@@ -81,13 +114,16 @@ impl Node {
 
     /// Compares with the digest of a snapshot once its transaction is reached.
     fn reach(&mut self, zxid: Zxid) {
-        let Some(awaited) = self.digests.awaited.filter(|awaited| awaited.zxid <= zxid) else {
-            return;
-        };
-        self.digests.awaited = None;
-        let differs = awaited.digest.cast_unsigned() != self.tree.digest();
-        if awaited.zxid == zxid && awaited.version == DIGEST_VERSION && differs {
-            self.digest_differs(zxid);
+        match self.digests.blur {
+            Some(Blur::Until(end)) if end <= zxid => self.digests.blur = None,
+            Some(Blur::Told(stored)) if stored.zxid <= zxid => {
+                self.digests.blur = None;
+                let differs = stored.digest.cast_unsigned() != self.tree.digest();
+                if stored.zxid == zxid && stored.version == DIGEST_VERSION && differs {
+                    self.digest_differs(zxid);
+                }
+            }
+            _ => {}
         }
     }
 

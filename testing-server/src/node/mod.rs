@@ -174,6 +174,9 @@ impl Node {
                 self.handshakes.clear();
                 self.throttle.clear();
                 self.sessions.restart(now);
+                if self.peer.is_none() {
+                    self.sharp_behind(self.last_processed);
+                }
                 self.peer_starts(out);
             }
             Input::EpochSaved { kind, epoch } => self.epoch_saved(kind, epoch, out),

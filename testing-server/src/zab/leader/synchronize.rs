@@ -139,6 +139,7 @@ impl Node {
         history.committed = history.last_logged();
         let (epoch, first_zxid) = (leader.epoch, leader.first_zxid());
         self.apply_ready(out);
+        self.sharp_behind(self.last_processed);
         self.begin_epoch(epoch, first_zxid);
         self.sessions.restart(now);
         let Some(QuorumPeer { role: Role::Leading(leader), .. }) = self.peer.as_deref_mut() else {

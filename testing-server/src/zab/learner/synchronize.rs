@@ -261,9 +261,12 @@ impl Node {
         }
         let Some(link) = learner.link else { return Ok(()) };
         learner.phase = Phase::Serving;
+        let decided = learner.decided;
         let (epoch, first_zxid) = (learner.epoch, Zxid(i64::from(learner.epoch) << 32));
         history.committed = history.last_logged();
         out.packet(link, |out| put(Kind::Ack, first_zxid, None, out));
+        // Whatever the leader had applied while it wrote its snapshot was decided by now.
+        self.sharp_behind(decided);
         self.apply_ready(out);
         self.begin_epoch(epoch, first_zxid);
         self.sessions.restart(now);
