@@ -12,7 +12,7 @@ use znode::{
 
 use crate::ground::{Ground, reach, settle, soon};
 use crate::sweep::{drop_at, sweep};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 /// A verb by its operation, with whatever it needs.
 type Verb = (OpCode, fn(Client) -> LocalBoxFuture<'static, Result<(), Error>>);

@@ -6,7 +6,7 @@ use znode::proto::OpCode;
 use znode::{AddWatchMode, ConnectOptions, CreateMode, ErrorKind, EventType, Outcome, State};
 
 use crate::ground::{Ground, disconnect, expire, is_pending, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 #[tokio::test]
 async fn ephemeral_nodes_are_gone_when_close_returns() {

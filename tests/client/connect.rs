@@ -6,7 +6,7 @@ use tokio::net::TcpListener;
 use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Outcome, State};
 
 use crate::ground::{Ground, TIMEOUT_MAX, TIMEOUT_MIN, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 /// How long these tests let a client try in vain.
 const IN_VAIN: Duration = Duration::from_millis(200);

@@ -7,7 +7,7 @@ use znode::proto::{OpCode, requests::CreateRequest};
 use znode::{CreateMode, ErrorKind, Outcome, SessionId};
 
 use crate::ground::{Ground, settle, soon};
-use crate::raw::Raw;
+use znode_tests::support::Raw;
 
 const HOUR: Duration = Duration::from_secs(3600);
 

@@ -149,7 +149,7 @@ async fn a_session_that_has_expired_cannot_be_resumed() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let (password, session) = (client.session_password(), client.session_id());
-    let raw = crate::raw::Raw::resume(ground.address(), session, &password[..]);
+    let raw = znode_tests::support::Raw::resume(ground.address(), session, &password[..]);
     wire.refuse();
     let raw = raw.await;
     // The server has handed the session to us, and so the client's link is cut.

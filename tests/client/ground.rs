@@ -3,17 +3,15 @@
 
 use std::env;
 use std::future::Future;
-use std::panic::Location;
 use std::time::Duration;
 
-use futures::{FutureExt, Stream, StreamExt};
-use tokio::time::timeout;
+use futures::{Stream, StreamExt};
 use znode::{Client, ClientEvent, ConnectOptions, CreateMode, Error, State, StateChange};
 use znode::{WatchUpdate, WatchedEvent};
-use znode_testing::{ClusterSpec, InstanceSpec, TestingCluster, TestingServer};
-
-use crate::raw::Raw;
-use crate::wire::Wire;
+use znode_testing::InstanceSpec;
+pub(crate) use znode_tests::support::{
+    Ours, Wire, disconnect, end_session, expire, is_pending, readmit, reconnect, soon,
+};
 
 /// The tick of both servers.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -25,8 +23,6 @@ pub(crate) const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
 /// What `super:secret` computes to on both servers.
 const SUPER_DIGEST: &str = "super:lK75jTNcA+U9vtVEw5vB51mj/w4=";
-/// A guard that fails a test which would hang; nothing is ever measured with it.
-const GUARD: Duration = Duration::from_secs(10);
 
 /// A server with a node of the test's own.
 pub(crate) struct Ground {
@@ -38,12 +34,6 @@ pub(crate) struct Ground {
     _server: Option<Ours>,
 }
 
-/// A server of ours: alone, or the one of an ensemble that the environment asks for.
-enum Ours {
-    Alone { _server: Box<TestingServer> },
-    Among { _cluster: TestingCluster },
-}
-
 impl Ground {
     pub(crate) async fn start() -> Self {
         let (address, server) = match env::var("ZNODE_TEST_CONNECT") {
@@ -53,8 +43,8 @@ impl Ground {
                     .tick(TICK)
                     .session_timeout_limits(TIMEOUT_MIN, TIMEOUT_MAX)
                     .super_digest(SUPER_DIGEST);
-                let (address, server) = ours(spec).await;
-                (address, Some(server))
+                let ours = Ours::start(spec).await;
+                (ours.server().connect_string(), Some(ours))
             }
         };
         let client = soon(Client::connect(&address)).await.unwrap();
@@ -105,51 +95,10 @@ impl Ground {
         (self.connect_with(options).await, wire)
     }
 
-    /// Ends the client's session at the server, as if it had expired there. The client learns of
-    /// it as in life: its connection is cut, and what it resumes is not there any more.
+    /// Ends the client's session at the server, as if it had expired there.
     pub(crate) async fn end_session(&self, client: &Client, wire: &Wire) {
-        wire.refuse();
-        let password = client.session_password();
-        let raw = Raw::resume(&self.address, client.session_id(), &password[..]).await;
-        raw.close_session().await;
-        wire.admit();
+        end_session(&self.address, client, wire).await;
     }
-}
-
-/// Starts one server; or, if `ZNODE_TEST_CLUSTER` says `leader`, `follower` or `observer`, an
-/// ensemble, of which the test meets the server that is one.
-async fn ours(spec: InstanceSpec) -> (String, Ours) {
-    let Ok(role) = env::var("ZNODE_TEST_CLUSTER") else {
-        let server = TestingServer::start_with(spec).await.unwrap();
-        return (server.connect_string(), Ours::Alone { _server: Box::new(server) });
-    };
-    let spec = ClusterSpec::new(3).observers(1).each(spec);
-    let cluster = TestingCluster::start_with(spec).await.unwrap();
-    let leader = cluster.leader().await;
-    let id = match role.as_str() {
-        "leader" => leader,
-        "follower" => (1..=3).find(|id| *id != leader).unwrap(),
-        "observer" => 4,
-        other => panic!("ZNODE_TEST_CLUSTER={other}: must be leader, follower or observer"),
-    };
-    (cluster.server(id).connect_string(), Ours::Among { _cluster: cluster })
-}
-
-/// Waits for what must happen at once, or fails the test at the caller's line.
-#[track_caller]
-pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
-    let caller = Location::caller();
-    async move {
-        match timeout(GUARD, what).await {
-            Ok(output) => output,
-            Err(_) => panic!("nothing came of what was awaited at {caller}"),
-        }
-    }
-}
-
-/// Whether a future has not been resolved by what has been delivered so far.
-pub(crate) fn is_pending<F: Future + Unpin>(what: &mut F) -> bool {
-    what.now_or_never().is_none()
 }
 
 /// Reads states up to the one that is waited for.
@@ -166,37 +115,6 @@ where
             }
         }
     })
-}
-
-/// Cuts the link and waits until the client stands on a new one.
-pub(crate) async fn reconnect(client: &Client, wire: &Wire) {
-    let mut states = client.states();
-    wire.cut();
-    reach(&mut states, State::Suspect).await;
-    reach(&mut states, State::Connected).await;
-}
-
-/// Cuts the link, and keeps it cut.
-pub(crate) async fn disconnect(client: &Client, wire: &Wire) {
-    let mut states = client.states();
-    wire.refuse();
-    wire.cut();
-    reach(&mut states, State::Suspect).await;
-}
-
-/// Lets the link be made again, and waits until it is.
-pub(crate) async fn readmit(client: &Client, wire: &Wire) {
-    let mut states = client.states();
-    wire.admit();
-    reach(&mut states, State::Connected).await;
-}
-
-/// Cuts the link for good and waits until the session has ended.
-pub(crate) async fn expire(client: &Client, wire: &Wire) {
-    let mut states = client.states();
-    wire.refuse();
-    wire.cut();
-    reach(&mut states, State::Expired).await;
 }
 
 /// Waits until everything that the server had to tell this client so far has arrived.

@@ -3,7 +3,7 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `ground`, `wire`, `routes`, `raw` | the fixture: a server, links in hand, a bare session |
+//! | `ground`, `routes` | the fixture: a server, and several ways to it |
 //! | `sweep`, `cancel` | futures dropped at each of their awaits |
 //! | `connect`, `close`, `expiry` | how a session starts and ends |
 //! | `create`, `nodes`, `multi`, `acl`, `rare`, `errors`, `order` | what requests do, in order |
@@ -22,11 +22,9 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod ground;
-mod raw;
 mod routes;
 mod script;
 mod sweep;
-mod wire;
 
 mod acl;
 mod cancel;

@@ -10,7 +10,7 @@ use znode::{
 use znode_testing::{InstanceSpec, Release, TestingServer};
 
 use crate::ground::{Ground, disconnect, readmit, reconnect, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 const PERSISTENT: CreateMode = CreateMode::Persistent;
 

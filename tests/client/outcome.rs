@@ -5,7 +5,7 @@ use znode::proto::OpCode;
 use znode::{ConnectOptions, CreateMode, ErrorKind, Op, Outcome};
 
 use crate::ground::{Ground, disconnect, expire, reach, reconnect, settle, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 const PERSISTENT: CreateMode = CreateMode::Persistent;
 

@@ -13,7 +13,7 @@ use znode::{CreateMode, ErrorKind, EventType, State};
 use znode_testing::{InstanceSpec, TestingServer};
 
 use crate::ground::{SHORT, TICK, TIMEOUT_MAX, TIMEOUT_MIN, reach};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const HALF_MINUTE: Duration = Duration::from_secs(30);

@@ -5,7 +5,7 @@ use znode::{Client, CreateMode, ErrorKind, Op, Outcome, SessionId, Version, path
 
 use crate::ground::{Ground, expire, soon};
 use crate::sweep::{nothing_protected, sweep};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 const PERSISTENT: CreateMode = CreateMode::Persistent;
 const EPHEMERAL: CreateMode = CreateMode::Ephemeral;

@@ -7,7 +7,7 @@ use znode::{
 };
 
 use crate::ground::{Ground, SHORT, next_event, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 async fn supervise(ground: &Ground) -> (Supervisor, Wire) {
     let wire = Wire::tcp();

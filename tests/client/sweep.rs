@@ -7,7 +7,7 @@ use znode::proto::OpCode;
 use znode::{Client, Error};
 
 use crate::ground::{Ground, reconnect, settle, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 /// More awaits than any path through an operation has.
 const AWAITS_MAX: usize = 200;

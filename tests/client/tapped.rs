@@ -10,7 +10,7 @@ use znode::{
 };
 
 use crate::ground::{Ground, reconnect, settle, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 /// What was seen: which way, what, and the line that it prints as.
 type Seen = (Direction, TappedKind, String);

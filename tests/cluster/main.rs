@@ -6,33 +6,17 @@ mod partitions;
 mod sessions;
 
 use std::future::Future;
-use std::panic::Location;
 use std::time::Duration;
 
-use tokio::time::timeout;
 use znode::{Client, ConnectOptions, CreateMode, Error, ErrorKind, Version};
 use znode_testing::{ClusterSpec, InstanceSpec, TestingCluster};
-
-/// A guard that fails a test which would hang; nothing is ever measured with it.
-const GUARD: Duration = Duration::from_secs(20);
+use znode_tests::support::soon;
 
 /// A cluster whose servers miss each other soon.
 async fn cluster(participants: u64, observers: u64) -> TestingCluster {
     let each = InstanceSpec::new().tick(Duration::from_millis(40));
     let spec = ClusterSpec::new(participants).observers(observers).each(each);
     soon(TestingCluster::start_with(spec)).await.expect("a cluster starts")
-}
-
-/// Waits for what must happen soon, or fails the test at the caller's line.
-#[track_caller]
-fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
-    let caller = Location::caller();
-    async move {
-        match timeout(GUARD, what).await {
-            Ok(output) => output,
-            Err(_) => panic!("nothing came of what was awaited at {caller}"),
-        }
-    }
 }
 
 /// A client of one server alone.

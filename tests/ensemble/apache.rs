@@ -2,17 +2,12 @@
 //! where `ZNODE_TEST_APACHE` asks for it.
 
 use std::fs;
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::time::Duration;
 
 use futures::StreamExt;
-use tokio::time::timeout;
 use znode::{ConnectOptions, ConnectString, CreateMode, ErrorKind, Reconfig, State};
-
-/// A guard that fails a test which would hang; elections, and read-only mode, take their seconds.
-const GUARD: Duration = Duration::from_secs(60);
+use znode_tests::support::{GUARD, soon};
 
 /// Three servers of Apache's.
 struct Ensemble {
@@ -73,10 +68,6 @@ fn script() -> Command {
 fn told(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
-}
-
-async fn soon<F: Future>(what: F) -> F::Output {
-    timeout(GUARD, what).await.expect("nothing came of it")
 }
 
 #[tokio::test]

@@ -2,20 +2,18 @@
 
 use std::fs::{self, File};
 use std::future::Future;
-use std::panic::Location;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, MutexGuard};
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
 use znode::{Client, ConnectOptions};
+use znode_tests::support::GUARD;
+pub(crate) use znode_tests::support::soon;
 
 use crate::words;
-
-/// A guard that fails a test which would hang; elections, and starts of Java, take their seconds.
-const GUARD: Duration = Duration::from_secs(60);
 
 /// How often a server is asked that cannot tell by itself.
 const LOOK: Duration = Duration::from_millis(20);
@@ -52,18 +50,6 @@ pub(crate) fn wants_apache() -> bool {
 /// A number that the environment may set.
 pub(crate) fn number(variable: &str, default: u64) -> u64 {
     std::env::var(variable).map_or(default, |value| value.parse().expect("it is a number"))
-}
-
-/// Waits for what must happen soon, or fails the test at the caller's line.
-#[track_caller]
-pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
-    let caller = Location::caller();
-    async move {
-        match timeout(GUARD, what).await {
-            Ok(output) => output,
-            Err(_) => panic!("nothing came of what was awaited at {caller}"),
-        }
-    }
 }
 
 /// Looks again and again until there is something to be seen.

@@ -8,7 +8,7 @@ use znode::{Client, Version};
 use znode_recipes::{Guard, LockError, Mutex};
 
 use crate::ground::{Ground, LOCK, delete, drop_at, make_lock, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 /// More awaits than any path through a lock has.
 const AWAITS_MAX: usize = 100;

@@ -9,7 +9,7 @@ use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Outcome, Version, Zxi
 use znode_recipes::{Guard, LockErrorKind, Mutex};
 
 use crate::ground::{Ground, LOCK, soon};
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 const CLIENTS: u64 = 4;
 const TURNS: u64 = 30;

@@ -2,27 +2,21 @@
 //! live, and an observer who sees what was left behind.
 
 use std::env;
-use std::future::{Future, poll_fn};
-use std::panic::Location;
-use std::task::Poll;
+use std::future::Future;
 use std::time::Duration;
 
-use futures::{FutureExt, Stream, StreamExt};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
-use znode::{Client, ConnectOptions, CreateMode, Error, ErrorKind, State, Version};
-use znode_testing::{ClusterSpec, InstanceSpec, TestingCluster, TestingServer};
-
-use crate::raw::Raw;
-use crate::wire::Wire;
+use znode::{Client, ConnectOptions, CreateMode, Error, ErrorKind, Version};
+use znode_testing::InstanceSpec;
+pub(crate) use znode_tests::support::{
+    Ours, Wire, disconnect, drop_at, end_session, is_pending, reach, reconnect, soon, state_is,
+};
 
 /// The lock that the tests contend for.
 pub(crate) const LOCK: &str = "/locks/one";
 /// A session that a test can wait for the end of.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
-/// A guard that fails a test which would hang; nothing is ever measured with it.
-const GUARD: Duration = Duration::from_secs(10);
 
 /// A server with a node of the test's own.
 pub(crate) struct Ground {
@@ -32,39 +26,6 @@ pub(crate) struct Ground {
     root: String,
     /// Ours, unless the environment names another; stops when it is dropped.
     server: Option<Ours>,
-}
-
-/// A server of ours: alone, or the one of an ensemble that the environment asks for.
-enum Ours {
-    Alone(Box<TestingServer>),
-    Among(Box<TestingCluster>, u64),
-}
-
-impl Ours {
-    /// Starts one server; or, if `ZNODE_TEST_CLUSTER` says `leader`, `follower` or `observer`, an
-    /// ensemble, of which the test meets the server that is one.
-    async fn start(spec: InstanceSpec) -> Self {
-        let Ok(role) = env::var("ZNODE_TEST_CLUSTER") else {
-            return Self::Alone(Box::new(TestingServer::start_with(spec).await.unwrap()));
-        };
-        let spec = ClusterSpec::new(3).observers(1).each(spec);
-        let cluster = TestingCluster::start_with(spec).await.unwrap();
-        let leader = cluster.leader().await;
-        let id = match role.as_str() {
-            "leader" => leader,
-            "follower" => (1..=3).find(|id| *id != leader).unwrap(),
-            "observer" => 4,
-            other => panic!("ZNODE_TEST_CLUSTER={other}: must be leader, follower or observer"),
-        };
-        Self::Among(Box::new(cluster), id)
-    }
-
-    fn server(&self) -> &TestingServer {
-        match self {
-            Self::Alone(server) => server,
-            Self::Among(cluster, id) => cluster.server(*id),
-        }
-    }
 }
 
 impl Ground {
@@ -112,14 +73,9 @@ impl Ground {
         (self.connect_with(options.connector(wire.clone())).await, wire)
     }
 
-    /// Ends the client's session at the server, as if it had expired there. The client learns of
-    /// it as in life: its connection is cut, and what it resumes is not there any more.
+    /// Ends the client's session at the server, as if it had expired there.
     pub(crate) async fn end_session(&self, client: &Client, wire: &Wire) {
-        wire.refuse();
-        let password = client.session_password();
-        let raw = Raw::resume(&self.address, client.session_id(), &password[..]).await;
-        raw.close_session().await;
-        wire.admit();
+        end_session(&self.address, client, wire).await;
     }
 
     /// Waits until the lock has no contender and nobody watches anything of this test's.
@@ -173,53 +129,6 @@ async fn watched_by_word(address: &str) -> Vec<String> {
     paths
 }
 
-/// Waits for what must happen at once, or fails the test at the caller's line.
-#[track_caller]
-pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
-    let caller = Location::caller();
-    async move {
-        match timeout(GUARD, what).await {
-            Ok(output) => output,
-            Err(_) => panic!("nothing came of what was awaited at {caller}"),
-        }
-    }
-}
-
-/// Whether a future has not been resolved by what has been delivered so far.
-pub(crate) fn is_pending<F: Future + Unpin>(what: &mut F) -> bool {
-    what.now_or_never().is_none()
-}
-
-/// Reads a stream up to what is waited for.
-#[track_caller]
-pub(crate) fn reach<S>(states: &mut S, wanted: S::Item) -> impl Future<Output = ()>
-where
-    S: Stream<Item: PartialEq> + Unpin,
-{
-    soon(async move { while states.next().await.expect("the states go on") != wanted {} })
-}
-
-/// Waits until the client is in this state.
-#[track_caller]
-pub(crate) fn state_is(client: &Client, wanted: State) -> impl Future<Output = ()> {
-    let mut states = client.states().map(|change| change.state);
-    async move { reach(&mut states, wanted).await }
-}
-
-/// Cuts the link and waits until the client stands on a new one.
-pub(crate) async fn reconnect(client: &Client, wire: &Wire) {
-    disconnect(client, wire).await;
-    wire.admit();
-    state_is(client, State::Connected).await;
-}
-
-/// Cuts the link, and keeps it cut.
-pub(crate) async fn disconnect(client: &Client, wire: &Wire) {
-    wire.refuse();
-    wire.cut();
-    state_is(client, State::Suspect).await;
-}
-
 /// The contenders of the lock, in order; none if it does not exist.
 pub(crate) async fn contenders(client: &Client) -> Vec<String> {
     let mut children = match soon(client.get_children(LOCK)).await {
@@ -261,18 +170,4 @@ pub(crate) async fn make_lock(client: &Client) {
 /// Somebody else's hand: deletes a node whatever it is for.
 pub(crate) async fn delete(client: &Client, path: &str) -> Result<(), Error> {
     soon(client.delete(path, Version::ANY)).await
-}
-
-/// Polls a future until it is ready, or drops it after it was pending for so many times.
-pub(crate) async fn drop_at<F: Future>(pending: usize, what: F) -> Option<F::Output> {
-    let mut what = Box::pin(what);
-    let mut seen = 0;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = what.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        seen += 1;
-        if seen == pending { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await
 }

@@ -136,7 +136,10 @@ async fn a_contender_dropped_while_its_reply_is_lost_is_found_and_removed() {
 async fn a_release_whose_reply_is_lost_has_released() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
-    for cut in [crate::wire::Wire::cut_before_reply, crate::wire::Wire::cut_before_arrival] {
+    for cut in [
+        znode_tests::support::Wire::cut_before_reply,
+        znode_tests::support::Wire::cut_before_arrival,
+    ] {
         let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
         cut(&wire, OpCode::Delete);
         soon(guard.release()).await.unwrap();

@@ -3,7 +3,7 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `ground`, `wire`, `raw` | the fixture: a server, a link in the test's hands, a bare session |
+//! | `ground` | the fixture: a server, and what stands on it |
 //! | `mutex`, `timeout` | who gets the lock, when, and who does not |
 //! | `layout` | what others see on the wire, and what we make of theirs |
 //! | `cost` | how many requests and watches it takes |
@@ -12,15 +12,7 @@
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
-#[path = "../secure/capture.rs"]
-mod capture;
 mod ground;
-#[allow(dead_code, reason = "the client's tests need more of it")]
-#[path = "../client/raw.rs"]
-mod raw;
-#[allow(dead_code, reason = "the client's tests need more of it")]
-#[path = "../client/wire.rs"]
-mod wire;
 
 mod cancel;
 mod chaos;

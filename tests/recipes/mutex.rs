@@ -8,8 +8,8 @@ use znode::proto::OpCode;
 use znode::{Acl, ConnectOptions, CreateMode, ErrorKind, Op, Perms, Version, Zxid};
 use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
 
-use crate::capture::Capture;
 use crate::ground::{Ground, LOCK, children_are, contenders, delete, is_pending, make_lock, soon};
+use znode_tests::support::Capture;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_contenders_exclude_each_other_and_their_tokens_rise() {

@@ -11,7 +11,7 @@ use znode_recipes::{GuardState, LostReason, Mutex};
 use znode_testing::TestingServer;
 
 use crate::ground::LOCK;
-use crate::wire::Wire;
+use znode_tests::support::Wire;
 
 const HOUR: Duration = Duration::from_secs(3600);
 const HALF_MINUTE: Duration = Duration::from_secs(30);

@@ -1,19 +1,16 @@
 //! A server with a secure port: ours, or Apache's.
 
 use std::fs;
-use std::future::Future;
-use std::panic::Location;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use znode::{Client, ConnectOptions, Error, ErrorKind, TlsOptions};
 use znode_testing::{ClientAuth, InstanceSpec, ServerTls, TestingServer};
+pub(crate) use znode_tests::support::soon;
 
 use crate::apache::{self, Apache};
 use crate::pki::{Authority, Validity};
 
-/// A guard that fails a test which would hang; nothing is ever measured with it.
-const GUARD: Duration = Duration::from_secs(20);
 /// How long a client tries in vain; the second time for a server that was not warm yet.
 const IN_VAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(4)];
 
@@ -144,16 +141,4 @@ pub(crate) async fn refused(tls: TlsOptions, to: &str) -> Error {
         errors.push(error);
     }
     errors.remove(0)
-}
-
-/// Waits for what must happen at once, or fails the test at the caller's line.
-#[track_caller]
-pub(crate) fn soon<F: Future>(what: F) -> impl Future<Output = F::Output> {
-    let caller = Location::caller();
-    async move {
-        match tokio::time::timeout(GUARD, what).await {
-            Ok(output) => output,
-            Err(_) => panic!("nothing came of what was awaited at {caller}"),
-        }
-    }
 }

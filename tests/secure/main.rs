@@ -6,14 +6,13 @@
 //! |---|---|
 //! | `pki`, `apache`, `ground` | certificates, a server of Apache's, a server with a secure port |
 //! | `sasl` | who a client proves to be by a password that it does not send |
-//! | `capture`, `secrets`, `traced` | what is printed, and what is not |
+//! | `secrets`, `traced` | what is printed, and what is not |
 //! | `stores` | certificates and keys in the forms of Java |
 //! | `tls` | whom a client trusts, and who it says it is |
 //! | `x509` | who a client is by the certificate that it shows |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod apache;
-mod capture;
 mod ground;
 mod pki;
 mod sasl;

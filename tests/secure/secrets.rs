@@ -7,9 +7,9 @@ use znode::proto::JutePut;
 use znode::{Acl, ConnectOptions, CreateMode, DigestMd5, Perms, Secret, SessionTicket, TlsOptions};
 use znode_testing::{Config, InstanceSpec, ServerTls, TestingServer};
 
-use crate::capture::Capture;
 use crate::ground::soon;
 use crate::pki::{Authority, Validity};
+use znode_tests::support::Capture;
 
 /// What must not be seen; each in its own place.
 const PLANTED: [&str; 5] =

@@ -11,8 +11,8 @@ use metrics::{
 use znode::{Client, ConnectOptions, CreateMode};
 use znode_testing::TestingServer;
 
-use crate::capture::Capture;
 use crate::ground::soon;
+use znode_tests::support::Capture;
 
 async fn some_requests(client: &Client) {
     soon(client.create("/a", "", CreateMode::Persistent)).await.unwrap();

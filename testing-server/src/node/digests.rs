@@ -25,8 +25,8 @@ pub(crate) struct Digests {
     mismatch: Option<Zxid>,
 }
 
-/// A snapshot that was written while its server went on holds some of what came behind it, and until
-/// that has come again the tree is none that ever was: nothing is compared.
+/// A snapshot that was written while its server went on holds some of what came behind it, and
+/// until that has come again the tree is none that ever was: nothing is compared.
 #[derive(Debug, Clone, Copy)]
 enum Blur {
     /// It ends with this transaction, behind which the snapshot's own digest holds.

@@ -124,9 +124,9 @@ fn disk_edge_47_before_the_transaction_of_a_fuzzy_snapshot_nothing_is_compared()
     assert_eq!((mismatches, awaited), (0, Some(reached)));
 }
 
-/// ZOOKEEPER leaders write one over a link while they go on, without a digest, and learners of their
-/// own count mismatches while they catch up. We know where it ends: whatever was in it is decided
-/// before the leader lets the learner serve.
+/// ZooKeeper's leaders write one over a link while they go on, without a digest, and learners of
+/// theirs count mismatches while they catch up. We know where it ends: whatever was in it is
+/// decided before the leader lets the learner serve.
 #[test]
 fn disk_edge_47_a_fuzzy_snapshot_from_a_leader_is_not_compared_before_its_end() {
     let mut world = World::new();

@@ -18,14 +18,14 @@ static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(Capture::defa
 
 /// Clones hold the same text.
 #[derive(Clone, Default)]
-pub(crate) struct Capture {
+pub struct Capture {
     text: Arc<Mutex<String>>,
     spans: Arc<AtomicU64>,
 }
 
 impl Capture {
     /// Listens to this thread until the guard is dropped.
-    pub(crate) fn start() -> (Self, DefaultGuard) {
+    pub fn start() -> (Self, DefaultGuard) {
         LazyLock::force(&SECOND);
         let capture = Self::default();
         let guard = tracing::subscriber::set_default(capture.clone());
@@ -33,7 +33,7 @@ impl Capture {
     }
 
     /// What was traced so far, a line for each event and span.
-    pub(crate) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         self.text.lock().unwrap().clone()
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use znode::proto::{ConnectRequest, Decoder, OpCode, ReplyHeader, RequestHeader, Xid, Zxid};
 use znode::{Connecting, Connector, HostPort, SessionId, TcpConnector, Transport};
 
-use crate::ground::soon;
+use super::soon;
 
 /// How many bytes wait between the client and us before its writes do.
 const BUFFER_LEN: usize = 64 * 1024;
@@ -21,7 +21,7 @@ const UNKNOWN_OP: i32 = 999;
 
 /// Clones control the same connections.
 #[derive(Clone)]
-pub(crate) struct Wire {
+pub struct Wire {
     inner: Arc<dyn Connector>,
     ledger: Arc<watch::Sender<Ledger>>,
 }
@@ -63,44 +63,46 @@ enum Trap {
 
 /// What a client said of itself when it connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Handshake {
-    pub(crate) session: SessionId,
-    pub(crate) last_zxid: Zxid,
+pub struct Handshake {
+    /// The session that the client has, or none.
+    pub session: SessionId,
+    /// The last transaction that it has seen.
+    pub last_zxid: Zxid,
 }
 
 impl Wire {
     /// A link over TCP.
-    pub(crate) fn tcp() -> Self {
+    pub fn tcp() -> Self {
         Self::over(TcpConnector)
     }
 
     /// A link over another.
-    pub(crate) fn over(inner: impl Connector) -> Self {
+    pub fn over(inner: impl Connector) -> Self {
         Self { inner: Arc::new(inner), ledger: Arc::new(watch::Sender::new(Ledger::default())) }
     }
 
     /// Breaks all present connections.
-    pub(crate) fn cut(&self) {
+    pub fn cut(&self) {
         self.order(|ledger| ledger.cuts += 1);
     }
 
     /// Makes new attempts fail.
-    pub(crate) fn refuse(&self) {
+    pub fn refuse(&self) {
         self.order(|ledger| ledger.refusing = true);
     }
 
     /// Lets new attempts succeed.
-    pub(crate) fn admit(&self) {
+    pub fn admit(&self) {
         self.order(|ledger| ledger.refusing = false);
     }
 
     /// Stops bytes in both directions; nothing breaks.
-    pub(crate) fn stall(&self) {
+    pub fn stall(&self) {
         self.order(|ledger| ledger.stalled = true);
     }
 
     /// Lets bytes flow again, in both directions.
-    pub(crate) fn resume(&self) {
+    pub fn resume(&self) {
         self.order(|ledger| {
             ledger.stalled = false;
             ledger.holding = false;
@@ -108,71 +110,72 @@ impl Wire {
     }
 
     /// Stops bytes towards the client only.
-    pub(crate) fn hold_replies(&self) {
+    pub fn hold_replies(&self) {
         self.order(|ledger| ledger.holding = true);
     }
 
     /// Lets the next request of this operation take effect, and cuts in place of its reply.
-    pub(crate) fn cut_before_reply(&self, op: OpCode) {
+    pub fn cut_before_reply(&self, op: OpCode) {
         self.order(|ledger| ledger.trap = Some((op, Trap::Reply)));
     }
 
     /// Cuts when the next request of this operation is on its way to the server.
-    pub(crate) fn cut_before_arrival(&self, op: OpCode) {
+    pub fn cut_before_arrival(&self, op: OpCode) {
         self.order(|ledger| ledger.trap = Some((op, Trap::Request)));
     }
 
     /// Makes the server older: it answers the operation as one that no server knows.
-    pub(crate) fn unlearn(&self, op: OpCode) {
+    pub fn unlearn(&self, op: OpCode) {
         self.order(|ledger| ledger.unlearned.push(op));
     }
 
     /// How often the client tried to connect.
-    pub(crate) fn attempts(&self) -> usize {
+    pub fn attempts(&self) -> usize {
         self.ledger.borrow().attempts
     }
 
-    pub(crate) fn handshakes(&self) -> Vec<Handshake> {
+    /// How clients have begun, in order.
+    pub fn handshakes(&self) -> Vec<Handshake> {
         self.ledger.borrow().handshakes.clone()
     }
 
     /// How many requests went through, pings not counted.
-    pub(crate) fn requests(&self) -> usize {
+    pub fn requests(&self) -> usize {
         let ping = OpCode::Ping.code();
         let ledger = self.ledger.borrow();
         ledger.requests.iter().filter(|op| **op != ping).count()
     }
 
     /// How many requests of an operation went through.
-    pub(crate) fn count(&self, op: OpCode) -> usize {
+    pub fn count(&self, op: OpCode) -> usize {
         self.ledger.borrow().count(op)
     }
 
     /// The length of the longest request that went through.
-    pub(crate) fn request_len_max(&self) -> usize {
+    pub fn request_len_max(&self) -> usize {
         self.ledger.borrow().request_len_max
     }
 
     /// How many notifications went to the client.
-    pub(crate) fn notifications(&self) -> usize {
+    pub fn notifications(&self) -> usize {
         self.ledger.borrow().notifications
     }
 
     /// Waits until so many requests of an operation have gone through.
     #[track_caller]
-    pub(crate) fn until(&self, op: OpCode, count: usize) -> impl Future<Output = ()> {
+    pub fn until(&self, op: OpCode, count: usize) -> impl Future<Output = ()> {
         self.until_seen(move |ledger| ledger.count(op) >= count)
     }
 
     /// Waits until the client has tried to connect so often.
     #[track_caller]
-    pub(crate) fn until_attempts(&self, count: usize) -> impl Future<Output = ()> {
+    pub fn until_attempts(&self, count: usize) -> impl Future<Output = ()> {
         self.until_seen(move |ledger| ledger.attempts >= count)
     }
 
     /// Waits until the client has introduced itself so often.
     #[track_caller]
-    pub(crate) fn until_handshakes(&self, count: usize) -> impl Future<Output = ()> {
+    pub fn until_handshakes(&self, count: usize) -> impl Future<Output = ()> {
         self.until_seen(move |ledger| ledger.handshakes.len() >= count)
     }
 

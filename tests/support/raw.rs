@@ -8,10 +8,10 @@ use znode::proto::{
     RequestHeader, Xid, Zxid,
 };
 
-use crate::ground::soon;
+use super::soon;
 
 /// A connection with a session.
-pub(crate) struct Raw {
+pub struct Raw {
     stream: TcpStream,
     /// The number of the last request.
     xid: i32,
@@ -19,12 +19,12 @@ pub(crate) struct Raw {
 
 impl Raw {
     /// Opens a new session.
-    pub(crate) async fn open(address: &str) -> Self {
+    pub async fn open(address: &str) -> Self {
         Self::resume(address, SessionId::NONE, &[0; 16]).await
     }
 
     /// Moves a session to a new connection.
-    pub(crate) async fn resume(address: &str, session: SessionId, password: &[u8]) -> Self {
+    pub async fn resume(address: &str, session: SessionId, password: &[u8]) -> Self {
         let stream = soon(TcpStream::connect(address)).await.unwrap();
         let mut raw = Self { stream, xid: 0 };
         let mut hello = Vec::new();
@@ -44,13 +44,14 @@ impl Raw {
     }
 
     /// Sends a request and returns the body of its answer, which must not be an error.
-    pub(crate) async fn request(&mut self, op: OpCode, body: &impl Encode) -> Vec<u8> {
+    pub async fn request(&mut self, op: OpCode, body: &impl Encode) -> Vec<u8> {
         let mut bytes = Vec::new();
         body.encode(&mut bytes);
         self.request_bytes(op, &bytes).await
     }
 
-    pub(crate) async fn close_session(mut self) {
+    /// Ends the session.
+    pub async fn close_session(mut self) {
         self.request_bytes(OpCode::CloseSession, &[]).await;
     }
 
