@@ -11,8 +11,8 @@ use znode::{
 };
 
 use crate::ground::{Ground, reach, settle, soon};
-use crate::sweep::{drop_at, sweep};
-use znode_tests::support::Wire;
+use crate::sweep::sweep;
+use znode_tests::support::{Wire, drop_at};
 
 /// A verb by its operation, with whatever it needs.
 type Verb = (OpCode, fn(Client) -> LocalBoxFuture<'static, Result<(), Error>>);

@@ -1,30 +1,15 @@
 //! Futures dropped at their first await, their second, and so on, with and without a lost reply.
 
-use std::future::{Future, poll_fn};
-use std::task::Poll;
+use std::future::Future;
 
 use znode::proto::OpCode;
 use znode::{Client, Error};
 
 use crate::ground::{Ground, reconnect, settle, soon};
-use znode_tests::support::Wire;
+use znode_tests::support::{Wire, drop_at};
 
 /// More awaits than any path through an operation has.
 const AWAITS_MAX: usize = 200;
-
-/// Polls until the future has been pending so often, then drops it; or returns its output.
-pub(crate) async fn drop_at<F: Future>(pending: usize, what: F) -> Option<F::Output> {
-    let mut what = Box::pin(what);
-    let mut seen = 0;
-    poll_fn(|cx| {
-        if let Poll::Ready(output) = what.as_mut().poll(cx) {
-            return Poll::Ready(Some(output));
-        }
-        seen += 1;
-        if seen == pending { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await
-}
 
 /// Drops what `make` makes at its every await: on a good link, and on one that is cut in place of
 /// each request of `ops` and of its reply. After each time the client works and watches nothing;
