@@ -19,8 +19,8 @@ use crate::zab::history::Entry;
 pub(super) enum Write {
     Append(Entry),
     Epoch(EpochKind, u32),
-    /// A snapshot that replaces everything.
-    Snapshot(Zxid, Bytes),
+    /// A snapshot that replaces everything, and the transactions that are known to be in it.
+    Snapshot(Zxid, Bytes, Vec<Entry>),
     Truncate(Zxid),
     /// As `Truncate`, and then read everything.
     Reload(Zxid),
@@ -32,6 +32,9 @@ pub(super) struct Disk {
     pub(super) epochs: Epochs,
     snapshots: Vec<(Zxid, Bytes)>,
     log: Vec<Entry>,
+    /// What came in with a snapshot from another server. No disk holds that; but if this server and
+    /// others that got the like come to decide it, nobody else may be left who can tell.
+    told: Vec<Entry>,
     pub(super) waiting: VecDeque<Write>,
 }
 
@@ -48,13 +51,17 @@ impl Disk {
             Write::Append(entry) => self.log.push(entry.clone()),
             Write::Epoch(EpochKind::Accepted, epoch) => self.epochs.accepted = *epoch,
             Write::Epoch(EpochKind::Current, epoch) => self.epochs.current = *epoch,
-            Write::Snapshot(zxid, bytes) => {
+            Write::Snapshot(zxid, bytes, told) => {
                 self.snapshots = vec![(*zxid, bytes.clone())];
                 self.log.clear();
+                self.told.clone_from(told);
             }
             Write::Truncate(zxid) | Write::Reload(zxid) => {
                 self.log.retain(|entry| entry.zxid <= *zxid);
                 self.snapshots.retain(|(at, _)| at <= zxid);
+                if self.snapshots.is_empty() {
+                    self.told.clear();
+                }
             }
         }
     }
@@ -87,9 +94,11 @@ impl Disk {
         }
     }
 
-    /// Everything in the log behind a place.
+    /// Everything behind a place that is in the log, or is known to be in a snapshot.
     pub(super) fn behind(&self, zxid: Zxid) -> impl Iterator<Item = &Entry> {
-        self.log.iter().filter(move |entry| entry.zxid > zxid)
+        let first = self.log.first().map_or(Zxid(i64::MAX), |entry| entry.zxid);
+        let told = self.told.iter().filter(move |entry| entry.zxid < first);
+        told.chain(&self.log).filter(move |entry| entry.zxid > zxid)
     }
 
     /// The server as the disk says it was, and the epochs.

@@ -371,7 +371,8 @@ impl World {
                 }
                 Output::SaveSnapshot { zxid, range } => {
                     let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));
-                    self.write(server, Write::Snapshot(*zxid, bytes));
+                    let told = self.told_by_leader(server, *zxid);
+                    self.write(server, Write::Snapshot(*zxid, bytes, told));
                 }
                 Output::Truncate { zxid } => self.write(server, Write::Truncate(*zxid)),
                 Output::Reload { zxid } => self.write(server, Write::Reload(*zxid)),
@@ -478,6 +479,16 @@ impl World {
 
     fn before(&self, entries: &[Entry]) -> Zxid {
         Zxid(entries.first().map_or(0, |entry| entry.zxid.0 - 1))
+    }
+
+    /// What is in a snapshot that a learner has got from its leader, and that nobody but the leader
+    /// may be able to tell: it need not be decided yet.
+    fn told_by_leader(&self, learner: usize, zxid: Zxid) -> Vec<Entry> {
+        let peer = self.servers[learner].node.as_ref().and_then(|node| node.peer.as_deref());
+        let Some(Role::Learning(learner)) = peer.map(|peer| &peer.role) else { return Vec::new() };
+        let leader = usize::try_from(learner.leader.0 - 1).expect("few servers");
+        let known = self.servers[leader].disk.behind(self.oracle.last());
+        known.filter(|entry| entry.zxid <= zxid).cloned().collect()
     }
 
     fn decided_at(&self, index: usize) -> Zxid {
