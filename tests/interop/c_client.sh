@@ -14,13 +14,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/interop/ours.sh
 
 tool_dir="${CARGO_TARGET_DIR:-$PWD/target}/interop/c-client"
-dir="$(mktemp -d)"
-stop() {
-    stop_ours
-    tests/interop/zookeeper.sh stop "$dir/theirs" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap stop EXIT
+for_both_servers
 
 fetch_tool() {
     [ ! -x "$tool_dir/usr/lib/zookeeper/bin/cli_mt" ] || return 0

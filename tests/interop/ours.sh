@@ -2,6 +2,8 @@
 #
 #   start_ours DIR [zoo.cfg line…]   start one with fresh data under DIR; sets `ours` to host:port
 #   stop_ours                        end the one that was started last
+#   for_both_servers                 a directory for ours and Apache's, at `ours` and `theirs` in it;
+#                                    sets `dir`. Servers and directory go when the script ends
 
 OURS_PID=""
 
@@ -41,6 +43,17 @@ stop_ours() {
     kill "$OURS_PID" 2>/dev/null || true
     wait "$OURS_PID" 2>/dev/null || true
     OURS_PID=""
+}
+
+for_both_servers() {
+    dir="$(mktemp -d)"
+    trap stop_both EXIT
+}
+
+stop_both() {
+    stop_ours
+    tests/interop/zookeeper.sh stop "$dir/theirs" >/dev/null 2>&1 || true
+    rm -rf "$dir"
 }
 
 # A port of 127.0.0.1 on which nobody answers, below those of outgoing connections.

@@ -8,13 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/interop/venv.sh
 . tests/interop/ours.sh
 
-dir="$(mktemp -d)"
-stop() {
-    stop_ours
-    tests/interop/zookeeper.sh stop "$dir/theirs" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap stop EXIT
+for_both_servers
 
 make_venv
 build_ours

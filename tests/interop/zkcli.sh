@@ -13,13 +13,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/interop/ours.sh
 
-dir="$(mktemp -d)"
-stop() {
-    stop_ours
-    tests/interop/zookeeper.sh stop "$dir/theirs" >/dev/null 2>&1 || true
-    rm -rf "$dir"
-}
-trap stop EXIT
+for_both_servers
 
 lib="$(tests/interop/zookeeper.sh fetch | sed -n 's/^Apache ZooKeeper jars: //p')"
 build_ours
