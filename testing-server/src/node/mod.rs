@@ -29,7 +29,6 @@ use crate::admin::stats::{Sent, ServerStats};
 use crate::auth::{Identity, Schemes};
 use crate::log::record::put_txn;
 use crate::peer::QuorumPeer;
-use crate::pipeline::apply::{Applier, Delivery, Outcome, header_error, put_body, put_failed};
 use crate::pipeline::gate::{Gate, Lines, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
@@ -352,80 +351,6 @@ impl Node {
         if let Some(connection) = self.connections.get_mut(to.conn) {
             connection.stats.answered(op, to.xid, self.last_processed, self.now);
             connection.stats.latency.note(ms);
-        }
-    }
-
-    /// Applies a transaction, then answers it: whatever it triggers goes out before its reply.
-    pub(crate) fn apply(&mut self, txn: Txn, to: Option<ReplyTo>, out: &mut Outbox) {
-        let (zxid, session, foretold) = (txn.zxid, txn.session, txn.digest);
-        let error = header_error(&txn);
-        self.last_processed = zxid;
-        self.applied_count += 1;
-        self.results.clear();
-        let mut applier = Applier {
-            tree: &mut self.tree,
-            delivery: Delivery {
-                watches: &mut self.watches,
-                connections: &self.connections,
-                schemes: &self.schemes,
-                told: &mut self.told,
-                out,
-            },
-            zxid,
-            time_ms: txn.time_ms,
-        };
-        let outcome = match txn.change {
-            Change::CreateSession(_) => {
-                self.outstanding.applied(&mut self.tree.acls, zxid);
-                self.digest_applied(zxid, foretold);
-                return self.session_opened(session, to, out);
-            }
-            Change::Multi(changes) => {
-                applier.apply_multi(changes, &mut self.results);
-                None
-            }
-            Change::FailedMulti(errors) => {
-                put_failed(&errors, &mut self.results);
-                None
-            }
-            Change::Error(_) => None,
-            change => Some(applier.apply(change)),
-        };
-        self.outstanding.applied(&mut self.tree.acls, zxid);
-        self.digest_applied(zxid, foretold);
-        if let Some(to) = to {
-            out.reply_with(to, zxid, error, |body| match outcome {
-                Some(outcome) => put_body(&self.tree, outcome, body),
-                None => body.extend_from_slice(&self.results),
-            });
-        }
-        if let Some(Outcome::SessionClosed) = outcome {
-            self.session_closed(session, to, out);
-        }
-    }
-
-    fn session_opened(&mut self, session: SessionId, to: Option<ReplyTo>, out: &mut Outbox) {
-        let Some(slot) = self.sessions.find(session) else {
-            return;
-        };
-        if let Some(session) = self.sessions.get_mut(slot) {
-            session.opened = true;
-        }
-        if let Some(to) = to {
-            self.send_connect_response(to.conn, Some(slot), out);
-        }
-    }
-
-    /// The client of an expired session is not told: its connection just closes.
-    pub(crate) fn session_closed(
-        &mut self,
-        session: SessionId,
-        to: Option<ReplyTo>,
-        out: &mut Outbox,
-    ) {
-        let conn = self.sessions.remove(session).and_then(|session| session.conn);
-        for conn in [conn, to.map(|to| to.conn)].into_iter().flatten() {
-            self.close(conn, out);
         }
     }
 

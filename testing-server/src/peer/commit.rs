@@ -81,7 +81,7 @@ impl Node {
                     left.map(|id| self.tree.at(id).image.path().into()).collect();
                 let paths = paths.iter().map(|path| Box::from(*path));
                 let paths: Vec<Box<[u8]>> = paths.chain(left).collect();
-                self.applier(&logged, out).close_session(&paths);
+                self.applier(entry.zxid, header.time_ms, out).close_session(&paths);
                 if let Some(to) = to {
                     out.reply(to, entry.zxid, ErrorCode::Ok);
                 }
@@ -90,7 +90,8 @@ impl Node {
             body => {
                 let mut results = std::mem::take(&mut self.results);
                 results.clear();
-                let outcome = self.applier(&logged, out).apply_body(body, &mut results);
+                let outcome =
+                    self.applier(entry.zxid, header.time_ms, out).apply_body(body, &mut results);
                 let error = outcome.map_or(ErrorCode::Ok, Outcome::error);
                 if let Some(to) = to
                     && error == ErrorCode::SessionMoved

@@ -8,34 +8,10 @@
 use znode::proto::multi::MultiResult;
 use znode::proto::{Encode, ErrorCode, EventType, JutePut, MultiHeader, OpCode};
 
-use super::apply::{Applier, Delivery, Outcome};
-use crate::log::record::{Body, Logged};
-use crate::node::Node;
-use crate::node::outbox::Outbox;
+use super::apply::{Applier, Outcome};
+use crate::log::record::Body;
 use crate::tree::node::Image;
 use crate::tree::{NewNode, parent};
-
-impl Node {
-    /// What applies a logged transaction.
-    pub(crate) fn applier<'a>(
-        &'a mut self,
-        logged: &Logged<'_>,
-        out: &'a mut Outbox,
-    ) -> Applier<'a> {
-        Applier {
-            tree: &mut self.tree,
-            delivery: Delivery {
-                watches: &mut self.watches,
-                connections: &self.connections,
-                schemes: &self.schemes,
-                told: &mut self.told,
-                out,
-            },
-            zxid: logged.header.zxid,
-            time_ms: logged.header.time_ms,
-        }
-    }
-}
 
 impl Applier<'_> {
     /// Applies one logged transaction. The results of a multi are encoded, and nothing returned.

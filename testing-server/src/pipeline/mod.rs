@@ -10,7 +10,8 @@
 //! | [`txn`] | that decision, as a transaction |
 //! | [`outstanding`] | remembers what it will change until it is done |
 //! | [`gate`] | holds whatever came behind a write until the disk has that write |
-//! | [`apply`] | does it: the tree, the watches, the reply |
+//! | [`apply`] | does it: the tree, the watches |
+//! | [`apply_prepared`] | … and answers whoever has asked for it |
 //! | [`apply_logged`] | does what another server has decided |
 //! | [`read`], [`watching`] | answers everything that changes no node |
 //!
@@ -18,6 +19,7 @@
 
 pub(crate) mod apply;
 mod apply_logged;
+mod apply_prepared;
 pub(crate) mod gate;
 mod handshake;
 mod intake;
