@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+#[cfg(feature = "simulation")]
+use std::time::SystemTime;
 
 use tokio::time::timeout;
 use znode::proto::{SessionId, Zxid};
@@ -114,6 +116,15 @@ impl ClusterSpec {
     /// all.
     pub fn server(mut self, id: u64, spec: InstanceSpec) -> Self {
         self.others.insert(id, spec);
+        self
+    }
+
+    /// The same without files or threads, and with wall clocks that begin at `time`.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn simulated(mut self, time: SystemTime) -> Self {
+        for spec in std::iter::once(&mut self.each).chain(self.others.values_mut()) {
+            (spec.disk, spec.own_thread, spec.started_at) = (None, false, Some(time));
+        }
         self
     }
 

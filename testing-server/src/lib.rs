@@ -21,6 +21,7 @@
 //! None are on by default. The program `znode-server` takes all of them: `cargo install
 //! znode-testing --features program`.
 //!
+//! - `simulation`: [`Simulation`], whole systems in virtual time;
 //! - `tls`: [`InstanceSpec::tls`], a secure port, and identities by certificate;
 //! - `pkcs12`: key stores of Java's, and encrypted keys;
 //! - `admin`: [`InstanceSpec::admin`] and [`InstanceSpec::metrics`], HTTP for operators.
@@ -38,11 +39,12 @@
 //! | `tree` | the nodes, their children and owners, access control lists, watches |
 //! | `log` | what files hold, byte for byte |
 //! | `session`, `auth`, `admin` | expiry and passwords, schemes, words and commands for operators |
+//! | `simulation` | [`Simulation`]: servers, clients and faults in virtual time, from one seed |
 //! | `proxy` | [`FaultProxy`], which stands before any server and does what networks do |
 //! | `io` | sockets, pipes, timers: everything that waits |
 //!
-//! Everything but `io` and `proxy` is pure: it reads no clock, draws no random number and awaits
-//! nothing, so the same inputs make the same server.
+//! Everything but `io`, `proxy` and `simulation` is pure: it reads no clock, draws no random number
+//! and awaits nothing, so the same inputs make the same server.
 
 #[doc(hidden)]
 pub mod attribute;
@@ -87,6 +89,12 @@ mod disk_model;
 
 mod proxy;
 
+#[cfg(any(test, feature = "simulation"))]
+mod random;
+
+#[cfg(feature = "simulation")]
+mod simulation;
+
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -103,6 +111,8 @@ pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};
 pub use node::faults::Release;
 pub use proxy::FaultProxy;
 pub use server::TestingServer;
+#[cfg(feature = "simulation")]
+pub use simulation::{Failure, Fault, Faults, Finished, Simulation, World};
 pub use spec::InstanceSpec;
 /// Gives a test a server of its own, and the runtime that both run on.
 ///

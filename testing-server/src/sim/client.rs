@@ -12,8 +12,8 @@ use znode::proto::{
 };
 
 use super::oracle::Oracle;
-use super::random::Random;
 use crate::node::input::ConnId;
+use crate::random::Random;
 
 /// How many nodes the clients fight over.
 const NODES: usize = 4;

@@ -5,13 +5,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use znode::proto::Zxid;
 
-use super::random::Random;
 use crate::log::record::Logged;
 use crate::log::snapshot::Snapshot;
 use crate::node::Node;
 use crate::node::input::EpochKind;
 use crate::node::settings::Settings;
 use crate::peer::Epochs;
+use crate::random::Random;
 use crate::zab::history::Entry;
 
 /// One thing that was asked of the disk.

@@ -10,7 +10,7 @@
 //! | [`client`] | clients that judge what they are told |
 //! | [`transcript`], [`scenarios`] | talk in words; and the talk of a few worlds, to be read |
 //! | [`oracle`] | what must be true whatever happens |
-//! | [`random`] | every choice, drawn from one seed |
+//! | [`random`](crate::random) | every choice, drawn from one seed |
 //!
 //! The servers are the real ones, all of what decides in them; only sockets, files and clocks are
 //! not. A run is its seed: it can be done again exactly.
@@ -20,7 +20,6 @@ mod disk;
 mod faults;
 mod network;
 mod oracle;
-mod random;
 mod scenarios;
 mod tests;
 mod transcript;

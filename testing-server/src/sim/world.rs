@@ -10,7 +10,6 @@ use super::client::Client;
 use super::disk::{Disk, Write};
 use super::network::{End, Wire};
 use super::oracle::Oracle;
-use super::random::Random;
 use crate::election::ElectionTimes;
 use crate::node::Node;
 use crate::node::input::{ConnId, Input, LinkKind};
@@ -20,6 +19,7 @@ use crate::peer::planted::Bug;
 use crate::peer::{Epochs, PeerSettings, QuorumPeer, Role};
 use crate::quorum::text::parse;
 use crate::quorum::{QuorumConfig, Sid};
+use crate::random::Random;
 use crate::zab::history::Entry;
 use crate::zab::leader::Phase as Leading;
 

@@ -1,0 +1,178 @@
+//! Locks whose holders, servers and links fail in every way: nobody holds what somebody else holds.
+
+use std::sync::{Arc, Mutex as Std};
+use std::time::Duration;
+
+use tokio::time::sleep;
+use znode::{Client, ConnectOptions, CreateMode, State, Version, Zxid};
+use znode_recipes::Mutex;
+use znode_testing::{Fault, Faults, Simulation, World};
+
+const SECOND: Duration = Duration::from_secs(1);
+const LOCK: &str = "/locks/one";
+
+/// Something that only one may use at a time, and who uses it.
+#[derive(Clone, Default)]
+struct Resource(Arc<Std<Uses>>);
+
+#[derive(Default)]
+struct Uses {
+    by: Option<usize>,
+    newest: Zxid,
+    count: usize,
+}
+
+impl Resource {
+    fn begin(&self, who: usize, token: Zxid) {
+        let mut uses = self.0.lock().unwrap();
+        assert_eq!(uses.by, None, "{who} comes in");
+        assert!(token > uses.newest, "a token goes back");
+        (uses.by, uses.newest) = (Some(who), token);
+        uses.count += 1;
+    }
+
+    fn end(&self, who: usize) {
+        assert_eq!(self.0.lock().unwrap().by.take(), Some(who));
+    }
+
+    fn count(&self) -> usize {
+        self.0.lock().unwrap().count
+    }
+}
+
+/// Leaves the resource whenever whoever uses it stops, also when that is dropped.
+struct Using(Resource, usize);
+
+impl Drop for Using {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.end(self.1);
+        }
+    }
+}
+
+/// A number that the environment may set.
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |value| value.parse().expect("it is a number"))
+}
+
+async fn connect(world: &World) -> Option<Client> {
+    world.connect_with(ConnectOptions::new().session_timeout(2 * SECOND)).await.ok()
+}
+
+/// Takes the lock again and again, and uses the resource while it holds.
+async fn contend(world: World, resource: Resource, who: usize) {
+    while world.elapsed() < 20 * SECOND {
+        let Some(client) = connect(&world).await else { continue };
+        while client.state() != State::Expired && world.elapsed() < 20 * SECOND {
+            let Ok(guard) = Mutex::new(&client, LOCK).lock().await else {
+                world.random_pause(SECOND / 4).await;
+                continue;
+            };
+            let pause = Duration::from_millis(world.random_below(3_000) as u64);
+            let using = async {
+                resource.begin(who, guard.token());
+                let _using = Using(resource.clone(), who);
+                sleep(pause).await; // virtual: the clock is paused
+            };
+            tokio::select! {
+                biased;
+                _ = guard.lost() => continue,
+                () = using => {}
+            }
+            let _ = guard.release().await;
+        }
+        let _ = client.close().await;
+    }
+}
+
+/// But for sessions that are ended before their time: the holder cannot know, and it is the token
+/// that keeps it out.
+#[test]
+fn nobody_holds_a_mutex_that_somebody_else_holds() {
+    let mut uses = 0;
+    for seed in 1..=number("ZNODE_SIM_SEEDS", 60) {
+        let faults = Faults::random().until(20 * SECOND).without_expiry();
+        uses += Simulation::new(seed).faults(faults).run(|world| async move {
+            let resource = Resource::default();
+            let contenders = (0..4).map(|who| contend(world.clone(), resource.clone(), who));
+            let contenders: Vec<_> = contenders.map(|contender| world.spawn(contender)).collect();
+            for contender in contenders {
+                contender.await.unwrap();
+            }
+            world.after_faults().await;
+            // Nobody is left in line once everybody has gone.
+            let last = world.connect().await.unwrap();
+            let guard = Mutex::new(&last, LOCK).lock().await.unwrap();
+            guard.release().await.unwrap();
+            resource.count()
+        });
+    }
+    assert!(uses > 500, "{uses}");
+}
+
+/// A lock as one might write it at first: whoever could create the node holds it, until he deletes
+/// it. That the session may end meanwhile has not come to his mind.
+async fn naive(world: World, resource: Resource, who: usize) {
+    while world.elapsed() < 20 * SECOND {
+        let Some(client) = connect(&world).await else { continue };
+        while client.state() != State::Expired && world.elapsed() < 20 * SECOND {
+            let Ok(created) = client.create("/naive", "", CreateMode::Ephemeral).await else {
+                world.random_pause(SECOND / 4).await;
+                continue;
+            };
+            resource.begin(who, created.stat.czxid);
+            world.random_pause(3 * SECOND).await;
+            resource.end(who);
+            let _ = client.delete("/naive", Version::ANY).await;
+        }
+    }
+}
+
+#[test]
+fn a_naive_lock_is_found_out() {
+    let found = (1..=20).find_map(|seed| {
+        let simulation = Simulation::new(seed).faults(Faults::random().until(20 * SECOND));
+        let run = simulation.try_run(|world| async move {
+            let resource = Resource::default();
+            for who in 0..4 {
+                world.spawn(naive(world.clone(), resource.clone(), who));
+            }
+            sleep(30 * SECOND).await; // virtual: the clock is paused
+        });
+        run.err()
+    });
+    assert!(found.is_some(), "20 seeds, and nobody has met anybody");
+}
+
+/// One lock and one release, cut in place of every request and of every reply.
+#[test]
+fn a_mutex_is_cut_at_every_boundary_and_leaves_nothing() {
+    let once = |fault: Option<Fault>| {
+        Simulation::new(1).run(move |world| {
+            let fault = fault.clone();
+            async move {
+                let client = world.connect().await.unwrap();
+                if let Some(fault) = fault {
+                    world.apply(fault).await;
+                }
+                if let Ok(guard) = Mutex::new(&client, LOCK).lock().await {
+                    let _ = guard.release().await;
+                }
+                let counted = (world.requests(0), world.replies(0));
+                // Whatever it has come to, the next one need not wait for a session to end.
+                let other = world.connect().await.unwrap();
+                let since = world.elapsed();
+                let guard = Mutex::new(&other, LOCK).lock().await.unwrap();
+                assert!(world.elapsed() - since < SECOND, "a node was left behind");
+                guard.release().await.unwrap();
+                assert_eq!(other.get_children(LOCK).await.unwrap().len(), 0);
+                counted
+            }
+        })
+    };
+    let (requests, replies) = once(None);
+    assert!(requests > 3 && replies > 3, "{requests} {replies}");
+    (2..=requests).for_each(|number| _ = once(Some(Fault::CutAtRequest(0, number))));
+    (2..=replies).for_each(|number| _ = once(Some(Fault::CutAtReply(0, number))));
+}
