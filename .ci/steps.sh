@@ -102,6 +102,7 @@ examples_embedded() {
     cargo run --locked -q --example quickstart
     cargo run --locked -q --example lock
     cargo run --locked -q --example failover -- --rounds 3
+    cargo run --locked -q --example simulate_lock
 }
 
 apache_start() {
