@@ -60,6 +60,9 @@ pub enum ErrorKind {
     InvalidAcl,
     /// The parent is ephemeral.
     NoChildrenForEphemerals,
+    /// The session is known to its server alone, and may not become another: it has no ephemeral
+    /// nodes (`localSessionsEnabled` without `localSessionsUpgradingEnabled`).
+    EphemeralOnLocalSession,
     /// The server refuses the arguments, as the deletion of a reserved node.
     BadArguments,
     /// The path cannot be one; refused before anything was sent.
@@ -297,6 +300,7 @@ impl From<ErrorCode> for ErrorKind {
             ErrorCode::NoAuth => Self::NoAuth,
             ErrorCode::InvalidAcl => Self::InvalidAcl,
             ErrorCode::NoChildrenForEphemerals => Self::NoChildrenForEphemerals,
+            ErrorCode::EphemeralOnLocalSession => Self::EphemeralOnLocalSession,
             ErrorCode::BadArguments => Self::BadArguments,
             ErrorCode::SessionExpired => Self::SessionExpired,
             ErrorCode::AuthFailed => Self::AuthFailed,
@@ -331,6 +335,7 @@ impl fmt::Display for ErrorKind {
             Self::NoAuth => "not authorised",
             Self::InvalidAcl => "invalid access control list",
             Self::NoChildrenForEphemerals => "ephemeral nodes cannot have children",
+            Self::EphemeralOnLocalSession => "a local session cannot have ephemeral nodes",
             Self::BadArguments => "bad arguments",
             Self::InvalidPath => "invalid path",
             Self::InvalidConnectString => "invalid connect string",

@@ -18,7 +18,7 @@ use crate::io::peers::switchboard::Switchboard;
 use crate::membership::Membership;
 use crate::node::Node;
 use crate::node::input::Input;
-use crate::peer::PeerSettings;
+use crate::peer::{LocalSessions, PeerSettings};
 use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
 use crate::server::TestingServer;
 use crate::spec::InstanceSpec;
@@ -84,6 +84,8 @@ pub struct ClusterSpec {
     each: InstanceSpec,
     others: BTreeMap<u64, InstanceSpec>,
     finalize_wait: Duration,
+    local_sessions: LocalSessions,
+    read_only_after: Option<Duration>,
 }
 
 impl ClusterSpec {
@@ -95,6 +97,8 @@ impl ClusterSpec {
             each: InstanceSpec::new(),
             others: BTreeMap::new(),
             finalize_wait: Duration::from_millis(10),
+            local_sessions: LocalSessions::No,
+            read_only_after: None,
         }
     }
 
@@ -145,6 +149,23 @@ impl ClusterSpec {
     /// 10 ms to start with; Apache's servers wait for 200. Nobody waits once everybody agrees.
     pub fn finalize_wait(mut self, wait: Duration) -> Self {
         self.finalize_wait = wait;
+        self
+    }
+
+    /// Has every session begin on one server alone, which costs the others nothing and ends with
+    /// that server: `localSessionsEnabled`. If they `upgrade` it becomes an ordinary one before it
+    /// gets its first ephemeral node; if not, such a node is refused
+    /// ([`EphemeralOnLocalSession`](znode::ErrorKind::EphemeralOnLocalSession)).
+    pub fn local_sessions(mut self, upgrade: bool) -> Self {
+        self.local_sessions = if upgrade { LocalSessions::Upgrade } else { LocalSessions::Stay };
+        self
+    }
+
+    /// Has a server that finds no leader for so long serve clients that only read:
+    /// `readonlymode.enabled`, for which Apache's servers wait two seconds, or a tick if that is
+    /// longer. Their sessions live on that server alone, and end when it finds a leader.
+    pub fn read_only_after(mut self, wait: Duration) -> Self {
+        self.read_only_after = Some(wait);
         self
     }
 
@@ -214,6 +235,8 @@ impl TestingCluster {
                 notification_max: Duration::from_secs(1),
             },
             committed_log: COMMITTED_LOG_MAX,
+            local_sessions: spec.local_sessions,
+            read_only_after: spec.read_only_after,
         };
         let mut servers = BTreeMap::new();
         for sid in 1..=count {
@@ -436,7 +459,7 @@ fn state(server: &TestingServer) -> Option<Option<(Zxid, u64, Vec<SessionId>)>> 
         return Some(None);
     }
     let digest = node.tree.digest();
-    let sessions = node.sessions.iter().filter(|session| session.opened);
+    let sessions = node.sessions.iter().filter(|session| session.is_opened());
     let sessions = sessions.map(|session| session.id).collect();
     Some(Some((node.last_processed, digest, sessions)))
 }

@@ -10,7 +10,7 @@ use crate::config::{Ensemble, Member as Told, Role};
 use crate::election::ElectionTimes;
 use crate::io::peers::Network;
 use crate::io::peers::tcp::TcpPeers;
-use crate::peer::PeerSettings;
+use crate::peer::{LocalSessions, PeerSettings};
 use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
 use crate::zab::history::COMMITTED_LOG_MAX;
 
@@ -23,6 +23,10 @@ const ELECTION: ElectionTimes = ElectionTimes {
 
 /// How long Apache's learners wait before they try again to reach their leader.
 const REDIAL_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long Apache's servers look for a leader before they serve clients that only read, if a tick
+/// is not longer.
+const READ_ONLY_WAIT: Duration = Duration::from_secs(2);
 
 /// What a server of an ensemble knows of the others.
 #[derive(Debug, Clone)]
@@ -85,6 +89,12 @@ impl Membership {
             redial_pause: REDIAL_PAUSE,
             election: ELECTION,
             committed_log: COMMITTED_LOG_MAX,
+            local_sessions: match (ensemble.local_sessions, ensemble.local_sessions_upgrading) {
+                (false, _) => LocalSessions::No,
+                (true, false) => LocalSessions::Stay,
+                (true, true) => LocalSessions::Upgrade,
+            },
+            read_only_after: ensemble.read_only_mode.then(|| tick.max(READ_ONLY_WAIT)),
         };
         Ok(Self { me, config, settings, network })
     }

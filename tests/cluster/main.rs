@@ -2,6 +2,7 @@
 
 mod failover;
 mod files;
+mod local;
 mod partitions;
 mod sessions;
 

@@ -154,7 +154,7 @@ impl Node {
             Command::InitialConfiguration => {
                 vec![entry("initial_configuration", Json::text(&*self.settings.initial_config))]
             }
-            Command::IsReadOnly => vec![entry("read_only", Json::Flag(false))],
+            Command::IsReadOnly => vec![entry("read_only", Json::Flag(self.is_read_only()))],
             Command::LastSnapshot => last_snapshot(facts.last_snapshot),
             Command::Monitor => self.figures().entries(),
             Command::Ruok | Command::Snapshot => Map::new(),

@@ -44,8 +44,9 @@ impl Node {
         figures.gauge("avg_latency", mean(latency.mean_ms()));
         figures.gauge("outstanding_requests", self.gate.len() + self.lines.len());
         figures.gauge("znode_count", self.tree.len() + 1);
-        figures.gauge("global_sessions", self.sessions.iter().count());
-        figures.gauge("local_sessions", 0);
+        let local = self.sessions.local_count();
+        figures.gauge("global_sessions", self.sessions.iter().count() - local);
+        figures.gauge("local_sessions", local);
         figures.gauge("non_mtls_remote_conn_count", 0);
         figures.gauge("non_mtls_local_conn_count", 0);
         let [last, max, min] = self.response_sizes();

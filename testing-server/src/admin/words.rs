@@ -60,19 +60,18 @@ impl Node {
         self.sent = out.sent();
         match &word.name {
             b"ruok" => "imok".to_owned(),
+            b"isro" if self.is_read_only() => "ro".to_owned(),
             b"isro" if !self.is_serving() => "null".to_owned(),
             b"isro" => "rw".to_owned(),
-            name if !self.is_serving() && !SPEAKS_FOR_ITSELF.contains(&name) => {
+            name if !self.is_serving()
+                && !self.is_read_only()
+                && !SPEAKS_FOR_ITSELF.contains(&name) =>
+            {
                 NOT_SERVING.to_owned()
             }
-            b"srvr" => {
-                let version = version(self.settings.release);
-                format!("Zookeeper version: {version}\n{}", self.server())
-            }
+            b"srvr" => self.title() + &self.server(),
             b"stat" => {
-                let clients = self.clients(out, true);
-                let version = version(self.settings.release);
-                format!("Zookeeper version: {version}\nClients:\n{clients}\n{}", self.server())
+                format!("{}Clients:\n{}\n{}", self.title(), self.clients(out, true), self.server())
             }
             b"cons" => self.clients(out, false) + "\n",
             b"crst" => self.reset_connections(out),
@@ -100,6 +99,14 @@ impl Node {
             b"hash" => self.past_digests(),
             _ => String::new(),
         }
+    }
+
+    fn title(&self) -> String {
+        let restriction = match self.is_read_only() {
+            true => "READ-ONLY mode; serving only read-only clients\n",
+            false => "",
+        };
+        format!("Zookeeper version: {}\n{restriction}", version(self.settings.release))
     }
 
     fn server(&self) -> String {

@@ -46,6 +46,9 @@ pub struct Ensemble {
     pub local_sessions: bool,
     /// Whether those become global when they need to: `localSessionsUpgradingEnabled`.
     pub local_sessions_upgrading: bool,
+    /// Whether a server that finds no leader serves clients that only read:
+    /// `readonlymode.enabled`.
+    pub read_only_mode: bool,
     /// How long a connection between members for elections may take, in milliseconds:
     /// `cnxTimeout`.
     pub connection_timeout_ms: u64,
@@ -257,6 +260,7 @@ impl Default for Ensemble {
             observer_master_port: None,
             local_sessions: false,
             local_sessions_upgrading: false,
+            read_only_mode: false,
             connection_timeout_ms: 5000,
             multi_address_enabled: false,
             dynamic_file: None,

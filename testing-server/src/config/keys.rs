@@ -316,7 +316,7 @@ fn throttle(key: &str) -> Option<Key> {
         }),
         "jute.maxbuffer.extrasize" => Key::WithoutEffect(Kind::JavaNumber(0, INT_MAX)),
         "readonlymode.enabled" => {
-            Key::Used(Kind::TrueOrFalse, |said, v| said.read_only_mode = v.flag())
+            Key::Used(Kind::TrueOrFalse, |said, v| said.ensemble.read_only_mode = v.flag())
         }
         _ => return None,
     })

@@ -76,8 +76,6 @@ struct Said {
     session_min_ms: Option<u64>,
     session_max_ms: Option<u64>,
     extended_types: bool,
-    /// Whether a server that has lost the others may let clients read.
-    read_only_mode: bool,
     super_digest: Option<String>,
     /// How files are kept, but for where.
     disk: DiskOptions,
@@ -100,7 +98,6 @@ impl Default for Said {
             session_min_ms: None,
             session_max_ms: None,
             extended_types: false,
-            read_only_mode: false,
             super_digest: None,
             disk: DiskOptions::new(PathBuf::new()),
             snapshots_kept: 3,
@@ -254,7 +251,6 @@ impl Said {
             session_min_ms: Some(ms(spec.session_timeout_min)),
             session_max_ms: Some(ms(spec.session_timeout_max)),
             extended_types: spec.extended_types,
-            read_only_mode: false,
             super_digest: spec.super_digest.clone(),
             snapshots_kept: spec.disk.as_ref().and_then(|disk| disk.snapshots_kept).unwrap_or(3),
             disk: spec.disk.clone().unwrap_or_else(|| DiskOptions::new(PathBuf::new())),
@@ -317,10 +313,6 @@ impl Said {
         if self.ensemble.is_distributed() && voters.is_multiple_of(2) {
             notes.push(format!("server.N: of {voters} servers no more may fail than of one less"));
         }
-        if self.ensemble.is_distributed() && self.read_only_mode {
-            notes
-                .push("readonlymode.enabled: not supported by this server yet; ignored".to_owned());
-        }
         // What servers tell each other is bounded, too.
         if self.ensemble.is_distributed() && self.spec.frame_len_max > ENSEMBLE_FRAME_LEN_MAX {
             let max = self.spec.frame_len_max;
@@ -363,7 +355,7 @@ impl Said {
         if let Some(digest) = self.super_digest {
             spec = spec.super_digest(digest);
         }
-        if self.read_only_mode {
+        if self.ensemble.read_only_mode {
             // Clients look for a server that can write by this word, so it is always answered.
             spec.words.push_str(",isro");
         }

@@ -17,7 +17,7 @@ use crate::node::Node;
 use crate::node::input::{ConnId, EpochKind, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
-use crate::peer::{Epochs, PeerSettings, QuorumPeer};
+use crate::peer::{Epochs, LocalSessions, PeerSettings, QuorumPeer};
 use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
 use crate::zab::packet::{Forwarded, Kind, QuorumPacket};
 use crate::zab::stream;
@@ -163,6 +163,8 @@ fn settings() -> PeerSettings {
             notification_max: ms(60_000),
         },
         committed_log: 16,
+        local_sessions: LocalSessions::No,
+        read_only_after: None,
     }
 }
 

@@ -221,7 +221,7 @@ pub(crate) fn put_end(out: &mut Vec<u8>) {
 /// Appends what stands before the nodes: sessions, and the lists that nodes refer to.
 pub(crate) fn put_head(tree: &Tree, sessions: &SessionTracker, out: &mut Vec<u8>) {
     out.extend_from_slice(&FILE_HEADER);
-    let opened: Vec<_> = sessions.iter().filter(|session| session.opened).collect();
+    let opened: Vec<_> = sessions.iter().filter(|session| session.is_opened()).collect();
     out.put_len(opened.len());
     for session in opened {
         out.put(&session.id);

@@ -197,13 +197,10 @@ impl Node {
     /// When the next [`Input::Tick`] is due.
     pub(crate) fn next_deadline(&self) -> Moment {
         let handshake = self.handshakes.front().map_or(Moment::NEVER, |(due, _)| *due);
-        let decides = self.is_deciding();
-        let decided = if decides {
-            self.sessions.next_deadline().min(self.reaper_deadline())
-        } else {
-            Moment::NEVER
-        };
-        handshake.min(decided).min(self.peer_deadline())
+        let reaper = if self.is_deciding() { self.reaper_deadline() } else { Moment::NEVER };
+        let expiry =
+            if self.ends_sessions() { self.sessions.next_deadline() } else { Moment::NEVER };
+        handshake.min(reaper).min(expiry).min(self.peer_deadline())
     }
 
     /// Whether a connection should not be read for now: too much waits for the disk, and some of it
@@ -332,6 +329,7 @@ impl Node {
             (Work::Read { body, identities }, Some(to)) => {
                 self.read(to, op, &body, &identities, out);
             }
+            (Work::End, Some(to)) => self.end_local(to, out),
             (Work::Refuse(error), Some(to)) => out.reply(to, self.last_processed, error),
             (Work::Unimplemented, Some(to)) => {
                 out.reply(to, Zxid(-1), ErrorCode::Unimplemented);
@@ -365,14 +363,10 @@ impl Node {
             }
         }
         self.peer_tick(out);
-        if !self.is_deciding() {
-            return;
+        self.expire_due(now, out);
+        if self.is_deciding() {
+            self.reap(now, out);
         }
-        while let Some(session) = self.sessions.expired(now) {
-            self.stats.expired += 1;
-            self.expire(now, session, out);
-        }
-        self.reap(now, out);
     }
 
     fn accept(&mut self, conn: ConnId, peer: SocketAddr, out: &mut Outbox) {

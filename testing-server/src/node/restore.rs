@@ -9,6 +9,7 @@ use super::Node;
 use super::settings::Settings;
 use crate::log::record::{Body, Logged};
 use crate::log::snapshot::Snapshot;
+use crate::session::Standing;
 use crate::tree::NewNode;
 use crate::tree::acl_cache::AclId;
 use crate::tree::digest::DIGEST_VERSION;
@@ -134,7 +135,7 @@ impl Node {
         };
         if let Some(session) = self.sessions.get_mut(slot) {
             session.timeout = timeout;
-            session.opened = true;
+            session.standing = Standing::Opened;
         }
     }
 

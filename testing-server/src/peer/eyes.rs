@@ -37,6 +37,7 @@ impl Node {
                 "observer"
             }
             Some(QuorumPeer { role: Role::Learning(_), .. }) => "follower",
+            Some(peer) if peer.is_read_only() => "read-only",
             Some(QuorumPeer { role: Role::Looking, .. }) => "looking",
         }
     }

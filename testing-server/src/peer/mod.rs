@@ -50,6 +50,22 @@ pub(crate) struct PeerSettings {
     pub(crate) election: ElectionTimes,
     /// How many applied transactions are remembered for learners that come back.
     pub(crate) committed_log: usize,
+    /// Whether sessions begin on one server alone.
+    pub(crate) local_sessions: LocalSessions,
+    /// How long a server is without a leader before it serves clients that only read, if it does.
+    pub(crate) read_only_after: Option<Duration>,
+}
+
+/// Whether sessions begin on one server alone, of which the others know nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum LocalSessions {
+    /// Every server knows every session.
+    #[default]
+    No,
+    /// They do, and can have no ephemeral nodes: `localSessionsEnabled`.
+    Stay,
+    /// They do, until they are to have an ephemeral node: `localSessionsUpgradingEnabled`.
+    Upgrade,
 }
 
 /// The epochs that a server has written down.
@@ -109,8 +125,19 @@ pub(crate) struct QuorumPeer {
     pub(crate) is_trusted: bool,
     /// Whether the files are being read anew, and nothing else can be done.
     pub(crate) is_reloading: bool,
+    /// What it has for clients while it looks for a leader.
+    pub(crate) reading: Reading,
     /// A mistake that a test must find.
     pub(crate) planted: Planted,
+}
+
+/// What a server without a leader has for clients that only read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Nothing, or nothing before this moment.
+    From(Moment),
+    /// What it knows, which may be old.
+    Open,
 }
 
 impl QuorumPeer {
@@ -134,6 +161,7 @@ impl QuorumPeer {
             prepared: VecDeque::new(),
             is_trusted: true,
             is_reloading: false,
+            reading: Reading::From(Moment::NEVER),
             planted: Planted::default(),
             settings,
         }
@@ -148,6 +176,11 @@ impl QuorumPeer {
         }
     }
 
+    /// Whether clients are served that only read, since there is no leader.
+    pub(crate) fn is_read_only(&self) -> bool {
+        matches!(self.role, Role::Looking) && self.reading == Reading::Open
+    }
+
     /// Whether this server orders writes.
     pub(crate) fn is_leading(&self) -> bool {
         matches!(&self.role, Role::Leading(leader) if leader.phase == Leading::Broadcast)
@@ -160,7 +193,10 @@ impl QuorumPeer {
 
     fn next_deadline(&self) -> Moment {
         match &self.role {
-            Role::Looking => self.election.next_deadline(),
+            Role::Looking => match self.reading {
+                Reading::From(moment) => self.election.next_deadline().min(moment),
+                Reading::Open => self.election.next_deadline(),
+            },
             Role::Leading(leader) => leader.next_deadline(),
             Role::Learning(learner) => learner.next_deadline(),
         }
@@ -171,6 +207,11 @@ impl Node {
     /// Whether clients are served: always, unless this is a server of an ensemble without a leader.
     pub(crate) fn is_serving(&self) -> bool {
         self.peer.as_ref().is_none_or(|peer| peer.is_serving())
+    }
+
+    /// Whether clients are served that only read, since there is no leader.
+    pub(crate) fn is_read_only(&self) -> bool {
+        self.peer.as_ref().is_some_and(|peer| peer.is_read_only())
     }
 
     /// Whether this server decides when sessions end and what becomes of writes.
@@ -207,6 +248,10 @@ impl Node {
         }
         match &peer.role {
             Role::Looking => {
+                if matches!(peer.reading, Reading::From(moment) if moment <= self.now) {
+                    tracing::info!(me = %peer.me, "no leader: serving clients that only read");
+                    peer.reading = Reading::Open;
+                }
                 let mut tell = Vec::new();
                 let decided = peer.election.tick(self.now, &peer.quorums, &mut tell);
                 self.tell(&tell, out);
@@ -246,6 +291,8 @@ impl Node {
         if peer.planted.is(Bug::TailNotCounted) {
             last = last_processed;
         }
+        let after = peer.settings.read_only_after.filter(|_| peer.is_trusted);
+        peer.reading = Reading::From(after.map_or(Moment::NEVER, |after| self.now + after));
         let zxid = if peer.is_trusted { last } else { UNTRUSTED };
         let vote = match peer.quorums.is_voter(peer.me) {
             true => Vote { leader: peer.me, zxid, peer_epoch: i64::from(peer.epochs.current) },
@@ -259,6 +306,10 @@ impl Node {
 
     /// Takes up what the election has decided.
     pub(crate) fn elected(&mut self, leader: Sid, out: &mut Outbox) {
+        // Whoever has only read must not take what is new for what was before.
+        if self.is_read_only() {
+            self.cut_off_clients(out);
+        }
         let Some(peer) = self.peer.as_deref() else { return };
         if leader == peer.me { self.lead(out) } else { self.follow(leader, out) }
     }
@@ -277,13 +328,18 @@ impl Node {
         for prepared in std::mem::take(&mut peer.prepared) {
             prepared.txn.change.discard(&mut self.tree.acls);
         }
+        self.cut_off_clients(out);
+        self.outstanding.clear(&mut self.tree.acls, 0);
+        self.last_prepared = self.last_processed;
+    }
+
+    /// Closes every client's connection, and forgets the sessions that only this server knows of.
+    fn cut_off_clients(&mut self, out: &mut Outbox) {
         let clients: Vec<_> = self.connections.iter().map(|connection| connection.id).collect();
         clients.into_iter().for_each(|conn| self.close(conn, out));
         self.lines.clear();
         self.large_bytes = 0;
-        self.outstanding.clear(&mut self.tree.acls, 0);
         self.sessions.unsettle();
-        self.last_prepared = self.last_processed;
     }
 
     /// An epoch is established, and this server takes part in it.

@@ -6,6 +6,7 @@ use super::apply::{Applier, Delivery, Outcome, header_error, put_body, put_faile
 use super::txn::{Change, Txn};
 use crate::node::Node;
 use crate::node::outbox::{Outbox, ReplyTo};
+use crate::session::Standing;
 
 impl Node {
     /// What applies the transaction with this number and time.
@@ -76,7 +77,7 @@ impl Node {
             return;
         };
         if let Some(session) = self.sessions.get_mut(slot) {
-            session.opened = true;
+            session.standing = Standing::Opened;
         }
         if let Some(to) = to {
             self.send_connect_response(to.conn, Some(slot), out);

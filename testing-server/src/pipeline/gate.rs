@@ -45,6 +45,8 @@ pub(crate) enum Work {
     Refuse(ErrorCode),
     /// Answer that there is no such operation, and close the connection.
     Unimplemented,
+    /// End a session that only this server knows of.
+    End,
     /// Nothing: the ensemble decides, and then it is done.
     Commit,
     /// Answer once the leader has proved to be one.

@@ -17,12 +17,14 @@ use crate::session::identity::{PASSWORD_LEN, admits, password};
 impl Node {
     /// The first frame of a connection.
     pub(super) fn handshake(&mut self, now: Moment, conn: ConnId, bytes: &[u8], out: &mut Outbox) {
-        if !self.is_serving() {
-            return self.close(conn, out);
-        }
         let Ok(request) = Decoder::new(bytes).read::<ConnectRequest<'_>>() else {
             return self.close(conn, out);
         };
+        // Only whoever has said that it will do is let in where nothing can be written.
+        let is_content = self.is_read_only() && request.read_only == Some(true);
+        if !self.is_serving() && !is_content {
+            return self.close(conn, out);
+        }
         // The client has seen a newer state than this server has: it must go to another.
         if request.last_zxid_seen > self.last_processed {
             return self.close(conn, out);
@@ -32,7 +34,9 @@ impl Node {
             connection.sent_read_only = request.read_only.is_some();
         }
         let timeout = self.negotiate(request.timeout_ms);
-        if request.session_id == SessionId::NONE {
+        if request.session_id == SessionId::NONE && self.begins_locally() {
+            self.open_local(now, conn, timeout, out);
+        } else if request.session_id == SessionId::NONE {
             self.open_session(now, conn, timeout, out);
         } else {
             self.resume_session(now, conn, timeout, &request, out);
@@ -78,13 +82,19 @@ impl Node {
         request: &ConnectRequest<'_>,
         out: &mut Outbox,
     ) {
-        if self.is_learning() && admits(request.session_id, request.password) {
+        let here = self.sessions.find(request.session_id).filter(|slot| self.is_local(*slot));
+        if self.is_read_only() && here.is_none() {
+            // It may live elsewhere, which nobody can say now.
+            return self.close(conn, out);
+        }
+        let is_admitted = admits(request.session_id, request.password);
+        if self.is_learning() && is_admitted && here.is_none() {
             if let Some(connection) = self.connections.get_mut(conn) {
                 connection.phase = Phase::Moving;
             }
             return self.move_session(conn, request.session_id, timeout, out);
         }
-        let known = admits(request.session_id, request.password)
+        let known = is_admitted
             .then(|| self.sessions.find(request.session_id))
             .flatten()
             .filter(|slot| self.sessions.get(*slot).is_some_and(|session| !session.closing));
@@ -131,7 +141,7 @@ impl Node {
                 session_id,
                 password: Some(&password),
                 // Left out where the request had none: such a client would not expect it.
-                read_only: connection.sent_read_only.then_some(false),
+                read_only: connection.sent_read_only.then_some(self.is_read_only()),
             });
         });
     }

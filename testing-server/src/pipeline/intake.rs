@@ -110,10 +110,18 @@ impl Node {
         if !self.sessions.touch(now, slot) {
             return;
         }
+        if self.is_read_only() {
+            return self.request_to_read(to, op, &from, out);
+        }
+        if !self.upgrade(now, slot, op, &from, out) {
+            let work = Work::Refuse(ErrorCode::EphemeralOnLocalSession);
+            return self.in_turn(to, op.unwrap_or(OpCode::Error), work, out);
+        }
         if self.is_learning() {
             return self.request_of_learner(to, slot, op, &from, out);
         }
         match op {
+            Some(OpCode::CloseSession) if self.is_local(slot) => self.close_local(to, out),
             Some(OpCode::CloseSession) => {
                 self.stop_reading(to.conn);
                 self.close_session(now, slot, Some(to), out);
@@ -146,7 +154,9 @@ impl Node {
             return;
         };
         let (identities, session) = (Arc::clone(&connection.identities), session.id);
-        self.learner_touches(session);
+        if !self.is_local(slot) {
+            self.learner_touches(session);
+        }
         let commit = Waiting {
             to: Some(to),
             op: OpCode::Sync,
@@ -155,6 +165,7 @@ impl Node {
             work: Work::Commit,
         };
         match op {
+            Some(OpCode::CloseSession) if self.is_local(slot) => self.close_local(to, out),
             Some(op @ OpCode::CloseSession) => {
                 self.stop_reading(to.conn);
                 self.wait(Waiting { op, ..commit });
@@ -286,7 +297,7 @@ impl Node {
     }
 
     /// Answers a read at once if nothing is before it, else in its turn.
-    fn read_in_turn(&mut self, to: ReplyTo, op: OpCode, body: &[u8], out: &mut Outbox) {
+    pub(super) fn read_in_turn(&mut self, to: ReplyTo, op: OpCode, body: &[u8], out: &mut Outbox) {
         let open = self.is_open(to.conn);
         let Some(connection) = self.connections.get_mut(to.conn) else {
             return;
@@ -335,7 +346,7 @@ fn readable(op: OpCode, mut from: Decoder<'_>) -> Result<(), Unprepared> {
     Ok(())
 }
 
-fn is_write(op: OpCode) -> bool {
+pub(super) fn is_write(op: OpCode) -> bool {
     matches!(
         op,
         OpCode::Create
@@ -350,7 +361,7 @@ fn is_write(op: OpCode) -> bool {
     )
 }
 
-fn is_read(op: OpCode) -> bool {
+pub(super) fn is_read(op: OpCode) -> bool {
     matches!(
         op,
         OpCode::Exists

@@ -6,6 +6,7 @@
 //! | [`throttle`] | holds requests back while too many are under way |
 //! | [`proving`] | learns who the client is |
 //! | [`handshake`] | turns a connection into a session |
+//! | [`local`] | sessions that are no concern of other servers |
 //! | [`prepare`] | decides what a write will do, and whether it may |
 //! | [`txn`] | that decision, as a transaction |
 //! | [`outstanding`] | remembers what it will change until it is done |
@@ -23,6 +24,7 @@ mod apply_prepared;
 pub(crate) mod gate;
 mod handshake;
 mod intake;
+pub(crate) mod local;
 pub(crate) mod outstanding;
 pub(crate) mod prepare;
 mod proving;

@@ -35,13 +35,34 @@ pub(crate) struct Session {
     pub(crate) conn: Option<ConnId>,
     /// On a leader, the link of the learner whose client it is.
     pub(crate) owner: Option<ConnId>,
-    /// Whether its transaction was applied. Until then it is nothing that files may know of.
-    pub(crate) opened: bool,
+    /// Who knows of it.
+    pub(crate) standing: Standing,
     /// Whether its end is decided. Its transaction may still be on the way to the disk.
     pub(crate) closing: bool,
 }
 
+/// Who knows of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Its transaction is on the way. Until that is applied it is nothing that files may know of.
+    Asked,
+    /// Every server, and their files.
+    Opened,
+    /// The server that it began on, and nobody else: it ends there, without a transaction.
+    Local,
+}
+
 impl Session {
+    /// Whether every server knows of it.
+    pub(crate) fn is_opened(&self) -> bool {
+        self.standing == Standing::Opened
+    }
+
+    /// Whether only this server knows of it.
+    pub(crate) fn is_local(&self) -> bool {
+        self.standing == Standing::Local
+    }
+
     /// When it expires unless its client gives a sign of life.
     pub(crate) fn expires(&self) -> Moment {
         self.expires
@@ -78,7 +99,7 @@ impl SessionTracker {
             filed: expires,
             conn,
             owner: None,
-            opened: false,
+            standing: Standing::Asked,
             closing: false,
         }));
         self.by_id.insert(id, slot);
@@ -152,6 +173,11 @@ impl SessionTracker {
         None
     }
 
+    /// How many sessions only this server knows of.
+    pub(crate) fn local_count(&self) -> usize {
+        self.iter().filter(|session| session.is_local()).count()
+    }
+
     /// Says that the client of a session speaks through a learner.
     pub(crate) fn own(&mut self, id: SessionId, link: ConnId) {
         if let Some(session) = self.find(id).and_then(|slot| self.get_mut(slot)) {
@@ -170,7 +196,7 @@ impl SessionTracker {
     /// Forgets what was not decided: sessions that have not begun, and ends that have not come.
     pub(crate) fn unsettle(&mut self) {
         let unopened: Vec<SessionId> =
-            self.iter().filter(|session| !session.opened).map(|session| session.id).collect();
+            self.iter().filter(|session| !session.is_opened()).map(|session| session.id).collect();
         for id in unopened {
             self.remove(id);
         }

@@ -16,7 +16,7 @@ use crate::node::input::{ConnId, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
 use crate::peer::planted::Bug;
-use crate::peer::{Epochs, PeerSettings, QuorumPeer, Role};
+use crate::peer::{Epochs, LocalSessions, PeerSettings, QuorumPeer, Role};
 use crate::quorum::text::parse;
 use crate::quorum::{QuorumConfig, Sid};
 use crate::random::Random;
@@ -265,6 +265,8 @@ impl World {
                 notification_max: Duration::from_millis(400),
             },
             committed_log: self.committed_log,
+            local_sessions: LocalSessions::No,
+            read_only_after: None,
         };
         let (node_settings, config) = (Self::settings(server), self.config.clone());
         let this = &mut self.servers[server];
@@ -526,7 +528,7 @@ impl World {
             let node = server.node.as_mut().expect("everybody is up");
             assert_eq!(node.stats.digest_mismatches, 0, "a tree is not what was told of it");
             let digest = node.tree.digest();
-            let sessions = node.sessions.iter().filter(|session| session.opened);
+            let sessions = node.sessions.iter().filter(|session| session.is_opened());
             let sessions = sessions.map(|session| (session.id.0, session.timeout.as_millis()));
             (digest, sessions.collect())
         };

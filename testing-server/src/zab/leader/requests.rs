@@ -11,6 +11,7 @@ use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::Outbox;
 use crate::peer::{QuorumPeer, Role};
+use crate::pipeline::local::wants_ephemeral;
 use crate::pipeline::txn::{Change, Txn};
 use crate::zab::packet::{Forwarded, Kind, QuorumPacket, SessionInfo, SessionVerdict, put_record};
 
@@ -141,7 +142,8 @@ impl Node {
             }
             _ => {}
         }
-        if let Err(error) = self.check_owner(session, link) {
+        let is_binding = wants_ephemeral(op, Decoder::new(body));
+        if let Err(error) = self.check_owner(session, link, is_binding) {
             self.propose_change(None, op, info.cxid, session, out, |_, _| Change::Error(error));
             return Ok(());
         }
@@ -153,9 +155,19 @@ impl Node {
         Ok(())
     }
 
-    /// Whether a session may write through a learner: not if it has ended, or has moved on.
-    fn check_owner(&mut self, session: SessionId, link: ConnId) -> Result<(), ErrorCode> {
-        let slot = self.sessions.find(session).ok_or(ErrorCode::SessionExpired)?;
+    /// Whether a session may write through a learner: not if it has ended, or has moved on. One
+    /// that is not known here may be the learner's own, unless it `binds` a node to itself.
+    fn check_owner(
+        &mut self,
+        session: SessionId,
+        link: ConnId,
+        binds: bool,
+    ) -> Result<(), ErrorCode> {
+        let Some(slot) = self.sessions.find(session) else {
+            let is_ours = session.0 >> 56 == i64::from(self.settings.server_id);
+            let is_possible = self.begins_locally() && !binds && !is_ours;
+            return if is_possible { Ok(()) } else { Err(ErrorCode::SessionExpired) };
+        };
         let session = self.sessions.get_mut(slot).ok_or(ErrorCode::SessionExpired)?;
         if session.closing {
             return Err(ErrorCode::SessionExpired);
