@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use znode::proto::Zxid;
 
-use crate::config::{Ensemble, Member as Told, Role};
+use crate::config::Ensemble;
 use crate::election::ElectionTimes;
 use crate::io::peers::Network;
 use crate::io::peers::tcp::TcpPeers;
 use crate::peer::PeerSettings;
+use crate::quorum::member::{Member as Told, Role};
 use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
 use crate::zab::history::COMMITTED_LOG_MAX;
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::InstanceSpec;
 use crate::io::disk::DiskOptions;
-pub use ensemble::{Ensemble, InvalidMember, Member, MemberAddress, Role};
+pub use ensemble::Ensemble;
 use keys::Key;
 use operators::Operators;
 use security::Security;

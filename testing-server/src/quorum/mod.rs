@@ -2,6 +2,7 @@
 //!
 //! [`text`] is the form in which servers tell each other, files and clients.
 
+pub(crate) mod member;
 pub(crate) mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
