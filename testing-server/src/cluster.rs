@@ -17,7 +17,8 @@ use crate::membership::Membership;
 use crate::node::Node;
 use crate::node::input::Input;
 use crate::peer::PeerSettings;
-use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::quorum::member::{Member, MemberAddress, Role};
+use crate::quorum::{QuorumConfig, Sid};
 use crate::server::TestingServer;
 use crate::spec::InstanceSpec;
 use crate::zab::history::COMMITTED_LOG_MAX;
@@ -139,19 +140,16 @@ impl ClusterSpec {
 
     fn config(&self) -> QuorumConfig {
         let member = |sid: u64| {
-            let learner_type = if sid > self.participants {
-                LearnerType::Observer
-            } else {
-                LearnerType::Participant
-            };
+            let role = if sid > self.participants { Role::Observer } else { Role::Participant };
             // Nobody connects there; it only stands in the configuration that clients read.
             let port = |base: u64| u16::try_from(base + sid).unwrap_or(u16::MAX);
-            let address = PeerAddress {
+            let address = MemberAddress {
                 host: "127.0.0.1".to_owned(),
                 quorum_port: port(2888),
                 election_port: port(3888),
             };
-            (number(sid), Member { addresses: vec![address], learner_type, client: None })
+            let addresses = vec![address];
+            (number(sid), Member { addresses, role, client: None, secure_client: None })
         };
         QuorumConfig::majority((1..=self.participants + self.observers).map(member).collect())
     }

@@ -1,11 +1,14 @@
 //! What a `zoo.cfg` says of an ensemble: who is in it, and how they keep together.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+
+use znode::proto::Zxid;
 
 use super::keys::{INT_MAX, Key, Kind, Value};
 use super::properties::{self, Property};
-use crate::quorum::member::{InvalidMember, Member, Role};
+use crate::quorum::member::Member;
+use crate::quorum::{QuorumConfig, Sid, text};
 
 /// The members of an ensemble, and how they keep together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,15 +16,9 @@ use crate::quorum::member::{InvalidMember, Member, Role};
 pub struct Ensemble {
     /// Which of the members this server is: what stands in the file `myid` of the data directory.
     pub my_id: Option<u64>,
-    /// The members: `server.N`.
-    pub members: BTreeMap<u64, Member>,
-    /// Groups of members, a majority of each of which makes a quorum: `group.N`. None in most
-    /// ensembles.
-    pub groups: BTreeMap<u64, BTreeSet<u64>>,
-    /// How much a member counts in its group: `weight.N`, 1 unless said.
-    pub weights: BTreeMap<u64, u64>,
-    /// Of which reconfiguration the members are: `version` of the dynamic file.
-    pub version: u64,
+    /// The members, and of which reconfiguration they are: `server.N`, `group.N`, `weight.N`, and
+    /// the end of the name of the dynamic file.
+    pub(crate) config: QuorumConfig,
     /// How many ticks a follower may take to connect and to catch up: `initLimit`.
     pub init_limit: u32,
     /// How many ticks a follower may stay behind: `syncLimit`.
@@ -55,10 +52,19 @@ pub struct Ensemble {
 }
 
 impl Ensemble {
+    /// The members: `server.N`, in the order of their numbers.
+    pub fn members(&self) -> impl Iterator<Item = (u64, &Member)> {
+        self.config.members.iter().map(|(sid, member)| (sid.0.unsigned_abs(), member))
+    }
+
     /// The members that have a vote.
     pub fn participants(&self) -> impl Iterator<Item = (u64, &Member)> {
-        let members = self.members.iter().map(|(id, member)| (*id, member));
-        members.filter(|(_, member)| member.role == Role::Participant)
+        self.members().filter(|(_, member)| member.votes())
+    }
+
+    /// Of which reconfiguration the members are: the transaction that made them so, or zero.
+    pub fn version(&self) -> Zxid {
+        self.config.version
     }
 
     /// Whether there is an ensemble at all: a single member with `standaloneEnabled` is none.
@@ -69,7 +75,8 @@ impl Ensemble {
 
     /// What this server itself is.
     pub fn me(&self) -> Option<&Member> {
-        self.members.get(&self.my_id?)
+        let me = i64::try_from(self.my_id?).ok()?;
+        self.config.members.get(&Sid(me))
     }
 }
 
@@ -77,10 +84,7 @@ impl Default for Ensemble {
     fn default() -> Self {
         Self {
             my_id: None,
-            members: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            version: 0,
+            config: QuorumConfig::majority(BTreeMap::new()),
             init_limit: 0,
             sync_limit: 0,
             connect_to_learner_master_limit: 0,
@@ -135,48 +139,12 @@ pub(super) fn find(key: &str) -> Option<Key> {
         }
         "electionAlg" => Some(Key::WithoutEffect(Kind::Number(3, 3))),
         "peerType" => Some(Key::WithoutEffect(Kind::OneOf(&["participant", "observer"]))),
-        _ if is_membership(key) => Some(Key::Membership),
+        _ if text::is_membership(key) => Some(Key::Membership),
         _ => None,
     }
 }
 
-/// Whether a key says who is in the ensemble, and so may stand in a dynamic file.
-fn is_membership(key: &str) -> bool {
-    let id = |family: &str| key.strip_prefix(family).is_some_and(|id| id.parse::<u64>().is_ok());
-    ["server.", "group.", "weight."].into_iter().any(id)
-}
-
 impl Ensemble {
-    /// Takes in `server.N`, `group.N` or `weight.N`.
-    ///
-    /// # Errors
-    /// What would be allowed.
-    pub(super) fn membership(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let (family, id) = key.split_once('.').unwrap_or((key, ""));
-        let id: u64 = id.parse().map_err(|_| "must end with a number".to_owned())?;
-        match family {
-            "server" => {
-                let member = value.parse().map_err(|error: InvalidMember| error.to_string())?;
-                self.members.insert(id, member);
-            }
-            "group" => {
-                let members: Option<BTreeSet<u64>> =
-                    value.split(':').map(|id| id.trim().parse().ok()).collect();
-                let members = members.ok_or("must be numbers of servers, with : between them")?;
-                let twice = self.groups.values().flatten().find(|id| members.contains(id));
-                if let Some(twice) = twice {
-                    return Err(format!("server {twice} is in another group already"));
-                }
-                self.groups.insert(id, members);
-            }
-            _ => {
-                let weight = value.parse().map_err(|_| "must be a whole number".to_owned())?;
-                self.weights.insert(id, weight);
-            }
-        }
-        Ok(())
-    }
-
     /// Takes in a dynamic file.
     ///
     /// # Errors
@@ -184,36 +152,35 @@ impl Ensemble {
     pub(super) fn read_dynamic(&mut self) -> Result<(), String> {
         let Some(path) = &self.dynamic_file else { return Ok(()) };
         let name = path.display().to_string();
-        if !self.members.is_empty() || !self.groups.is_empty() || !self.weights.is_empty() {
+        if !self.config.members.is_empty() || !self.config.is_majority() {
             return Err(format!(
                 "dynamicConfigFile={name}: then servers must be named there alone"
             ));
         }
         // Apache's servers tell the version by the end of the name alone.
         let suffix = path.extension().and_then(|suffix| suffix.to_str());
-        let named = suffix.and_then(|suffix| u64::from_str_radix(suffix, 16).ok());
-        self.version = named.unwrap_or(self.version);
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
-        self.take_dynamic(&name, &text)
+        let named = suffix.and_then(|suffix| text::version(suffix).ok());
+        self.config.version = named.unwrap_or(self.config.version);
+        let content = std::fs::read_to_string(path);
+        let content = content.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
+        self.take_dynamic(&name, &content)
     }
 
     /// Takes in the text of a dynamic file; `name` is what messages call it.
     ///
     /// # Errors
     /// Where it is wrong, and what would be right.
-    pub(crate) fn take_dynamic(&mut self, name: &str, text: &str) -> Result<(), String> {
-        for Property { line, key, value } in properties::parse(text) {
+    pub(crate) fn take_dynamic(&mut self, name: &str, content: &str) -> Result<(), String> {
+        for Property { line, key, value } in properties::parse(content) {
             let (key, value) = (key.trim(), value.trim());
             let wrong = |what| format!("{name}:{line}: {key}={value}: {what}");
             if key == "version" {
-                let version = u64::from_str_radix(value, 16);
-                self.version = version.map_err(|_| wrong("must be hexadecimal".to_owned()))?;
-            } else if is_membership(key) {
-                self.membership(key, value).map_err(wrong)?;
-            } else {
+                return Err(wrong("stands in the name of this file, not in it".to_owned()));
+            }
+            if !text::is_membership(key) {
                 return Err(wrong("does not belong into this file".to_owned()));
             }
+            self.config.take(key, value).map_err(|error| wrong(error.to_string()))?;
         }
         Ok(())
     }
@@ -226,24 +193,19 @@ impl Ensemble {
         if self.connect_to_learner_master_limit == 0 {
             self.connect_to_learner_master_limit = self.init_limit;
         }
-        let several = self.members.iter().find(|(_, member)| member.addresses.len() > 1);
+        let several = self.members().find(|(_, member)| member.addresses.len() > 1);
         if let Some((id, _)) = several.filter(|_| !self.multi_address_enabled) {
             return Err(format!("server.{id}: several addresses take multiAddress.enabled=true"));
         }
         let voters = self.participants().count();
-        let observers = self.members.len() - voters;
+        let observers = self.config.members.len() - voters;
         if voters == 0 && !self.standalone_enabled {
             return Err("standaloneEnabled=false: takes a server.N that participates".to_owned());
         }
         if observers > 0 && (voters == 0 || voters == 1 && self.standalone_enabled) {
             return Err("server.N: observers take more than one participant to follow".to_owned());
         }
-        if !self.groups.is_empty() || !self.weights.is_empty() {
-            let grouped: BTreeSet<u64> = self.groups.values().flatten().copied().collect();
-            if let Some((id, _)) = self.participants().find(|(id, _)| !grouped.contains(id)) {
-                return Err(format!("server.{id}: is in no group.N, as others are"));
-            }
-        }
+        self.config.check_groups().map_err(|error| error.to_string())?;
         if self.is_distributed() {
             for (key, limit) in [("initLimit", self.init_limit), ("syncLimit", self.sync_limit)] {
                 if limit == 0 {
@@ -270,7 +232,7 @@ mod tests {
             Ensemble { init_limit: 5, sync_limit: 2, my_id: Some(1), ..Ensemble::default() };
         for line in lines {
             let (key, value) = line.split_once('=').unwrap();
-            ensemble.membership(key, value)?;
+            ensemble.config.take(key, value).map_err(|error| error.to_string())?;
         }
         ensemble.check().map(|()| ensemble)
     }
@@ -280,8 +242,8 @@ mod tests {
         let three = ["server.1=a:1:2", "server.2=b:1:2", "server.3=c:1:2"];
         let groups = ["group.1=1:2", "group.2=3", "weight.3=0"];
         let read = ensemble(&[&three[..], &groups].concat()).unwrap();
-        assert_eq!(read.groups[&1], BTreeSet::from([1, 2]));
-        assert_eq!(read.weights[&3], 0);
+        assert_eq!(read.config.groups[&1], [1, 2].map(Sid).into());
+        assert_eq!(read.config.weights[&Sid(3)], 0);
         assert!(read.is_distributed());
         assert_eq!(read.connect_to_learner_master_limit, 5);
         let error = |more: &str| ensemble(&[&three[..], &[more]].concat()).unwrap_err();
@@ -289,7 +251,7 @@ mod tests {
         assert!(error("group.1=x").contains("numbers of servers"));
         assert!(error("weight.1=-1").contains("whole number"));
         let twice = ensemble(&["group.1=1", "group.2=1:2"]).unwrap_err();
-        assert!(twice.contains("server 1 is in another group"));
+        assert!(twice.contains("server.1 is in another group"));
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub(crate) mod jaas;
 mod keys;
 mod known;
 mod operators;
-mod properties;
+pub(crate) mod properties;
 mod security;
 #[cfg(test)]
 mod tests;
@@ -288,7 +288,10 @@ impl Said {
                 Some(Key::JavaOnly) => {
                     notes.push(format!("{place}: concerns a Java virtual machine only; ignored"));
                 }
-                Some(Key::Membership) => self.ensemble.membership(key, value).map_err(wrong)?,
+                Some(Key::Membership) => {
+                    let taken = self.ensemble.config.take(key, value);
+                    taken.map_err(|error| wrong(error.to_string()))?;
+                }
                 Some(Key::Unread(why)) => {
                     notes.push(format!(
                         "{place}: Apache ZooKeeper reads no such key: {why}; ignored"

@@ -113,16 +113,19 @@ fn a_server_of_an_ensemble_knows_which_it_is() {
     std::fs::write(dir.join("myid"), "2\n").unwrap();
     let two = read(lines).unwrap();
     assert!(two.notes()[0].contains("of 2 servers no more may fail"), "{:?}", two.notes());
-    assert_eq!(two.into_spec().ensemble.unwrap().members.len(), 2);
+    assert_eq!(two.into_spec().ensemble.unwrap().members().count(), 2);
 
     let dynamic = dir.join("zoo.cfg.dynamic.a");
-    std::fs::write(&dynamic, "server.2=h:1:2;127.0.0.1:8\nversion=a\n").unwrap();
+    std::fs::write(&dynamic, "server.2=h:1:2;127.0.0.1:8\n").unwrap();
     let file = format!("dynamicConfigFile={}\n", dynamic.display());
     let config = read(&file).unwrap();
-    assert_eq!(config.ensemble().version, 10);
+    assert_eq!(config.ensemble().version().0, 10);
     assert_eq!(config.ensemble().me().unwrap().client, Some(("127.0.0.1".to_owned(), 8)));
     let both = read(&format!("{file}server.1=h:1:2")).unwrap_err().to_string();
     assert!(both.contains("servers must be named there alone"), "{both}");
+    std::fs::write(&dynamic, "server.2=h:1:2\nversion=a\n").unwrap();
+    let inside = read(&file).unwrap_err().to_string();
+    assert!(inside.contains("a:2: version=a: stands in the name of this file"), "{inside}");
     std::fs::write(&dynamic, "tickTime=3\n").unwrap();
     let alien = read(&file).unwrap_err().to_string();
     assert!(alien.contains("a:1: tickTime=3: does not belong into this file"), "{alien}");

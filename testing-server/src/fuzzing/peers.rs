@@ -18,7 +18,8 @@ use crate::node::input::{ConnId, EpochKind, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
 use crate::peer::{Epochs, PeerSettings, QuorumPeer};
-use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::quorum::member::{Member, MemberAddress, Role};
+use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::packet::{Forwarded, Kind, QuorumPacket};
 use crate::zab::stream;
 
@@ -172,11 +173,11 @@ fn three() -> QuorumConfig {
 }
 
 const MEMBER: Member =
-    Member { addresses: Vec::new(), learner_type: LearnerType::Participant, client: None };
+    Member { addresses: Vec::new(), role: Role::Participant, client: None, secure_client: None };
 
-fn address(sid: i64) -> PeerAddress {
+fn address(sid: i64) -> MemberAddress {
     let port = u16::try_from(sid).unwrap_or(0);
-    PeerAddress { host: "127.0.0.1".to_owned(), quorum_port: port, election_port: port + 10 }
+    MemberAddress { host: "127.0.0.1".to_owned(), quorum_port: port, election_port: port + 10 }
 }
 
 /// What the attacker says of itself.

@@ -51,6 +51,13 @@ pub enum Role {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidMember(String);
 
+impl Member {
+    /// Whether it has a vote.
+    pub(crate) fn votes(&self) -> bool {
+        self.role == Role::Participant
+    }
+}
+
 impl FromStr for Member {
     type Err = InvalidMember;
 
@@ -61,21 +68,23 @@ impl FromStr for Member {
             let (host, rest) = split_host(address)?;
             let ports: Vec<&str> = rest.split(':').collect();
             let (quorum, election, named) = match ports[..] {
-                [quorum, election] => (quorum, election, Role::Participant),
-                [quorum, election, role] => (quorum, election, role.parse()?),
+                [quorum, election] => (quorum, election, None),
+                [quorum, election, role] => (quorum, election, Some(role.trim().parse()?)),
                 _ => return Err(invalid()),
             };
             let (quorum_port, election_port) = (port(quorum)?, port(election)?);
             if quorum_port == election_port {
                 return Err(InvalidMember("its two ports must be different".to_owned()));
             }
-            if role.is_some_and(|role| role != named) {
+            if named.is_some() && role.is_some() && named != role {
                 return Err(InvalidMember("all its addresses must have one role".to_owned()));
             }
-            role = Some(named);
+            role = named.or(role);
             addresses.push(MemberAddress { host: host.to_owned(), quorum_port, election_port });
         }
-        let client = parts.next().map(client_address).transpose()?;
+        let has_secure = text.matches(';').count() > 1;
+        let client = parts.next().filter(|text| !(text.is_empty() && has_secure));
+        let client = client.map(client_address).transpose()?;
         let secure_client = parts.next().map(client_address).transpose()?;
         if parts.next().is_some() {
             return Err(invalid());
@@ -85,8 +94,8 @@ impl FromStr for Member {
     }
 }
 
-/// `[host]:rest` or `host:rest`.
-fn split_host(text: &str) -> Result<(&str, &str), InvalidMember> {
+/// Splits a host from what is behind its colon; brackets hold an address of version 6.
+pub(crate) fn split_host(text: &str) -> Result<(&str, &str), InvalidMember> {
     let split = match text.strip_prefix('[') {
         Some(bracketed) => bracketed.split_once("]:"),
         None => text.split_once(':'),
@@ -140,18 +149,22 @@ impl fmt::Display for Member {
         for (at, address) in self.addresses.iter().enumerate() {
             let bar = if at == 0 { "" } else { "|" };
             let MemberAddress { host, quorum_port, election_port } = address;
-            let host = Bracketed(host);
-            write!(f, "{bar}{host}:{quorum_port}:{election_port}:{}", self.role)?;
+            write!(f, "{bar}{}:{quorum_port}:{election_port}", Bracketed(host))?;
         }
-        for (host, port) in self.client.iter().chain(&self.secure_client) {
+        write!(f, ":{}", self.role)?;
+        if let Some((host, port)) = &self.client {
             write!(f, ";{}:{port}", Bracketed(host))?;
+        }
+        if let Some((host, port)) = &self.secure_client {
+            let none = if self.client.is_none() { ";" } else { "" };
+            write!(f, "{none};{}:{port}", Bracketed(host))?;
         }
         Ok(())
     }
 }
 
 /// A host as it stands before a port.
-struct Bracketed<'a>(&'a str);
+pub(crate) struct Bracketed<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Bracketed<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -180,7 +193,9 @@ mod tests {
             ("h:1:2:participant;127.0.0.1:3", "h:1:2:participant;127.0.0.1:3"),
             ("h:1:2;3;s:4", "h:1:2:participant;0.0.0.0:3;s:4"),
             ("[::1]:1:2;[::2]:3", "[::1]:1:2:participant;[::2]:3"),
-            ("a:1:2|b:3:4", "a:1:2:participant|b:3:4:participant"),
+            ("h:1:2;;s:4", "h:1:2:participant;;s:4"),
+            ("a:1:2|b:3:4", "a:1:2|b:3:4:participant"),
+            ("a:1:2:observer|b:3:4", "a:1:2|b:3:4:observer"),
         ] {
             let member: Member = text.parse().unwrap();
             assert_eq!(member.to_string(), printed);
@@ -199,6 +214,7 @@ mod tests {
             "h:1:70000",
             ":1:2",
             "h:1:2;",
+            "h:1:2;;",
             "h:1:2;3;4;5",
             "[::1:1:2",
             "h:1:2|",
@@ -209,6 +225,6 @@ mod tests {
         let said = |text: &str| text.parse::<Member>().unwrap_err().to_string();
         assert!(said("h:1:1").contains("must be different"));
         assert!(said("h:1:2:leader").contains("leader: must be participant or observer"));
-        assert!(said("a:1:2:observer|b:1:2").contains("one role"));
+        assert!(said("a:1:2:observer|b:1:2:participant").contains("one role"));
     }
 }

@@ -1,6 +1,9 @@
 //! Who belongs to an ensemble, and when enough of them agree.
 //!
-//! [`text`] is the form in which servers tell each other, files and clients.
+//! | room | what it holds |
+//! |---|---|
+//! | [`member`] | one server as the others know it |
+//! | [`text`] | the form in which servers tell each other, files and clients |
 
 pub(crate) mod member;
 pub(crate) mod text;
@@ -9,6 +12,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use znode::proto::Zxid;
+
+use member::Member;
 
 /// The number of a server in its ensemble: its `myid`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,37 +29,6 @@ impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "server.{}", self.0)
     }
-}
-
-/// Whether a server votes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LearnerType {
-    /// It votes, and its acknowledgement counts.
-    Participant,
-    /// It only learns what was decided.
-    Observer,
-}
-
-/// Where the others reach a server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PeerAddress {
-    /// A name or an address, without brackets.
-    pub(crate) host: String,
-    /// The port that it listens on while it leads.
-    pub(crate) quorum_port: u16,
-    /// The port for elections.
-    pub(crate) election_port: u16,
-}
-
-/// One server as the others know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Member {
-    /// Where it is reached; more than one for several networks.
-    pub(crate) addresses: Vec<PeerAddress>,
-    /// Whether it votes.
-    pub(crate) learner_type: LearnerType,
-    /// Where clients reach it, as `host:port` or a port alone.
-    pub(crate) client: Option<String>,
 }
 
 /// The members of an ensemble at one version.
@@ -77,15 +51,19 @@ impl QuorumConfig {
         Self { version: Zxid::ZERO, members, groups, weights }
     }
 
+    /// Whether a plain majority of the voters decides.
+    pub(crate) fn is_majority(&self) -> bool {
+        self.groups.is_empty() && self.weights.is_empty()
+    }
+
     /// Every voter, in the order of the numbers.
     pub(crate) fn voters(&self) -> impl Iterator<Item = Sid> {
-        let votes = |member: &Member| member.learner_type == LearnerType::Participant;
-        self.members.iter().filter(move |(_, member)| votes(member)).map(|(sid, _)| *sid)
+        self.members.iter().filter(|(_, member)| member.votes()).map(|(sid, _)| *sid)
     }
 
     /// Whether a server votes.
     pub(crate) fn is_voter(&self, sid: Sid) -> bool {
-        self.members.get(&sid).is_some_and(|member| member.learner_type == LearnerType::Participant)
+        self.members.get(&sid).is_some_and(Member::votes)
     }
 
     /// The weight of a server. Who is none of the voters has none.
