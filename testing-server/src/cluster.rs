@@ -207,7 +207,8 @@ impl TestingCluster {
             let me = number(sid);
             let network = Network::Memory(switchboard.plug(me));
             let (config, settings) = (config.clone(), settings.clone());
-            let membership = Membership { me, config, settings, network };
+            let config_file = None;
+            let membership = Membership { me, config, settings, config_file, network };
             servers.insert(sid, TestingServer::start_member(spec.instance(sid), Some(membership))?);
         }
         let doors = servers.values().map(|server| (server.connect_string(), server.connector()));

@@ -1,6 +1,7 @@
 //! What a `zoo.cfg` says of an ensemble, as the server itself takes it.
 
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Ensemble;
@@ -30,6 +31,8 @@ pub(crate) struct Membership {
     /// Who is in the ensemble.
     pub(crate) config: QuorumConfig,
     pub(crate) settings: PeerSettings,
+    /// Its `zoo.cfg`, beside which it is kept who is in the ensemble once that has changed.
+    pub(crate) config_file: Option<PathBuf>,
     /// How the others are reached.
     pub(crate) network: Network,
 }
@@ -72,6 +75,7 @@ impl Membership {
             election: ELECTION,
             committed_log: COMMITTED_LOG_MAX,
         };
-        Ok(Self { me, config, settings, network })
+        let config_file = ensemble.config_file.clone();
+        Ok(Self { me, config, settings, config_file, network })
     }
 }

@@ -13,6 +13,7 @@ use znode::{Client, ConnectOptions};
 
 use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
+use crate::io::disk::config_file::{self, ConfigFile};
 use crate::io::disk::history::epochs;
 use crate::io::disk::load::load;
 use crate::io::disk::lock::DirectoryLock;
@@ -26,6 +27,7 @@ use crate::node::Node;
 use crate::node::input::Input;
 use crate::node::settings::Settings;
 use crate::peer::{Epochs, QuorumPeer};
+use crate::quorum::Quorums;
 use crate::spec::InstanceSpec;
 use crate::views::{NodeView, SessionView, WatchView};
 
@@ -116,19 +118,24 @@ impl TestingServer {
         if let Some(Membership { me, .. }) = &membership {
             settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);
         }
+        let mut disk = spec.disk.clone();
+        if let (Some(disk), Some(Membership { me, config_file, .. })) = (&mut disk, &membership) {
+            let file = config_file.clone().map(|path| ConfigFile { path, me: *me });
+            disk.config_file = file;
+        }
         let mut server = Self {
             shared: Shared::new(settings.clone()),
             settings,
             connector: MemoryConnector::new(),
             doors: Doors::of(&spec)?,
             own_thread: spec.own_thread,
-            disk: spec.disk,
+            disk,
             membership,
             running: Mutex::new(None),
         };
         if server.disk.is_none() {
             let mut engine = server.shared.lock();
-            server.join(&mut engine.node, Epochs::default());
+            server.join(&mut engine.node, None, Epochs::default());
         }
         server.doors = server.run()?;
         server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
@@ -334,7 +341,11 @@ impl TestingServer {
         let files = Files::new(&options.faults);
         let mut loaded = load(&files, options, &self.settings)?;
         if self.membership.is_some() {
-            self.join(&mut loaded.node, epochs(&files, options)?);
+            let quorums = match self.settings.reconfig_enabled {
+                true => config_file::load(&files, options)?,
+                false => None,
+            };
+            self.join(&mut loaded.node, quorums, epochs(&files, options)?);
         }
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;
@@ -343,12 +354,14 @@ impl TestingServer {
         Ok(())
     }
 
-    /// Makes a server one of its ensemble, with what it has.
-    fn join(&self, node: &mut Node, epochs: Epochs) {
+    /// Makes a server one of its ensemble, with what it has. Without anything written down, it
+    /// belongs to the one that it was made for.
+    fn join(&self, node: &mut Node, quorums: Option<Quorums>, epochs: Epochs) {
         let Some(Membership { me, config, settings, .. }) = &self.membership else { return };
         let last = node.last_processed;
-        let (settings, config) = (settings.clone(), config.clone());
-        let peer = QuorumPeer::new(*me, settings, config, epochs.with_log(last), last);
+        let quorums = quorums.unwrap_or_else(|| Quorums::new(config.clone()));
+        let (settings, epochs) = (settings.clone(), epochs.with_log(last));
+        let peer = QuorumPeer::new(*me, settings, quorums, config, epochs, last);
         node.peer = Some(Box::new(peer));
     }
 
@@ -438,6 +451,8 @@ fn settings(spec: &InstanceSpec) -> Settings {
         client_port: spec.port,
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
+        reconfig_enabled: spec.reconfig_enabled,
+        standalone_enabled: spec.ensemble.as_ref().is_none_or(|it| it.standalone_enabled),
         digest: spec.digest,
         throttle: spec.throttle.clone(),
         frame_len_max: spec.frame_len_max,

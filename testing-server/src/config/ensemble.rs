@@ -49,6 +49,8 @@ pub struct Ensemble {
     pub multi_address_enabled: bool,
     /// Where the members stand, if in a file of their own: `dynamicConfigFile`.
     pub dynamic_file: Option<PathBuf>,
+    /// The file that all of this stands in.
+    pub(crate) config_file: Option<PathBuf>,
 }
 
 impl Ensemble {
@@ -99,6 +101,7 @@ impl Default for Ensemble {
             connection_timeout_ms: 5000,
             multi_address_enabled: false,
             dynamic_file: None,
+            config_file: None,
         }
     }
 }

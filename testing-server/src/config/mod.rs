@@ -121,7 +121,13 @@ impl Config {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| ConfigError(format!("{name}: {error}")))?;
-        Self::parse(&name, &text)
+        let mut config = Self::parse(&name, &text)?;
+        for ensemble in [Some(&mut config.ensemble), config.spec.ensemble.as_mut()] {
+            if let Some(ensemble) = ensemble {
+                ensemble.config_file = Some(path.to_owned());
+            }
+        }
+        Ok(config)
     }
 
     /// Reads the text of a file; `name` is what messages call it. Where a key stands twice, the
@@ -260,7 +266,10 @@ impl Said {
             super_digest: spec.super_digest.clone(),
             snapshots_kept: spec.disk.as_ref().and_then(|disk| disk.snapshots_kept).unwrap_or(3),
             disk: spec.disk.clone().unwrap_or_else(|| DiskOptions::new(PathBuf::new())),
-            ensemble: spec.ensemble.clone().unwrap_or_default(),
+            ensemble: Ensemble {
+                reconfig_enabled: spec.reconfig_enabled,
+                ..spec.ensemble.clone().unwrap_or_default()
+            },
             spec,
         }
     }
@@ -380,6 +389,7 @@ impl Said {
             disk.data_dir = data_dir;
             disk
         });
+        spec.reconfig_enabled = self.ensemble.reconfig_enabled;
         spec.ensemble = self.ensemble.is_distributed().then(|| self.ensemble.clone());
         let spec = self.security.apply(spec, self.client_port.is_some())?;
         self.operators.apply(spec)

@@ -32,6 +32,27 @@ pub(crate) fn parse(text: &str) -> Vec<Property> {
     properties
 }
 
+/// The text without the settings whose keys are to be dropped; everything else stays as it was
+/// written.
+pub(crate) fn without(text: &str, drops: impl Fn(&str) -> bool) -> String {
+    let dropped = parse(text).into_iter().filter(|property| drops(property.key.trim()));
+    let dropped: Vec<usize> = dropped.map(|property| property.line).collect();
+    let mut kept = String::with_capacity(text.len());
+    let (mut is_dropped, mut goes_on) = (false, false);
+    for (number, line) in text.lines().enumerate() {
+        if !goes_on {
+            is_dropped = dropped.contains(&(number + 1));
+        }
+        let is_comment = !goes_on && line.trim_start_matches(BLANKS).starts_with(['#', '!']);
+        goes_on = !is_comment && ends_in_continuation(line);
+        if !is_dropped {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
+}
+
 const BLANKS: [char; 3] = [' ', '\t', '\x0c'];
 
 /// Whether the line ends with a backslash that is not escaped itself.

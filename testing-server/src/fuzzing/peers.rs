@@ -19,7 +19,7 @@ use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
 use crate::peer::{Epochs, PeerSettings, QuorumPeer};
 use crate::quorum::member::{Member, MemberAddress, Role};
-use crate::quorum::{QuorumConfig, Sid};
+use crate::quorum::{QuorumConfig, Quorums, Sid};
 use crate::zab::packet::{Forwarded, Kind, QuorumPacket};
 use crate::zab::stream;
 
@@ -44,7 +44,8 @@ impl Peer {
     fn new() -> Self {
         let mut node = Node::new(Settings { server_id: 2, ..Settings::fixed() });
         let epochs = Epochs::default();
-        let peer = QuorumPeer::new(ME, settings(), three(), epochs, Zxid::ZERO);
+        let quorums = Quorums::new(three());
+        let peer = QuorumPeer::new(ME, settings(), quorums, &three(), epochs, Zxid::ZERO);
         node.peer = Some(Box::new(peer));
         let (now, out) = (Moment::START, Outbox::default());
         let mut peer = Self { node, now, out, halted: false, closed: Vec::new() };
@@ -76,6 +77,7 @@ impl Peer {
             Output::Append { zxid, .. } | Output::SaveSnapshot { zxid, .. } => {
                 self.node.step(now, Input::Persisted(zxid), out);
             }
+            Output::SaveConfig { .. } => {}
             Output::SaveEpoch { kind, epoch } => {
                 self.node.step(now, Input::EpochSaved { kind, epoch }, out);
             }

@@ -468,6 +468,7 @@ impl Engine {
                 Output::Halt { why } => halted = Some(why.clone()),
                 Output::Append { .. }
                 | Output::SaveEpoch { .. }
+                | Output::SaveConfig { .. }
                 | Output::SaveSnapshot { .. }
                 | Output::Truncate { .. }
                 | Output::Reload { .. } => match &mut self.disk {
