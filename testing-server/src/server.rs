@@ -19,7 +19,7 @@ use crate::io::disk::load::load;
 use crate::io::disk::lock::DirectoryLock;
 use crate::io::disk::storage::Files;
 use crate::io::disk::{Disk, DiskOptions};
-use crate::io::doors::Doors;
+use crate::io::doors::{Doors, Open};
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
 use crate::membership::Membership;
@@ -114,6 +114,16 @@ impl TestingServer {
         spec: InstanceSpec,
         membership: Option<Membership>,
     ) -> io::Result<Self> {
+        let opened = Doors::of(&spec)?.open()?;
+        Self::start_behind(opened, spec, membership)
+    }
+
+    /// Starts a server behind doors that are open, so that others know beforehand where they are.
+    pub(crate) fn start_behind(
+        (doors, open): (Doors, Open),
+        spec: InstanceSpec,
+        membership: Option<Membership>,
+    ) -> io::Result<Self> {
         let mut settings = settings(&spec);
         if let Some(Membership { me, .. }) = &membership {
             settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);
@@ -123,11 +133,11 @@ impl TestingServer {
             let file = config_file.clone().map(|path| ConfigFile { path, me: *me });
             disk.config_file = file;
         }
-        let mut server = Self {
+        let server = Self {
             shared: Shared::new(settings.clone()),
             settings,
             connector: MemoryConnector::new(),
-            doors: Doors::of(&spec)?,
+            doors,
             own_thread: spec.own_thread,
             disk,
             membership,
@@ -137,7 +147,7 @@ impl TestingServer {
             let mut engine = server.shared.lock();
             server.join(&mut engine.node, None, Epochs::default());
         }
-        server.doors = server.run()?;
+        server.serve(open)?;
         server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
         Ok(server)
     }
@@ -246,7 +256,8 @@ impl TestingServer {
     /// A server that ran may be left stopped; nothing else is lost.
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await;
-        self.run().map(drop)
+        let (_, open) = self.doors.open()?;
+        self.serve(open)
     }
 
     /// Ends a session as the session tracker would: its ephemeral nodes go in one transaction,
@@ -379,9 +390,8 @@ impl TestingServer {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Listens and has a task serve; returns where.
-    fn run(&self) -> io::Result<Doors> {
-        let (opened, doors) = self.doors.open()?;
+    /// Has a task serve whoever comes through these doors.
+    fn serve(&self, doors: Open) -> io::Result<()> {
         self.load()?;
         let (stop, told_to_stop) = oneshot::channel();
         let (tell_stopped, stopped) = oneshot::channel();
@@ -410,7 +420,7 @@ impl TestingServer {
         self.connector.open(Some(door));
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Running { stop, stopped });
-        Ok(opened)
+        Ok(())
     }
 }
 

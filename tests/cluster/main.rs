@@ -3,6 +3,7 @@
 mod failover;
 mod files;
 mod partitions;
+mod reconfig;
 mod sessions;
 
 use std::future::Future;
