@@ -98,9 +98,8 @@ async fn under_load_everybody_is_replaced_and_nothing_is_lost() {
         soon(cluster.join(Role::Participant)).await.unwrap();
         // The leader last.
         let leader = soon(cluster.leader()).await;
-        let goes = (1..=3).rev().find(|id| {
-            cluster.voters().contains(id) && (*id != leader || old == 3)
-        });
+        let goes =
+            (1..=3).rev().find(|id| cluster.voters().contains(id) && (*id != leader || old == 3));
         let goes = goes.unwrap_or(leader);
         soon(cluster.remove(goes)).await.unwrap();
         soon(cluster.stop(goes)).await;

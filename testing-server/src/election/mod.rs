@@ -242,7 +242,9 @@ impl Election {
     }
 
     /// The vote of somebody who has a leader. It counts only if that leader itself says that it
-    /// leads, among the very votes that are counted (ZOOKEEPER-3537).
+    /// leads, among the very votes that are counted (ZOOKEEPER-3537). Only those count who were
+    /// agreed on: what else was proposed may have come to nothing, and then nobody else would ever
+    /// follow that leader.
     fn hear_settled(&mut self, from: Sid, ballot: &Ballot, quorums: &Quorums) -> Option<Sid> {
         let (me, round) = (self.me, self.round);
         let looking = self.looking.as_mut()?;
@@ -253,7 +255,7 @@ impl Election {
                 None => false,
             };
             let agrees = |sid: Sid| votes.get(&sid).is_some_and(|cast| ballot.agrees_with(cast));
-            leads && quorums.is_quorum(agrees)
+            leads && quorums.committed.is_quorum(agrees)
         };
         if ballot.round == round {
             looking.received.insert(from, *ballot);

@@ -255,8 +255,12 @@ impl Node {
             last = last_processed;
         }
         let zxid = if peer.is_trusted { last } else { UNTRUSTED };
-        let vote = match peer.quorums.is_voter(peer.me) {
-            true => Vote { leader: peer.me, zxid, peer_epoch: i64::from(peer.epochs.current) },
+        let own = Vote { leader: peer.me, zxid, peer_epoch: i64::from(peer.epochs.current) };
+        let vote = match peer.quorums.committed.is_voter(peer.me) {
+            true => own,
+            // Whoever does not know yet that it is to vote could not vote for it. It votes all the
+            // same, for somebody who knows no less.
+            false if peer.quorums.is_voter(peer.me) => Vote { leader: Vote::NONE.leader, ..own },
             false => Vote::NONE,
         };
         let mut tell = Vec::new();
