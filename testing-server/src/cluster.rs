@@ -1,8 +1,10 @@
 //! [`TestingCluster`]: a whole ensemble, started and torn apart from within a test.
 
+mod members;
+
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 #[cfg(feature = "simulation")]
 use std::time::SystemTime;
@@ -12,6 +14,7 @@ use znode::proto::{SessionId, Zxid};
 use znode::{Client, ConnectOptions, Connecting, Connector, HostPort};
 
 use crate::election::ElectionTimes;
+use crate::io::doors::{Doors, Open};
 use crate::io::memory::MemoryConnector;
 use crate::io::peers::Network;
 use crate::io::peers::switchboard::Switchboard;
@@ -19,7 +22,8 @@ use crate::membership::Membership;
 use crate::node::Node;
 use crate::node::input::Input;
 use crate::peer::{LocalSessions, PeerSettings};
-use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::quorum::member::{Member, MemberAddress, Role};
+use crate::quorum::{QuorumConfig, Sid};
 use crate::server::TestingServer;
 use crate::spec::InstanceSpec;
 use crate::zab::history::COMMITTED_LOG_MAX;
@@ -62,6 +66,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct TestingCluster {
     servers: BTreeMap<u64, TestingServer>,
+    spec: ClusterSpec,
     switchboard: Switchboard,
     connector: ClusterConnector,
 }
@@ -86,6 +91,7 @@ pub struct ClusterSpec {
     finalize_wait: Duration,
     local_sessions: LocalSessions,
     read_only_after: Option<Duration>,
+    reconfig_enabled: bool,
 }
 
 impl ClusterSpec {
@@ -99,6 +105,7 @@ impl ClusterSpec {
             finalize_wait: Duration::from_millis(10),
             local_sessions: LocalSessions::No,
             read_only_after: None,
+            reconfig_enabled: true,
         }
     }
 
@@ -134,7 +141,8 @@ impl ClusterSpec {
 
     fn instance(&self, id: u64) -> InstanceSpec {
         let spec = self.others.get(&id).unwrap_or(&self.each).clone();
-        let mut spec = spec.port(0).tick(self.each.tick);
+        let spec = spec.port(0).tick(self.each.tick);
+        let mut spec = spec.reconfig_enabled(self.reconfig_enabled);
         if let Some(disk) = &mut spec.disk {
             for dir in [&mut disk.data_dir, &mut disk.log_dir] {
                 dir.push(id.to_string());
@@ -169,24 +177,41 @@ impl ClusterSpec {
         self
     }
 
-    fn config(&self) -> QuorumConfig {
-        let member = |sid: u64| {
-            let learner_type = if sid > self.participants {
-                LearnerType::Observer
-            } else {
-                LearnerType::Participant
-            };
-            // Nobody connects there; it only stands in the configuration that clients read.
-            let port = |base: u64| u16::try_from(base + sid).unwrap_or(u16::MAX);
-            let address = PeerAddress {
-                host: "127.0.0.1".to_owned(),
-                quorum_port: port(2888),
-                election_port: port(3888),
-            };
-            (number(sid), Member { addresses: vec![address], learner_type, client: None })
-        };
-        QuorumConfig::majority((1..=self.participants + self.observers).map(member).collect())
+    /// Sets whether servers may join, leave and change (`reconfigEnabled`), which they may to start
+    /// with. If not, the configuration that clients read never changes.
+    pub fn reconfig_enabled(mut self, enabled: bool) -> Self {
+        self.reconfig_enabled = enabled;
+        self
     }
+
+    fn peer_settings(&self) -> PeerSettings {
+        let tick = self.each.tick;
+        PeerSettings {
+            tick,
+            init_limit: tick * INIT_LIMIT,
+            sync_limit: tick * SYNC_LIMIT,
+            redial_pause: Duration::from_millis(2),
+            election: ElectionTimes {
+                finalize_wait: self.finalize_wait,
+                notification_min: self.finalize_wait * 5,
+                notification_max: Duration::from_secs(1),
+            },
+            committed_log: COMMITTED_LOG_MAX,
+            local_sessions: self.local_sessions,
+            read_only_after: self.read_only_after,
+        }
+    }
+}
+
+/// A server as the configuration names it. Only clients connect there; how the others are reached
+/// merely stands in what clients read.
+fn member(sid: u64, role: Role, doors: &Doors) -> Member {
+    let port = |base: u64| u16::try_from(base + sid).unwrap_or(u16::MAX);
+    let host = "127.0.0.1".to_owned();
+    let client = doors.plain().or(doors.secure());
+    let client = client.map(|at| (at.ip().to_string(), at.port()));
+    let address = MemberAddress { host, quorum_port: port(2888), election_port: port(3888) };
+    Member { addresses: vec![address], role, client, secure_client: None }
 }
 
 fn number(sid: u64) -> Sid {
@@ -222,38 +247,51 @@ impl TestingCluster {
                 format!("{count} servers, {} of which vote: must be 1 to 254", spec.participants);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
         }
-        let (config, switchboard) = (spec.config(), Switchboard::default());
-        let tick = spec.each.tick;
-        let settings = PeerSettings {
-            tick,
-            init_limit: tick * INIT_LIMIT,
-            sync_limit: tick * SYNC_LIMIT,
-            redial_pause: Duration::from_millis(2),
-            election: ElectionTimes {
-                finalize_wait: spec.finalize_wait,
-                notification_min: spec.finalize_wait * 5,
-                notification_max: Duration::from_secs(1),
-            },
-            committed_log: COMMITTED_LOG_MAX,
-            local_sessions: spec.local_sessions,
-            read_only_after: spec.read_only_after,
+        let mut cluster = Self {
+            servers: BTreeMap::new(),
+            spec,
+            switchboard: Switchboard::default(),
+            connector: ClusterConnector::default(),
         };
-        let mut servers = BTreeMap::new();
-        for sid in 1..=count {
-            let me = number(sid);
-            let network = Network::Memory(switchboard.plug(me));
-            let (config, settings) = (config.clone(), settings.clone());
-            let membership = Membership { me, config, settings, network };
-            servers.insert(sid, TestingServer::start_member(spec.instance(sid), Some(membership))?);
+        // Everybody is told where clients find everybody.
+        let opened = (1..=count).map(|id| Ok((id, Doors::of(&cluster.spec.instance(id))?.open()?)));
+        let opened = opened.collect::<io::Result<Vec<_>>>()?;
+        let participants = cluster.spec.participants;
+        let members = opened.iter().map(|(id, (doors, _))| {
+            let role = if *id > participants { Role::Observer } else { Role::Participant };
+            (number(*id), member(*id, role, doors))
+        });
+        let config = QuorumConfig::majority(members.collect());
+        for (id, opened) in opened {
+            cluster.add(id, opened, config.clone(), cluster.spec.instance(id))?;
         }
-        let doors = servers.values().map(|server| (server.connect_string(), server.connector()));
-        let connector = ClusterConnector { servers: doors.collect() };
-        let cluster = Self { servers, switchboard, connector };
         let all_serve = || cluster.servers.values().all(|server| look(server, Node::is_serving));
         if timeout(START_LIMIT, cluster.until(all_serve)).await.is_err() {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "no leader was elected"));
         }
         Ok(cluster)
+    }
+
+    /// Starts one more server, which is told that these are the members.
+    fn add(
+        &mut self,
+        id: u64,
+        opened: (Doors, Open),
+        config: QuorumConfig,
+        spec: InstanceSpec,
+    ) -> io::Result<()> {
+        let me = number(id);
+        let membership = Membership {
+            me,
+            config,
+            settings: self.spec.peer_settings(),
+            config_file: spec.disk.as_ref().map(|disk| disk.data_dir.join("zoo.cfg")),
+            network: Network::Memory(self.switchboard.plug(me)),
+        };
+        let server = TestingServer::start_behind(opened, spec, Some(membership))?;
+        self.connector.servers().insert(server.connect_string(), server.connector());
+        self.servers.insert(id, server);
+        Ok(())
     }
 
     /// What clients connect to over TCP: the addresses of all servers.
@@ -470,14 +508,20 @@ fn look<T>(server: &TestingServer, what: impl FnOnce(&Node) -> T) -> T {
 
 /// Connects clients of the same process to the servers of a [`TestingCluster`], each by its
 /// address, through pipes in memory.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct ClusterConnector {
-    servers: BTreeMap<String, MemoryConnector>,
+    servers: Arc<Mutex<BTreeMap<String, MemoryConnector>>>,
+}
+
+impl ClusterConnector {
+    fn servers(&self) -> MutexGuard<'_, BTreeMap<String, MemoryConnector>> {
+        self.servers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Connector for ClusterConnector {
     fn connect(&self, host: &HostPort) -> Connecting {
-        match self.servers.get(&host.to_string()) {
+        match self.servers().get(&host.to_string()) {
             Some(server) => server.connect(host),
             None => {
                 let why = format!("{host} is no server of this cluster");

@@ -102,7 +102,7 @@ pub mod fuzzing;
 pub use auth::{Identity, Scheme};
 pub use chaos::{DataFile, DataFiles};
 pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};
-pub use config::{Config, ConfigError, Ensemble, InvalidMember, Member, MemberAddress, Role};
+pub use config::{Config, ConfigError, Ensemble};
 pub use faults::LostReply;
 pub use io::disk::lock::DirectoryInUse;
 pub use io::memory::MemoryConnector;
@@ -110,6 +110,7 @@ pub use io::memory::MemoryConnector;
 pub use io::tls::{ClientAuth, ServerTls, ServerTlsError};
 pub use node::faults::Release;
 pub use proxy::FaultProxy;
+pub use quorum::member::{InvalidMember, Member, MemberAddress, Role};
 pub use server::TestingServer;
 #[cfg(feature = "simulation")]
 pub use simulation::{Failure, Fault, Faults, Finished, Simulation, World};

@@ -1,17 +1,16 @@
 //! What a `zoo.cfg` says of an ensemble, as the server itself takes it.
 
-use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use znode::proto::Zxid;
-
-use crate::config::{Ensemble, Member as Told, Role};
+use crate::config::Ensemble;
 use crate::election::ElectionTimes;
 use crate::io::peers::Network;
 use crate::io::peers::tcp::TcpPeers;
 use crate::peer::{LocalSessions, PeerSettings};
-use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::quorum::member::MemberAddress;
+use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::history::COMMITTED_LOG_MAX;
 
 /// How Apache's servers time their elections.
@@ -36,6 +35,8 @@ pub(crate) struct Membership {
     /// Who is in the ensemble.
     pub(crate) config: QuorumConfig,
     pub(crate) settings: PeerSettings,
+    /// Its `zoo.cfg`, beside which it is kept who is in the ensemble once that has changed.
+    pub(crate) config_file: Option<PathBuf>,
     /// How the others are reached.
     pub(crate) network: Network,
 }
@@ -52,15 +53,13 @@ impl Membership {
         if my_id > 254 {
             return Err(wrong(format!("myid: {my_id}, must be at most 254")));
         }
-        let me = sid(my_id);
-        let members = ensemble.members.iter().map(|(id, told)| (sid(*id), member(told)));
-        let members: BTreeMap<Sid, Member> = members.collect();
-        let mine = members.get(&me);
+        let me = Sid(i64::try_from(my_id).unwrap_or(i64::MAX));
+        let mine = ensemble.me();
         let mine =
             mine.ok_or_else(|| wrong(format!("server.{my_id}: is not among the members")))?;
-        let listen = |port: fn(&PeerAddress) -> u16| {
+        let listen = |port: fn(&MemberAddress) -> u16| {
             let addresses = mine.addresses.iter();
-            let host = |at: &PeerAddress| match ensemble.listen_on_all_addresses {
+            let host = |at: &MemberAddress| match ensemble.listen_on_all_addresses {
                 true => "0.0.0.0".to_owned(),
                 false => at.host.clone(),
             };
@@ -71,17 +70,7 @@ impl Membership {
             quorum: listen(|at| at.quorum_port),
             dial_timeout: Duration::from_millis(ensemble.connection_timeout_ms),
         });
-        let groups = ensemble
-            .groups
-            .iter()
-            .map(|(group, ids)| (sid(*group).0, ids.iter().map(|id| sid(*id)).collect()));
-        let weights = ensemble.weights.iter().map(|(id, weight)| (sid(*id), sid(*weight).0));
-        let config = QuorumConfig {
-            version: Zxid(i64::try_from(ensemble.version).unwrap_or(0)),
-            groups: groups.collect(),
-            weights: weights.collect(),
-            members,
-        };
+        let config = ensemble.config.clone();
         let settings = PeerSettings {
             tick,
             init_limit: tick * ensemble.init_limit.max(1),
@@ -96,26 +85,7 @@ impl Membership {
             },
             read_only_after: ensemble.read_only_mode.then(|| tick.max(READ_ONLY_WAIT)),
         };
-        Ok(Self { me, config, settings, network })
+        let config_file = ensemble.config_file.clone();
+        Ok(Self { me, config, settings, config_file, network })
     }
-}
-
-fn sid(id: u64) -> Sid {
-    Sid(i64::try_from(id).unwrap_or(i64::MAX))
-}
-
-fn member(told: &Told) -> Member {
-    let addresses = told.addresses.iter().map(|address| PeerAddress {
-        host: address.host.clone(),
-        quorum_port: address.quorum_port,
-        election_port: address.election_port,
-    });
-    let learner_type = match told.role {
-        Role::Participant => LearnerType::Participant,
-        Role::Observer => LearnerType::Observer,
-    };
-    let client = told.client.as_ref();
-    let client =
-        client.map(|(host, port)| format!("{}:{port}", crate::quorum::text::bracketed(host)));
-    Member { addresses: addresses.collect(), learner_type, client }
 }

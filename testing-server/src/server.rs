@@ -13,12 +13,13 @@ use znode::{Client, ConnectOptions};
 
 use crate::admin::Whitelist;
 use crate::io::acceptor::Acceptor;
+use crate::io::disk::config_file::{self, ConfigFile};
 use crate::io::disk::history::epochs;
 use crate::io::disk::load::load;
 use crate::io::disk::lock::DirectoryLock;
 use crate::io::disk::storage::Files;
 use crate::io::disk::{Disk, DiskOptions};
-use crate::io::doors::Doors;
+use crate::io::doors::{Doors, Open};
 use crate::io::engine::Shared;
 use crate::io::memory::MemoryConnector;
 use crate::membership::Membership;
@@ -26,6 +27,7 @@ use crate::node::Node;
 use crate::node::input::Input;
 use crate::node::settings::Settings;
 use crate::peer::{Epochs, QuorumPeer};
+use crate::quorum::Quorums;
 use crate::spec::InstanceSpec;
 use crate::views::{NodeView, SessionView, WatchView};
 
@@ -112,25 +114,40 @@ impl TestingServer {
         spec: InstanceSpec,
         membership: Option<Membership>,
     ) -> io::Result<Self> {
+        let opened = Doors::of(&spec)?.open()?;
+        Self::start_behind(opened, spec, membership)
+    }
+
+    /// Starts a server behind doors that are open, so that others know beforehand where they are.
+    pub(crate) fn start_behind(
+        (doors, open): (Doors, Open),
+        spec: InstanceSpec,
+        membership: Option<Membership>,
+    ) -> io::Result<Self> {
         let mut settings = settings(&spec);
         if let Some(Membership { me, .. }) = &membership {
             settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);
         }
-        let mut server = Self {
+        let mut disk = spec.disk.clone();
+        if let (Some(disk), Some(Membership { me, config_file, .. })) = (&mut disk, &membership) {
+            let file = config_file.clone().map(|path| ConfigFile { path, me: *me });
+            disk.config_file = file;
+        }
+        let server = Self {
             shared: Shared::new(settings.clone()),
             settings,
             connector: MemoryConnector::new(),
-            doors: Doors::of(&spec)?,
+            doors,
             own_thread: spec.own_thread,
-            disk: spec.disk,
+            disk,
             membership,
             running: Mutex::new(None),
         };
         if server.disk.is_none() {
             let mut engine = server.shared.lock();
-            server.join(&mut engine.node, Epochs::default());
+            server.join(&mut engine.node, None, Epochs::default());
         }
-        server.doors = server.run()?;
+        server.serve(open)?;
         server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
         Ok(server)
     }
@@ -239,7 +256,8 @@ impl TestingServer {
     /// A server that ran may be left stopped; nothing else is lost.
     pub async fn restart(&self) -> io::Result<()> {
         self.stop().await;
-        self.run().map(drop)
+        let (_, open) = self.doors.open()?;
+        self.serve(open)
     }
 
     /// Ends a session as the session tracker would: its ephemeral nodes go in one transaction,
@@ -334,7 +352,11 @@ impl TestingServer {
         let files = Files::new(&options.faults);
         let mut loaded = load(&files, options, &self.settings)?;
         if self.membership.is_some() {
-            self.join(&mut loaded.node, epochs(&files, options)?);
+            let quorums = match self.settings.reconfig_enabled {
+                true => config_file::load(&files, options)?,
+                false => None,
+            };
+            self.join(&mut loaded.node, quorums, epochs(&files, options)?);
         }
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;
@@ -343,12 +365,14 @@ impl TestingServer {
         Ok(())
     }
 
-    /// Makes a server one of its ensemble, with what it has.
-    fn join(&self, node: &mut Node, epochs: Epochs) {
+    /// Makes a server one of its ensemble, with what it has. Without anything written down, it
+    /// belongs to the one that it was made for.
+    fn join(&self, node: &mut Node, quorums: Option<Quorums>, epochs: Epochs) {
         let Some(Membership { me, config, settings, .. }) = &self.membership else { return };
         let last = node.last_processed;
-        let (settings, config) = (settings.clone(), config.clone());
-        let peer = QuorumPeer::new(*me, settings, config, epochs.with_log(last), last);
+        let quorums = quorums.unwrap_or_else(|| Quorums::new(config.clone()));
+        let (settings, epochs) = (settings.clone(), epochs.with_log(last));
+        let peer = QuorumPeer::new(*me, settings, quorums, config, epochs, last);
         node.peer = Some(Box::new(peer));
     }
 
@@ -366,9 +390,8 @@ impl TestingServer {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Listens and has a task serve; returns where.
-    fn run(&self) -> io::Result<Doors> {
-        let (opened, doors) = self.doors.open()?;
+    /// Has a task serve whoever comes through these doors.
+    fn serve(&self, doors: Open) -> io::Result<()> {
         self.load()?;
         let (stop, told_to_stop) = oneshot::channel();
         let (tell_stopped, stopped) = oneshot::channel();
@@ -397,7 +420,7 @@ impl TestingServer {
         self.connector.open(Some(door));
         *self.running.lock().unwrap_or_else(PoisonError::into_inner) =
             Some(Running { stop, stopped });
-        Ok(opened)
+        Ok(())
     }
 }
 
@@ -438,6 +461,8 @@ fn settings(spec: &InstanceSpec) -> Settings {
         client_port: spec.port,
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
+        reconfig_enabled: spec.reconfig_enabled,
+        standalone_enabled: spec.ensemble.as_ref().is_none_or(|it| it.standalone_enabled),
         digest: spec.digest,
         throttle: spec.throttle.clone(),
         frame_len_max: spec.frame_len_max,

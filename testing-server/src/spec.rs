@@ -68,6 +68,7 @@ pub struct InstanceSpec {
     pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
     pub(crate) ensemble: Option<Ensemble>,
+    pub(crate) reconfig_enabled: bool,
     pub(crate) digest: bool,
     pub(crate) throttle: ThrottleSettings,
     pub(crate) frame_len_max: usize,
@@ -117,6 +118,7 @@ impl InstanceSpec {
             connections_per_address_max: None,
             disk: None,
             ensemble: None,
+            reconfig_enabled: false,
             digest: true,
             throttle: ThrottleSettings::default(),
             frame_len_max: FRAME_LEN_MAX,
@@ -457,6 +459,14 @@ impl InstanceSpec {
     /// without a word. There is no limit to start with.
     pub fn connections_per_address(mut self, max: usize) -> Self {
         self.connections_per_address_max = Some(max);
+        self
+    }
+
+    /// Sets whether the members of the ensemble may be changed while it runs (`reconfigEnabled`),
+    /// which Apache leaves off. The servers of a [`TestingCluster`](crate::TestingCluster) allow
+    /// it to whoever may write `/zookeeper/config`: the superuser.
+    pub fn reconfig_enabled(mut self, enabled: bool) -> Self {
+        self.reconfig_enabled = enabled;
         self
     }
 

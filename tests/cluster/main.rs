@@ -4,6 +4,7 @@ mod failover;
 mod files;
 mod local;
 mod partitions;
+mod reconfig;
 mod sessions;
 
 use std::future::Future;

@@ -252,6 +252,11 @@ impl Ensemble {
         }
     }
 
+    /// The `zoo.cfg` of one.
+    pub(crate) fn config(&self, number: usize) -> PathBuf {
+        self.members[number - 1].directory.join("zoo.cfg")
+    }
+
     /// A file that goes with the ensemble.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)

@@ -22,6 +22,7 @@ mod apache;
 mod history;
 mod hostile;
 mod mixed;
+mod reconfig;
 mod rolling;
 mod stopped;
 mod suites;

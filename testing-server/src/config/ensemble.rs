@@ -1,12 +1,14 @@
 //! What a `zoo.cfg` says of an ensemble: who is in it, and how they keep together.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::str::FromStr;
+
+use znode::proto::Zxid;
 
 use super::keys::{INT_MAX, Key, Kind, Value};
 use super::properties::{self, Property};
+use crate::quorum::member::Member;
+use crate::quorum::{QuorumConfig, Sid, text};
 
 /// The members of an ensemble, and how they keep together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,15 +16,9 @@ use super::properties::{self, Property};
 pub struct Ensemble {
     /// Which of the members this server is: what stands in the file `myid` of the data directory.
     pub my_id: Option<u64>,
-    /// The members: `server.N`.
-    pub members: BTreeMap<u64, Member>,
-    /// Groups of members, a majority of each of which makes a quorum: `group.N`. None in most
-    /// ensembles.
-    pub groups: BTreeMap<u64, BTreeSet<u64>>,
-    /// How much a member counts in its group: `weight.N`, 1 unless said.
-    pub weights: BTreeMap<u64, u64>,
-    /// Of which reconfiguration the members are: `version` of the dynamic file.
-    pub version: u64,
+    /// The members, and of which reconfiguration they are: `server.N`, `group.N`, `weight.N`, and
+    /// the end of the name of the dynamic file.
+    pub(crate) config: QuorumConfig,
     /// How many ticks a follower may take to connect and to catch up: `initLimit`.
     pub init_limit: u32,
     /// How many ticks a follower may stay behind: `syncLimit`.
@@ -56,61 +52,24 @@ pub struct Ensemble {
     pub multi_address_enabled: bool,
     /// Where the members stand, if in a file of their own: `dynamicConfigFile`.
     pub dynamic_file: Option<PathBuf>,
+    /// The file that all of this stands in.
+    pub(crate) config_file: Option<PathBuf>,
 }
-
-/// A member of an ensemble: `host:port:port[:role][;[host:]port[;[host:]port]]`.
-///
-/// ```
-/// use znode_testing::{Member, Role};
-///
-/// let member: Member = "zk1:2888:3888:observer;2181".parse().unwrap();
-/// assert_eq!(member.role, Role::Observer);
-/// assert_eq!(member.addresses[0].election_port, 3888);
-/// assert_eq!(member.to_string(), "zk1:2888:3888:observer;0.0.0.0:2181");
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Member {
-    /// Where other members find it; at least one.
-    pub addresses: Vec<MemberAddress>,
-    /// Whether it has a vote.
-    pub role: Role,
-    /// Where clients find it, as `(host, port)`; `None` if that stands elsewhere.
-    pub client: Option<(String, u16)>,
-    /// Where clients find it that speak TLS.
-    pub secure_client: Option<(String, u16)>,
-}
-
-/// Where other members find one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MemberAddress {
-    /// A name or an address, without brackets.
-    pub host: String,
-    /// The port on which followers follow.
-    pub quorum_port: u16,
-    /// The port on which a leader is elected.
-    pub election_port: u16,
-}
-
-/// Whether a member has a vote.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// It has.
-    Participant,
-    /// It has none, and only follows.
-    Observer,
-}
-
-/// Why a text names no member.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct InvalidMember(String);
 
 impl Ensemble {
+    /// The members: `server.N`, in the order of their numbers.
+    pub fn members(&self) -> impl Iterator<Item = (u64, &Member)> {
+        self.config.members.iter().map(|(sid, member)| (sid.0.unsigned_abs(), member))
+    }
+
     /// The members that have a vote.
     pub fn participants(&self) -> impl Iterator<Item = (u64, &Member)> {
-        let members = self.members.iter().map(|(id, member)| (*id, member));
-        members.filter(|(_, member)| member.role == Role::Participant)
+        self.members().filter(|(_, member)| member.votes())
+    }
+
+    /// Of which reconfiguration the members are: the transaction that made them so, or zero.
+    pub fn version(&self) -> Zxid {
+        self.config.version
     }
 
     /// Whether there is an ensemble at all: a single member with `standaloneEnabled` is none.
@@ -121,134 +80,16 @@ impl Ensemble {
 
     /// What this server itself is.
     pub fn me(&self) -> Option<&Member> {
-        self.members.get(&self.my_id?)
+        let me = i64::try_from(self.my_id?).ok()?;
+        self.config.members.get(&Sid(me))
     }
 }
-
-impl FromStr for Member {
-    type Err = InvalidMember;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMember> {
-        let mut parts = text.split(';');
-        let (mut addresses, mut role) = (Vec::new(), None);
-        for address in parts.next().unwrap_or_default().split('|') {
-            let (host, rest) = split_host(address)?;
-            let ports: Vec<&str> = rest.split(':').collect();
-            let (quorum, election, named) = match ports[..] {
-                [quorum, election] => (quorum, election, Role::Participant),
-                [quorum, election, role] => (quorum, election, role.parse()?),
-                _ => return Err(invalid()),
-            };
-            let (quorum_port, election_port) = (port(quorum)?, port(election)?);
-            if quorum_port == election_port {
-                return Err(InvalidMember("its two ports must be different".to_owned()));
-            }
-            if role.is_some_and(|role| role != named) {
-                return Err(InvalidMember("all its addresses must have one role".to_owned()));
-            }
-            role = Some(named);
-            addresses.push(MemberAddress { host: host.to_owned(), quorum_port, election_port });
-        }
-        let client = parts.next().map(client_address).transpose()?;
-        let secure_client = parts.next().map(client_address).transpose()?;
-        if parts.next().is_some() {
-            return Err(invalid());
-        }
-        let role = role.unwrap_or(Role::Participant);
-        Ok(Self { addresses, role, client, secure_client })
-    }
-}
-
-/// `[host]:rest` or `host:rest`.
-fn split_host(text: &str) -> Result<(&str, &str), InvalidMember> {
-    let split = match text.strip_prefix('[') {
-        Some(bracketed) => bracketed.split_once("]:"),
-        None => text.split_once(':'),
-    };
-    split.filter(|(host, _)| !host.is_empty()).ok_or_else(invalid)
-}
-
-/// `port` or `host:port`; without a host, any address of the machine.
-fn client_address(text: &str) -> Result<(String, u16), InvalidMember> {
-    if let Ok(port) = text.parse() {
-        return Ok(("0.0.0.0".to_owned(), port));
-    }
-    let (host, rest) = split_host(text)?;
-    Ok((host.to_owned(), port(rest)?))
-}
-
-fn port(text: &str) -> Result<u16, InvalidMember> {
-    text.parse().map_err(|_| invalid())
-}
-
-fn invalid() -> InvalidMember {
-    InvalidMember(
-        "must be host:port:port[:participant|:observer][;[host:]port[;[host:]port]]".to_owned(),
-    )
-}
-
-impl FromStr for Role {
-    type Err = InvalidMember;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMember> {
-        match text.to_ascii_lowercase().as_str() {
-            "participant" => Ok(Self::Participant),
-            "observer" => Ok(Self::Observer),
-            _ => Err(InvalidMember(format!("{text}: must be participant or observer"))),
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Participant => "participant",
-            Self::Observer => "observer",
-        })
-    }
-}
-
-/// As it stands in `/zookeeper/config`.
-impl fmt::Display for Member {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, address) in self.addresses.iter().enumerate() {
-            let bar = if at == 0 { "" } else { "|" };
-            let MemberAddress { host, quorum_port, election_port } = address;
-            let host = Bracketed(host);
-            write!(f, "{bar}{host}:{quorum_port}:{election_port}:{}", self.role)?;
-        }
-        for (host, port) in self.client.iter().chain(&self.secure_client) {
-            write!(f, ";{}:{port}", Bracketed(host))?;
-        }
-        Ok(())
-    }
-}
-
-/// A host as it stands before a port.
-struct Bracketed<'a>(&'a str);
-
-impl fmt::Display for Bracketed<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.contains(':') { write!(f, "[{}]", self.0) } else { f.write_str(self.0) }
-    }
-}
-
-impl fmt::Display for InvalidMember {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for InvalidMember {}
 
 impl Default for Ensemble {
     fn default() -> Self {
         Self {
             my_id: None,
-            members: BTreeMap::new(),
-            groups: BTreeMap::new(),
-            weights: BTreeMap::new(),
-            version: 0,
+            config: QuorumConfig::majority(BTreeMap::new()),
             init_limit: 0,
             sync_limit: 0,
             connect_to_learner_master_limit: 0,
@@ -264,6 +105,7 @@ impl Default for Ensemble {
             connection_timeout_ms: 5000,
             multi_address_enabled: false,
             dynamic_file: None,
+            config_file: None,
         }
     }
 }
@@ -304,48 +146,12 @@ pub(super) fn find(key: &str) -> Option<Key> {
         }
         "electionAlg" => Some(Key::WithoutEffect(Kind::Number(3, 3))),
         "peerType" => Some(Key::WithoutEffect(Kind::OneOf(&["participant", "observer"]))),
-        _ if is_membership(key) => Some(Key::Membership),
+        _ if text::is_membership(key) => Some(Key::Membership),
         _ => None,
     }
 }
 
-/// Whether a key says who is in the ensemble, and so may stand in a dynamic file.
-fn is_membership(key: &str) -> bool {
-    let id = |family: &str| key.strip_prefix(family).is_some_and(|id| id.parse::<u64>().is_ok());
-    ["server.", "group.", "weight."].into_iter().any(id)
-}
-
 impl Ensemble {
-    /// Takes in `server.N`, `group.N` or `weight.N`.
-    ///
-    /// # Errors
-    /// What would be allowed.
-    pub(super) fn membership(&mut self, key: &str, value: &str) -> Result<(), String> {
-        let (family, id) = key.split_once('.').unwrap_or((key, ""));
-        let id: u64 = id.parse().map_err(|_| "must end with a number".to_owned())?;
-        match family {
-            "server" => {
-                let member = value.parse().map_err(|error: InvalidMember| error.to_string())?;
-                self.members.insert(id, member);
-            }
-            "group" => {
-                let members: Option<BTreeSet<u64>> =
-                    value.split(':').map(|id| id.trim().parse().ok()).collect();
-                let members = members.ok_or("must be numbers of servers, with : between them")?;
-                let twice = self.groups.values().flatten().find(|id| members.contains(id));
-                if let Some(twice) = twice {
-                    return Err(format!("server {twice} is in another group already"));
-                }
-                self.groups.insert(id, members);
-            }
-            _ => {
-                let weight = value.parse().map_err(|_| "must be a whole number".to_owned())?;
-                self.weights.insert(id, weight);
-            }
-        }
-        Ok(())
-    }
-
     /// Takes in a dynamic file.
     ///
     /// # Errors
@@ -353,36 +159,35 @@ impl Ensemble {
     pub(super) fn read_dynamic(&mut self) -> Result<(), String> {
         let Some(path) = &self.dynamic_file else { return Ok(()) };
         let name = path.display().to_string();
-        if !self.members.is_empty() || !self.groups.is_empty() || !self.weights.is_empty() {
+        if !self.config.members.is_empty() || !self.config.is_majority() {
             return Err(format!(
                 "dynamicConfigFile={name}: then servers must be named there alone"
             ));
         }
         // Apache's servers tell the version by the end of the name alone.
         let suffix = path.extension().and_then(|suffix| suffix.to_str());
-        let named = suffix.and_then(|suffix| u64::from_str_radix(suffix, 16).ok());
-        self.version = named.unwrap_or(self.version);
-        let text = std::fs::read_to_string(path);
-        let text = text.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
-        self.take_dynamic(&name, &text)
+        let named = suffix.and_then(|suffix| text::version(suffix).ok());
+        self.config.version = named.unwrap_or(self.config.version);
+        let content = std::fs::read_to_string(path);
+        let content = content.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
+        self.take_dynamic(&name, &content)
     }
 
     /// Takes in the text of a dynamic file; `name` is what messages call it.
     ///
     /// # Errors
     /// Where it is wrong, and what would be right.
-    pub(crate) fn take_dynamic(&mut self, name: &str, text: &str) -> Result<(), String> {
-        for Property { line, key, value } in properties::parse(text) {
+    pub(crate) fn take_dynamic(&mut self, name: &str, content: &str) -> Result<(), String> {
+        for Property { line, key, value } in properties::parse(content) {
             let (key, value) = (key.trim(), value.trim());
             let wrong = |what| format!("{name}:{line}: {key}={value}: {what}");
             if key == "version" {
-                let version = u64::from_str_radix(value, 16);
-                self.version = version.map_err(|_| wrong("must be hexadecimal".to_owned()))?;
-            } else if is_membership(key) {
-                self.membership(key, value).map_err(wrong)?;
-            } else {
+                return Err(wrong("stands in the name of this file, not in it".to_owned()));
+            }
+            if !text::is_membership(key) {
                 return Err(wrong("does not belong into this file".to_owned()));
             }
+            self.config.take(key, value).map_err(|error| wrong(error.to_string()))?;
         }
         Ok(())
     }
@@ -395,24 +200,19 @@ impl Ensemble {
         if self.connect_to_learner_master_limit == 0 {
             self.connect_to_learner_master_limit = self.init_limit;
         }
-        let several = self.members.iter().find(|(_, member)| member.addresses.len() > 1);
+        let several = self.members().find(|(_, member)| member.addresses.len() > 1);
         if let Some((id, _)) = several.filter(|_| !self.multi_address_enabled) {
             return Err(format!("server.{id}: several addresses take multiAddress.enabled=true"));
         }
         let voters = self.participants().count();
-        let observers = self.members.len() - voters;
+        let observers = self.config.members.len() - voters;
         if voters == 0 && !self.standalone_enabled {
             return Err("standaloneEnabled=false: takes a server.N that participates".to_owned());
         }
         if observers > 0 && (voters == 0 || voters == 1 && self.standalone_enabled) {
             return Err("server.N: observers take more than one participant to follow".to_owned());
         }
-        if !self.groups.is_empty() || !self.weights.is_empty() {
-            let grouped: BTreeSet<u64> = self.groups.values().flatten().copied().collect();
-            if let Some((id, _)) = self.participants().find(|(id, _)| !grouped.contains(id)) {
-                return Err(format!("server.{id}: is in no group.N, as others are"));
-            }
-        }
+        self.config.check_groups().map_err(|error| error.to_string())?;
         if self.is_distributed() {
             for (key, limit) in [("initLimit", self.init_limit), ("syncLimit", self.sync_limit)] {
                 if limit == 0 {
@@ -434,53 +234,12 @@ impl Ensemble {
 mod tests {
     use super::*;
 
-    #[test]
-    fn members_are_read_in_all_their_forms() {
-        for (text, printed) in [
-            ("h:1:2", "h:1:2:participant"),
-            ("h:1:2:OBSERVER", "h:1:2:observer"),
-            ("h:1:2;3", "h:1:2:participant;0.0.0.0:3"),
-            ("h:1:2:participant;127.0.0.1:3", "h:1:2:participant;127.0.0.1:3"),
-            ("h:1:2;3;s:4", "h:1:2:participant;0.0.0.0:3;s:4"),
-            ("[::1]:1:2;[::2]:3", "[::1]:1:2:participant;[::2]:3"),
-            ("a:1:2|b:3:4", "a:1:2:participant|b:3:4:participant"),
-        ] {
-            let member: Member = text.parse().unwrap();
-            assert_eq!(member.to_string(), printed);
-            assert_eq!(printed.parse::<Member>().unwrap(), member, "{printed}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_member_is_told_what_one_is() {
-        for text in [
-            "",
-            "h",
-            "h:1",
-            "h:1:2:3:4",
-            "h:x:2",
-            "h:1:70000",
-            ":1:2",
-            "h:1:2;",
-            "h:1:2;3;4;5",
-            "[::1:1:2",
-            "h:1:2|",
-        ] {
-            let error = text.parse::<Member>().unwrap_err().to_string();
-            assert!(error.contains("must be host:port:port"), "{text}: {error}");
-        }
-        let said = |text: &str| text.parse::<Member>().unwrap_err().to_string();
-        assert!(said("h:1:1").contains("must be different"));
-        assert!(said("h:1:2:leader").contains("leader: must be participant or observer"));
-        assert!(said("a:1:2:observer|b:1:2").contains("one role"));
-    }
-
     fn ensemble(lines: &[&str]) -> Result<Ensemble, String> {
         let mut ensemble =
             Ensemble { init_limit: 5, sync_limit: 2, my_id: Some(1), ..Ensemble::default() };
         for line in lines {
             let (key, value) = line.split_once('=').unwrap();
-            ensemble.membership(key, value)?;
+            ensemble.config.take(key, value).map_err(|error| error.to_string())?;
         }
         ensemble.check().map(|()| ensemble)
     }
@@ -490,8 +249,8 @@ mod tests {
         let three = ["server.1=a:1:2", "server.2=b:1:2", "server.3=c:1:2"];
         let groups = ["group.1=1:2", "group.2=3", "weight.3=0"];
         let read = ensemble(&[&three[..], &groups].concat()).unwrap();
-        assert_eq!(read.groups[&1], BTreeSet::from([1, 2]));
-        assert_eq!(read.weights[&3], 0);
+        assert_eq!(read.config.groups[&1], [1, 2].map(Sid).into());
+        assert_eq!(read.config.weights[&Sid(3)], 0);
         assert!(read.is_distributed());
         assert_eq!(read.connect_to_learner_master_limit, 5);
         let error = |more: &str| ensemble(&[&three[..], &[more]].concat()).unwrap_err();
@@ -499,7 +258,7 @@ mod tests {
         assert!(error("group.1=x").contains("numbers of servers"));
         assert!(error("weight.1=-1").contains("whole number"));
         let twice = ensemble(&["group.1=1", "group.2=1:2"]).unwrap_err();
-        assert!(twice.contains("server 1 is in another group"));
+        assert!(twice.contains("server.1 is in another group"));
     }
 
     #[test]

@@ -2,15 +2,15 @@
 
 /// One setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Property {
+pub(crate) struct Property {
     /// The line on which it begins, counted from 1.
-    pub(super) line: usize,
-    pub(super) key: String,
-    pub(super) value: String,
+    pub(crate) line: usize,
+    pub(crate) key: String,
+    pub(crate) value: String,
 }
 
 /// Every setting of a file, in its order. There is no text that is not such a file.
-pub(super) fn parse(text: &str) -> Vec<Property> {
+pub(crate) fn parse(text: &str) -> Vec<Property> {
     let mut properties = Vec::new();
     let mut lines = text.lines().enumerate();
     while let Some((number, first)) = lines.next() {
@@ -30,6 +30,27 @@ pub(super) fn parse(text: &str) -> Vec<Property> {
         properties.push(Property { line: number + 1, key: unescape(key), value: unescape(value) });
     }
     properties
+}
+
+/// The text without the settings whose keys are to be dropped; everything else stays as it was
+/// written.
+pub(crate) fn without(text: &str, drops: impl Fn(&str) -> bool) -> String {
+    let dropped = parse(text).into_iter().filter(|property| drops(property.key.trim()));
+    let dropped: Vec<usize> = dropped.map(|property| property.line).collect();
+    let mut kept = String::with_capacity(text.len());
+    let (mut is_dropped, mut goes_on) = (false, false);
+    for (number, line) in text.lines().enumerate() {
+        if !goes_on {
+            is_dropped = dropped.contains(&(number + 1));
+        }
+        let is_comment = !goes_on && line.trim_start_matches(BLANKS).starts_with(['#', '!']);
+        goes_on = !is_comment && ends_in_continuation(line);
+        if !is_dropped {
+            kept.push_str(line);
+            kept.push('\n');
+        }
+    }
+    kept
 }
 
 const BLANKS: [char; 3] = [' ', '\t', '\x0c'];

@@ -11,7 +11,8 @@ use std::ops::Range;
 use znode::proto::{Decoder, JutePut};
 
 use crate::node::input::ConnId;
-use crate::quorum::{PeerAddress, Sid, text};
+use crate::quorum::Sid;
+use crate::quorum::member::{Bracketed, MemberAddress, split_host};
 
 /// What the first message begins with, where one address is told, and where several are.
 const VERSION_1: i64 = -65536;
@@ -98,9 +99,9 @@ struct Peer {
 
 impl Mesh {
     /// A server without connections, reached at these addresses.
-    pub(crate) fn new(me: Sid, addresses: &[PeerAddress]) -> Self {
-        let told = |address: &PeerAddress| {
-            format!("{}:{}", text::bracketed(&address.host), address.election_port)
+    pub(crate) fn new(me: Sid, addresses: &[MemberAddress]) -> Self {
+        let told = |address: &MemberAddress| {
+            format!("{}:{}", Bracketed(&address.host), address.election_port)
         };
         let told: Vec<String> = addresses.iter().map(told).collect();
         let version = if told.len() > 1 { VERSION_2 } else { VERSION_1 };
@@ -240,7 +241,7 @@ fn read_greeting(bytes: &[u8]) -> Result<(Sid, Vec<(String, u16)>), String> {
     let addresses = from.buffer().map_err(told)?.unwrap_or_default();
     let addresses = std::str::from_utf8(addresses).map_err(|error| error.to_string())?;
     let read = |address: &str| {
-        let (host, port) = text::split_host(address)?;
+        let (host, port) = split_host(address).map_err(|error| error.to_string())?;
         let port = port.parse().map_err(|_| format!("{port:?} is no port"))?;
         Ok((host.to_owned(), port))
     };
@@ -253,7 +254,7 @@ mod tests {
 
     fn mesh(me: i64) -> Mesh {
         let address =
-            PeerAddress { host: "127.0.0.1".to_owned(), quorum_port: 1, election_port: 3888 };
+            MemberAddress { host: "127.0.0.1".to_owned(), quorum_port: 1, election_port: 3888 };
         Mesh::new(Sid(me), &[address])
     }
 

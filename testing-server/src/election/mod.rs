@@ -149,21 +149,25 @@ impl Election {
         if from == self.me {
             return None;
         }
-        // Observers and servers about to join ask nobody's vote; they are told who leads.
+        // Observers and servers about to join ask nobody's vote; they are told who leads. One that
+        // only answers is not told again: two that are no voters to each other would never end.
         if !quorums.is_voter(from) {
-            let round = self.round;
-            tell.push(Tell { to: from, ballot: Ballot { round, ..self.current() } });
+            if ballot.state == ServerState::Looking {
+                let round = self.round;
+                tell.push(Tell { to: from, ballot: Ballot { round, ..self.current() } });
+            }
             return None;
         }
-        // One that observes was not asked; it would be answered, and answer, without end.
-        let asks = ballot.state == ServerState::Looking && quorums.is_voter(self.me);
+        // Also one that does not vote is asked, by those who do not know that yet.
+        let asks = ballot.state == ServerState::Looking;
         if self.looking.is_none() {
             if asks {
                 tell.push(Tell { to: from, ballot: self.current });
             }
             return None;
         }
-        if asks && ballot.round < self.round {
+        // But while it looks itself it would be answered, and answer, without end.
+        if asks && quorums.is_voter(self.me) && ballot.round < self.round {
             tell.push(Tell { to: from, ballot: self.current() });
         }
         if !quorums.is_voter(ballot.vote.leader) {
@@ -238,7 +242,9 @@ impl Election {
     }
 
     /// The vote of somebody who has a leader. It counts only if that leader itself says that it
-    /// leads, among the very votes that are counted (ZOOKEEPER-3537).
+    /// leads, among the very votes that are counted (ZOOKEEPER-3537). Only those count who were
+    /// agreed on: what else was proposed may have come to nothing, and then nobody else would ever
+    /// follow that leader.
     fn hear_settled(&mut self, from: Sid, ballot: &Ballot, quorums: &Quorums) -> Option<Sid> {
         let (me, round) = (self.me, self.round);
         let looking = self.looking.as_mut()?;
@@ -249,7 +255,7 @@ impl Election {
                 None => false,
             };
             let agrees = |sid: Sid| votes.get(&sid).is_some_and(|cast| ballot.agrees_with(cast));
-            leads && quorums.is_quorum(agrees)
+            leads && quorums.committed.is_quorum(agrees)
         };
         if ballot.round == round {
             looking.received.insert(from, *ballot);
@@ -323,6 +329,11 @@ impl Election {
         if self.current.state == ServerState::Following {
             self.current.state = ServerState::Observing;
         }
+    }
+
+    /// A reconfiguration has named the leader: there is nothing to elect.
+    pub(crate) fn designate(&mut self, vote: Vote) {
+        _ = self.decided(vote);
     }
 
     fn ballot(&self, vote: Vote) -> Ballot {

@@ -18,7 +18,8 @@ use crate::node::input::{ConnId, EpochKind, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
 use crate::peer::{Epochs, LocalSessions, PeerSettings, QuorumPeer};
-use crate::quorum::{LearnerType, Member, PeerAddress, QuorumConfig, Sid};
+use crate::quorum::member::{Member, MemberAddress, Role};
+use crate::quorum::{QuorumConfig, Quorums, Sid};
 use crate::zab::packet::{Forwarded, Kind, QuorumPacket};
 use crate::zab::stream;
 
@@ -43,7 +44,8 @@ impl Peer {
     fn new() -> Self {
         let mut node = Node::new(Settings { server_id: 2, ..Settings::fixed() });
         let epochs = Epochs::default();
-        let peer = QuorumPeer::new(ME, settings(), three(), epochs, Zxid::ZERO);
+        let quorums = Quorums::new(three());
+        let peer = QuorumPeer::new(ME, settings(), quorums, &three(), epochs, Zxid::ZERO);
         node.peer = Some(Box::new(peer));
         let (now, out) = (Moment::START, Outbox::default());
         let mut peer = Self { node, now, out, halted: false, closed: Vec::new() };
@@ -75,6 +77,7 @@ impl Peer {
             Output::Append { zxid, .. } | Output::SaveSnapshot { zxid, .. } => {
                 self.node.step(now, Input::Persisted(zxid), out);
             }
+            Output::SaveConfig { .. } => {}
             Output::SaveEpoch { kind, epoch } => {
                 self.node.step(now, Input::EpochSaved { kind, epoch }, out);
             }
@@ -174,11 +177,11 @@ fn three() -> QuorumConfig {
 }
 
 const MEMBER: Member =
-    Member { addresses: Vec::new(), learner_type: LearnerType::Participant, client: None };
+    Member { addresses: Vec::new(), role: Role::Participant, client: None, secure_client: None };
 
-fn address(sid: i64) -> PeerAddress {
+fn address(sid: i64) -> MemberAddress {
     let port = u16::try_from(sid).unwrap_or(0);
-    PeerAddress { host: "127.0.0.1".to_owned(), quorum_port: port, election_port: port + 10 }
+    MemberAddress { host: "127.0.0.1".to_owned(), quorum_port: port, election_port: port + 10 }
 }
 
 /// What the attacker says of itself.

@@ -39,7 +39,7 @@ struct Secure {
 }
 
 /// Doors that are open.
-type Open = Vec<Door<TcpListener>>;
+pub(crate) type Open = Vec<Door<TcpListener>>;
 
 impl Doors {
     /// Those that a specification asks for.

@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::time::Instant;
 use znode::Moment;
-use znode::proto::Zxid;
+use znode::proto::requests::ReconfigRequest;
+use znode::proto::{ErrorCode, Zxid};
 
 use super::disk::Disk;
 use super::peers::Command;
@@ -124,6 +125,22 @@ impl Shared {
             engine.armed = deadline;
             self.deadline_moved.notify_one();
         }
+    }
+
+    /// Asks a leader for a reconfiguration, on nobody's behalf.
+    ///
+    /// # Errors
+    /// As of `Node::reconfigure`; or this server does not lead.
+    pub(crate) fn reconfigure(&self, request: &ReconfigRequest<'_>) -> Result<Zxid, ErrorCode> {
+        let mut engine = self.lock();
+        if !engine.node.is_deciding() || engine.is_paused {
+            return Err(ErrorCode::NotReadOnly);
+        }
+        let Engine { node, outbox, now, .. } = &mut *engine;
+        let asked = node.reconfigure(*now, request, outbox);
+        engine.persist_in_memory();
+        self.settle(&mut engine, None);
+        asked
     }
 
     /// Opens a port for a connection.
@@ -321,6 +338,10 @@ impl Engine {
     /// Gives the server one input. A disk in memory has written before anything is sent.
     pub(super) fn input(&mut self, input: Input<'_>) {
         self.node.step(self.now, input, &mut self.outbox);
+        self.persist_in_memory();
+    }
+
+    fn persist_in_memory(&mut self) {
         if self.node.settings.durable {
             return;
         }
@@ -468,6 +489,7 @@ impl Engine {
                 Output::Halt { why } => halted = Some(why.clone()),
                 Output::Append { .. }
                 | Output::SaveEpoch { .. }
+                | Output::SaveConfig { .. }
                 | Output::SaveSnapshot { .. }
                 | Output::Truncate { .. }
                 | Output::Reload { .. } => match &mut self.disk {

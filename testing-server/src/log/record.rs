@@ -213,6 +213,12 @@ pub(crate) struct Logged<'a> {
 }
 
 impl<'a> Logged<'a> {
+    /// Whether a transaction makes another configuration, by its header alone.
+    pub(crate) fn is_reconfig(entry: &[u8]) -> bool {
+        let header = Decoder::new(entry).read::<TxnHeader>();
+        header.is_ok_and(|header| header.kind == OpCode::Reconfig.code())
+    }
+
     /// Reads a transaction, and the digest that may follow it.
     ///
     /// # Errors
@@ -350,6 +356,7 @@ fn kind(change: &Change) -> i32 {
         Change::Create(op, _) => op.code(),
         Change::Delete(_) => OpCode::Delete.code(),
         Change::SetData { .. } => OpCode::SetData.code(),
+        Change::Reconfig { .. } => OpCode::Reconfig.code(),
         Change::SetAcl { .. } => OpCode::SetAcl.code(),
         Change::Check { .. } => OpCode::Check.code(),
         Change::Multi(_) | Change::FailedMulti(_) => OpCode::Multi.code(),
@@ -366,6 +373,10 @@ fn put_change(change: &Change, acls: &AclCache, out: &mut Vec<u8>) {
         Change::SetData { image, version } => {
             let path = PathBytes(image.path());
             out.put(&SetDataTxn { path, data: image.data(), version: *version });
+        }
+        Change::Reconfig { image, .. } => {
+            let path = PathBytes(image.path());
+            out.put(&SetDataTxn { path, data: image.data(), version: -1 });
         }
         Change::SetAcl { path, acl, version } => {
             let acl = Some(acl_records(acls, *acl));

@@ -44,6 +44,15 @@ pub(crate) enum EpochKind {
     Current,
 }
 
+/// What a server writes down about the members of its ensemble.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum ConfigKind {
+    /// They were agreed on.
+    Committed,
+    /// They are the newest that were proposed.
+    Next,
+}
+
 /// One thing that happened.
 #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "without TLS, nothing is secured"))]
 #[derive(Debug, Clone, Copy)]

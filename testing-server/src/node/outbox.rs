@@ -5,9 +5,9 @@ use std::ops::Range;
 use znode::proto::{ErrorCode, EventType, JutePut, KeeperState, Xid, Zxid};
 
 use super::faults::Losses;
-use super::input::{ConnId, EpochKind, LinkKind};
+use super::input::{ConfigKind, ConnId, EpochKind, LinkKind};
 use crate::admin::stats::Sent;
-use crate::quorum::Sid;
+use crate::quorum::{QuorumConfig, Sid};
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,14 @@ pub(crate) enum Output {
         kind: EpochKind,
         /// The epoch.
         epoch: u32,
+    },
+    /// Write a configuration to the disk, behind everything before it. Nothing waits for that
+    /// alone: what does comes behind it.
+    SaveConfig {
+        /// Which.
+        kind: ConfigKind,
+        /// The configuration.
+        config: Box<QuorumConfig>,
     },
     /// Write a snapshot of another server to the disk, behind everything before it; once it is
     /// there, nothing that was there before may come back.
@@ -176,6 +184,11 @@ impl Outbox {
     pub(crate) fn save_epoch(&mut self, kind: EpochKind, epoch: u32) {
         self.outputs.push(Output::SaveEpoch { kind, epoch });
         self.saved.push((kind, epoch));
+    }
+
+    /// Asks for a configuration to be written.
+    pub(crate) fn save_config(&mut self, kind: ConfigKind, config: &QuorumConfig) {
+        self.outputs.push(Output::SaveConfig { kind, config: Box::new(config.clone()) });
     }
 
     /// The first epoch that was asked to be written and not been taken: for a disk that needs no

@@ -92,6 +92,11 @@ pub(crate) struct Settings {
     pub(crate) system_properties: Vec<(String, String)>,
     /// Goes into the hashes of paths.
     pub(crate) hash_seed: u64,
+    /// Whether the members of the ensemble may be changed: `reconfigEnabled`.
+    pub(crate) reconfig_enabled: bool,
+    /// Whether a member that is alone is a server by itself: `standaloneEnabled`. If so, a
+    /// reconfiguration must leave two that vote.
+    pub(crate) standalone_enabled: bool,
     /// Whether a digest of the tree is kept: `zookeeper.digest.enabled`.
     pub(crate) digest: bool,
     /// How requests are held back.
@@ -152,6 +157,8 @@ impl Settings {
             initial_config: "".into(),
             system_properties: Vec::new(),
             hash_seed: 11,
+            reconfig_enabled: false,
+            standalone_enabled: true,
             digest: true,
             throttle: ThrottleSettings::default(),
             frame_len_max: znode::proto::FRAME_LEN_MAX,

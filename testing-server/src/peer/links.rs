@@ -66,6 +66,15 @@ impl Node {
                 return;
             }
         };
+        let news = notification
+            .config
+            .filter(|config| **config != *print(&peer.quorums.committed).as_bytes());
+        if let Some(config) = news
+            && self.config_told(&config, out)
+        {
+            self.step_down("there is a newer configuration", out);
+        }
+        let Some(peer) = self.peer.as_deref_mut() else { return };
         let mut tell = Vec::new();
         let ballot = &notification.ballot;
         let decided = peer.election.receive(self.now, from, ballot, &peer.quorums, &mut tell);

@@ -5,16 +5,19 @@
 //! | [`planted`] | mistakes for the simulated world to find |
 //! | [`links`] | whose connection a message came over, and who is to get one |
 //! | [`eyes`] | what it tells of itself |
+//! | [`reconfig`] | who belongs to the ensemble changes, and with it what this server does |
 //! | [`commit`] | applies what is decided, and lets go of whoever has waited for it |
 //!
 //! Leading and learning themselves stand in [`zab`](crate::zab), looking in
-//! [`election`](crate::election). Changing from one to another always leads through looking: every
-//! client is cut off, and nothing that was only prepared stays behind.
+//! [`election`](crate::election). Changing from one to another leads through looking, unless a
+//! reconfiguration has named the next leader; either way every client is cut off, and nothing that
+//! was only prepared stays behind.
 
 mod commit;
 pub(crate) mod eyes;
 mod links;
 pub(crate) mod planted;
+pub(crate) mod reconfig;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -30,6 +33,8 @@ use crate::node::input::EpochKind;
 use crate::node::outbox::{Outbox, ReplyTo};
 use crate::pipeline::txn::Txn;
 use crate::quorum::{QuorumConfig, Quorums, Sid};
+use crate::tree::CONFIG_PATH;
+use crate::tree::node::Image;
 use crate::zab::history::History;
 use crate::zab::leader::{Leader, Phase as Leading};
 use crate::zab::learner::{Learner, Phase as Learning};
@@ -141,18 +146,21 @@ pub(crate) enum Reading {
 }
 
 impl QuorumPeer {
-    /// The server `me` of an ensemble, which has everything up to `last`.
+    /// The server `me` of an ensemble, which has everything up to `last`. It was `told` where it is
+    /// itself: no configuration may say so that was written down since.
     pub(crate) fn new(
         me: Sid,
         settings: PeerSettings,
-        config: QuorumConfig,
+        quorums: Quorums,
+        told: &QuorumConfig,
         epochs: Epochs,
         last: Zxid,
     ) -> Self {
-        let addresses = config.members.get(&me).map(|member| member.addresses.clone());
+        let member = quorums.member(me).or_else(|| told.members.get(&me));
+        let addresses = member.map(|member| member.addresses.clone());
         Self {
             me,
-            quorums: Quorums::new(config),
+            quorums,
             epochs,
             history: History::new(last, settings.committed_log),
             election: Election::new(me, settings.election),
@@ -294,8 +302,12 @@ impl Node {
         let after = peer.settings.read_only_after.filter(|_| peer.is_trusted);
         peer.reading = Reading::From(after.map_or(Moment::NEVER, |after| self.now + after));
         let zxid = if peer.is_trusted { last } else { UNTRUSTED };
-        let vote = match peer.quorums.is_voter(peer.me) {
-            true => Vote { leader: peer.me, zxid, peer_epoch: i64::from(peer.epochs.current) },
+        let own = Vote { leader: peer.me, zxid, peer_epoch: i64::from(peer.epochs.current) };
+        let vote = match peer.quorums.committed.is_voter(peer.me) {
+            true => own,
+            // Whoever does not know yet that it is to vote could not vote for it. It votes all the
+            // same, for somebody who knows no less.
+            false if peer.quorums.is_voter(peer.me) => Vote { leader: Vote::NONE.leader, ..own },
             false => Vote::NONE,
         };
         let mut tell = Vec::new();
@@ -315,7 +327,7 @@ impl Node {
     }
 
     /// Cuts off clients and links, and forgets what was only prepared.
-    fn leave_role(&mut self, out: &mut Outbox) {
+    pub(crate) fn leave_role(&mut self, out: &mut Outbox) {
         let Some(peer) = self.peer.as_deref_mut() else { return };
         match std::mem::replace(&mut peer.role, Role::Looking) {
             Role::Looking => {}
@@ -360,8 +372,8 @@ impl Node {
         let Some(peer) = self.peer.as_deref() else { return };
         let config = &peer.quorums.committed;
         let (text, version) = (crate::quorum::text::print(config), config.version);
-        let image = crate::tree::node::Image::new(b"/zookeeper/config", Some(text.as_bytes()));
-        self.tree.set_data(image, -1, version, 0);
+        let image = Image::new(CONFIG_PATH, Some(text.as_bytes()));
+        self.tree.set_data(image, -1, version, self.wall_ms(self.now));
     }
 
     /// The disk holds every transaction up to this one.

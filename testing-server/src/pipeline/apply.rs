@@ -10,7 +10,7 @@ use crate::node::connection::Connections;
 use crate::node::outbox::Outbox;
 use crate::tree::Tree;
 use crate::tree::acl_cache::{AclCache, AclId};
-use crate::tree::node::NodeId;
+use crate::tree::node::{Image, NodeId};
 use crate::tree::watches::Watches;
 
 /// Where events go.
@@ -61,6 +61,8 @@ pub(crate) enum Outcome {
     Created(OpCode, NodeId),
     /// The data or the list of a node was written.
     Written(NodeId),
+    /// The configuration was written, which the reply tells.
+    Reconfigured(NodeId),
     /// There is nothing to tell.
     Done(OpCode),
     /// A session has ended.
@@ -103,17 +105,8 @@ impl Applier<'_> {
                 self.delete(&path);
                 Outcome::Done(OpCode::Delete)
             }
-            Change::SetData { image, version } => {
-                let id = self
-                    .tree
-                    .set_data(image, version, self.zxid, self.time_ms)
-                    .expect("a write is checked against its node");
-                let node = self.tree.at(id);
-                let (path, acl) = (node.image.path(), node.acl);
-                let acls = &self.tree.acls;
-                self.delivery.tell(acls, EventType::NodeDataChanged, path, acl, self.zxid);
-                Outcome::Written(id)
-            }
+            Change::SetData { image, version } => Outcome::Written(self.set_data(image, version)),
+            Change::Reconfig { image, .. } => Outcome::Reconfigured(self.set_data(image, -1)),
             Change::SetAcl { path, acl, version } => Outcome::Written(
                 self.tree
                     .set_acl(&path, acl, version)
@@ -125,6 +118,18 @@ impl Applier<'_> {
             }
             _ => Outcome::Done(OpCode::Check),
         }
+    }
+
+    fn set_data(&mut self, image: Image, version: i32) -> NodeId {
+        let id = self
+            .tree
+            .set_data(image, version, self.zxid, self.time_ms)
+            .expect("a write is checked against its node");
+        let node = self.tree.at(id);
+        let (path, acl) = (node.image.path(), node.acl);
+        let acls = &self.tree.acls;
+        self.delivery.tell(acls, EventType::NodeDataChanged, path, acl, self.zxid);
+        id
     }
 
     /// Applies the changes of a multi and encodes their results.
@@ -167,7 +172,7 @@ impl Applier<'_> {
         let (op, id) = match outcome {
             Outcome::Created(OpCode::Create, id) => (OpCode::Create, Some(id)),
             Outcome::Created(_, id) => (OpCode::Create2, Some(id)),
-            Outcome::Written(id) => (OpCode::SetData, Some(id)),
+            Outcome::Written(id) | Outcome::Reconfigured(id) => (OpCode::SetData, Some(id)),
             Outcome::Done(op) => (op, None),
             Outcome::SessionClosed => (OpCode::CloseSession, None),
             Outcome::Failed(error) => return MultiResult::Error(error).encode(results),
@@ -203,6 +208,11 @@ pub(crate) fn put_body(tree: &Tree, outcome: Outcome, body: &mut Vec<u8>) {
             }
         }
         Outcome::Written(id) => body.put(&tree.at(id).stat()),
+        Outcome::Reconfigured(id) => {
+            let node = tree.at(id);
+            body.put_buffer(node.image.data());
+            body.put(&node.stat());
+        }
         Outcome::Done(_) | Outcome::SessionClosed | Outcome::Failed(_) => {}
     }
 }

@@ -269,6 +269,10 @@ impl Node {
         op: OpCode,
         mut from: Decoder<'_>,
     ) -> Result<Change, Unprepared> {
+        if op == OpCode::Reconfig {
+            let request = from.read::<ReconfigRequest<'_>>()?;
+            return Ok(self.prepare_reconfig(session, zxid, identities, &request)?);
+        }
         let release = self.settings.release;
         let mut preparer = self.preparer(session, zxid, identities);
         let change = match op {
@@ -287,10 +291,6 @@ impl Node {
                 Err(Fault::NullAcl) => return Err(Unprepared::Unreadable),
                 Err(Fault::Nonsense) => Err(ErrorCode::MarshallingError),
             },
-            OpCode::Reconfig => {
-                from.read::<ReconfigRequest<'_>>()?;
-                Err(ErrorCode::ReconfigDisabled)
-            }
             _ => Err(ErrorCode::Unimplemented),
         };
         Ok(change?)

@@ -19,7 +19,7 @@ use crate::node::outbox::{Outbox, ReplyTo};
 use crate::peer::LocalSessions;
 use crate::pipeline::gate::Work;
 use crate::pipeline::txn::{Change, Txn};
-use crate::session::{SessionSlot, Standing};
+use crate::session::{Session, SessionSlot, Standing};
 
 impl Node {
     /// Whether new sessions are no concern of other servers.
@@ -33,7 +33,7 @@ impl Node {
 
     /// Whether a session is known here and nowhere else.
     pub(super) fn is_local(&self, slot: SessionSlot) -> bool {
-        self.sessions.get(slot).is_some_and(|session| session.is_local())
+        self.sessions.get(slot).is_some_and(Session::is_local)
     }
 
     /// Begins a session of which nobody else is told.

@@ -30,6 +30,7 @@ pub(crate) mod prepare;
 mod proving;
 mod read;
 pub(crate) mod reaper;
+mod reconfig;
 pub(crate) mod throttle;
 pub(crate) mod txn;
 mod watching;

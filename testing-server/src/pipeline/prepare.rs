@@ -14,12 +14,14 @@ use super::outstanding::{NodeState, Outstanding};
 use super::txn::Change;
 use crate::auth::check::{check_acl, fixup_acl};
 use crate::auth::{Identity, Schemes};
+use crate::quorum::QuorumConfig;
+use crate::quorum::text::print;
 use crate::tree::acl_cache::AclId;
 use crate::tree::containers::{OwnerKind, TTL_MS_MAX};
 use crate::tree::digest::Meta;
 use crate::tree::node::Image;
 use crate::tree::quota::{Amounts, limits_path, usage_path};
-use crate::tree::{NewNode, Tree, is_reserved, parent};
+use crate::tree::{CONFIG_PATH, NewNode, Tree, is_reserved, parent};
 
 mod multi;
 
@@ -267,6 +269,31 @@ impl Preparer<'_> {
         written.meta.mtime_ms = self.time_ms;
         self.record(path, Some(&node), Some(written));
         Ok(Change::SetData { image, version })
+    }
+
+    /// `reconfig`, of which everything else is found right. The node's version says nothing: its
+    /// text holds one.
+    ///
+    /// # Errors
+    /// The permission, if one is asked for.
+    pub(super) fn reconfig(
+        &mut self,
+        config: QuorumConfig,
+        asks_permission: bool,
+    ) -> Result<Change, ErrorCode> {
+        let node = self.state(CONFIG_PATH)?;
+        if asks_permission {
+            self.check_acl(node.acl, Perms::WRITE)?;
+        }
+        let text = print(&config);
+        let image = self.image(CONFIG_PATH, Some(text.as_bytes()));
+        let data_len = data_len(image.data());
+        let mut written = NodeState { crc: self.crc(&image), data_len, ..node };
+        written.meta.version = -1;
+        written.meta.mzxid = self.zxid;
+        written.meta.mtime_ms = self.time_ms;
+        self.record(CONFIG_PATH, Some(&node), Some(written));
+        Ok(Change::Reconfig { image, config: Box::new(config) })
     }
 
     /// `setACL`.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use znode::proto::{ErrorCode, OpCode, SessionId, Zxid};
 
+use crate::quorum::QuorumConfig;
 use crate::tree::NewNode;
 use crate::tree::acl_cache::{AclCache, AclId};
 use crate::tree::node::Image;
@@ -37,6 +38,13 @@ pub(crate) enum Change {
         image: Image,
         /// The version from then on.
         version: i32,
+    },
+    /// Makes another configuration of the ensemble, and writes it where clients read it.
+    Reconfig {
+        /// Path and text.
+        image: Image,
+        /// The configuration.
+        config: Box<QuorumConfig>,
     },
     /// Writes an access control list.
     SetAcl {

@@ -1,13 +1,21 @@
 //! Who belongs to an ensemble, and when enough of them agree.
 //!
-//! [`text`] is the form in which servers tell each other, files and clients.
+//! | room | what it holds |
+//! |---|---|
+//! | [`member`] | one server as the others know it |
+//! | [`change`] | one configuration made from another, as a client asks for it |
+//! | [`text`] | the form in which servers tell each other, files and clients |
 
+pub(crate) mod change;
+pub(crate) mod member;
 pub(crate) mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use znode::proto::Zxid;
+
+use member::Member;
 
 /// The number of a server in its ensemble: its `myid`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,37 +31,6 @@ impl fmt::Display for Sid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "server.{}", self.0)
     }
-}
-
-/// Whether a server votes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum LearnerType {
-    /// It votes, and its acknowledgement counts.
-    Participant,
-    /// It only learns what was decided.
-    Observer,
-}
-
-/// Where the others reach a server.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct PeerAddress {
-    /// A name or an address, without brackets.
-    pub(crate) host: String,
-    /// The port that it listens on while it leads.
-    pub(crate) quorum_port: u16,
-    /// The port for elections.
-    pub(crate) election_port: u16,
-}
-
-/// One server as the others know it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Member {
-    /// Where it is reached; more than one for several networks.
-    pub(crate) addresses: Vec<PeerAddress>,
-    /// Whether it votes.
-    pub(crate) learner_type: LearnerType,
-    /// Where clients reach it, as `host:port` or a port alone.
-    pub(crate) client: Option<String>,
 }
 
 /// The members of an ensemble at one version.
@@ -76,15 +53,19 @@ impl QuorumConfig {
         Self { version: Zxid::ZERO, members, groups, weights }
     }
 
+    /// Whether a plain majority of the voters decides.
+    pub(crate) fn is_majority(&self) -> bool {
+        self.groups.is_empty() && self.weights.is_empty()
+    }
+
     /// Every voter, in the order of the numbers.
     pub(crate) fn voters(&self) -> impl Iterator<Item = Sid> {
-        let votes = |member: &Member| member.learner_type == LearnerType::Participant;
-        self.members.iter().filter(move |(_, member)| votes(member)).map(|(sid, _)| *sid)
+        self.members.iter().filter(|(_, member)| member.votes()).map(|(sid, _)| *sid)
     }
 
     /// Whether a server votes.
     pub(crate) fn is_voter(&self, sid: Sid) -> bool {
-        self.members.get(&sid).is_some_and(|member| member.learner_type == LearnerType::Participant)
+        self.members.get(&sid).is_some_and(Member::votes)
     }
 
     /// The weight of a server. Who is none of the voters has none.
@@ -106,6 +87,30 @@ impl QuorumConfig {
             agreeing += usize::from(self.group_weight(group, &agrees) > half);
         }
         agreeing > all / 2
+    }
+
+    /// Whether a server is a member that does not vote. One that is no member is none.
+    pub(crate) fn is_observer(&self, sid: Sid) -> bool {
+        self.members.get(&sid).is_some_and(|member| !member.votes())
+    }
+
+    /// Whether the same servers decide in the same way, whatever the versions are.
+    pub(crate) fn is_same_but_version(&self, other: &Self) -> bool {
+        let parts = |config: &Self| {
+            let Self { version: _, members, groups, weights } = config.clone();
+            (members, groups, weights)
+        };
+        parts(self) == parts(other)
+    }
+
+    /// Whether a server votes in both, and is reached by its learners where it was.
+    pub(crate) fn keeps_voter(&self, sid: Sid, next: &Self) -> bool {
+        let place = |config: &Self| {
+            let member = config.members.get(&sid).filter(|member| member.votes())?;
+            let places = member.addresses.iter().map(|at| (at.host.clone(), at.quorum_port));
+            Some(places.collect::<BTreeSet<_>>())
+        };
+        place(self).is_some_and(|before| place(next) == Some(before))
     }
 
     fn group_weight(&self, group: &BTreeSet<Sid>, counts: impl Fn(Sid) -> bool) -> i64 {
@@ -131,6 +136,31 @@ impl Quorums {
 
     fn all(&self) -> impl Iterator<Item = &QuorumConfig> {
         std::iter::once(&self.committed).chain(&self.proposed)
+    }
+
+    /// A configuration was proposed, or told by a leader as the newest that it knows. If it is newer
+    /// than what was agreed on, its voters decide as well from now on; if not, nothing is under way
+    /// any more. True if that is news.
+    pub(crate) fn see(&mut self, config: QuorumConfig) -> bool {
+        let proposed = Some(config).filter(|config| config.version > self.committed.version);
+        let version = |config: &Option<QuorumConfig>| config.as_ref().map(|config| config.version);
+        // A version stands for one configuration and no other.
+        let is_news = version(&proposed) != version(&self.proposed);
+        if is_news {
+            self.proposed = proposed;
+        }
+        is_news
+    }
+
+    /// A configuration was agreed on. Returns what it takes the place of, if it is newer.
+    pub(crate) fn commit(&mut self, config: QuorumConfig) -> Option<QuorumConfig> {
+        if config.version <= self.committed.version {
+            return None;
+        }
+        let before = std::mem::replace(&mut self.committed, config);
+        let version = self.committed.version;
+        self.proposed = self.proposed.take().filter(|proposed| proposed.version > version);
+        Some(before)
     }
 
     /// The newest configuration, agreed on or not.
@@ -217,5 +247,36 @@ mod tests {
         let both = Quorums { committed: old, proposed: Some(new) };
         assert!(!both.is_quorum(|sid| sid.0 <= 3));
         assert!(both.is_quorum(|sid| [2, 3, 4].contains(&sid.0)));
+    }
+
+    #[test]
+    fn what_is_proposed_counts_until_it_is_agreed_on_or_overtaken() {
+        let at = |version: i64, text: &str| config(&format!("{text}\nversion={version:x}"));
+        let three = "server.1=a:1:2\nserver.2=a:1:2\nserver.3=a:1:2";
+        let mut quorums = Quorums::new(at(5, three));
+        assert!(!quorums.see(at(5, three)), "known");
+        assert!(quorums.see(at(9, "server.1=a:1:2\nserver.4=a:1:2")));
+        assert!(!quorums.see(at(9, three)), "a version stands for one configuration");
+        assert!(quorums.is_voter(Sid(4)) && quorums.is_voter(Sid(3)));
+        // A leader that knows nothing of it leads: it never was agreed on.
+        assert!(quorums.see(at(5, three)));
+        assert!(!quorums.is_voter(Sid(4)));
+
+        quorums.see(at(9, "server.1=a:1:2\nserver.4=a:1:2"));
+        assert!(quorums.commit(at(5, three)).is_none(), "old");
+        assert_eq!(quorums.commit(at(7, three)).unwrap().version, Zxid(5));
+        assert_eq!(quorums.last_seen().version, Zxid(9));
+        assert!(quorums.commit(at(9, "server.1=a:1:2\nserver.4=a:1:2")).is_some());
+        assert!(quorums.proposed.is_none() && !quorums.is_voter(Sid(3)));
+    }
+
+    #[test]
+    fn a_leader_stays_one_only_where_its_learners_find_it() {
+        let before = config("server.1=a:1:2\nserver.2=b:1:2");
+        let keeps = |text: &str| before.keeps_voter(Sid(1), &config(text));
+        assert!(keeps("server.1=a:1:7;9\nserver.3=c:1:2"), "elections may be elsewhere");
+        assert!(!keeps("server.1=a:7:2\nserver.2=b:1:2"));
+        assert!(!keeps("server.1=a:1:2:observer\nserver.2=b:1:2"));
+        assert!(!keeps("server.2=b:1:2"));
     }
 }

@@ -1,154 +1,165 @@
 //! Configurations as text: lines of `server.N=…`, `group.N=…`, `weight.N=…` and `version=…`.
 
-#[cfg(test)]
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
-#[cfg(test)]
 use znode::proto::Zxid;
 
-use super::{LearnerType, PeerAddress, QuorumConfig};
-#[cfg(test)]
-use super::{Member, Sid};
+use super::member::InvalidMember;
+use super::{QuorumConfig, Sid};
+use crate::config::properties;
 
-/// Reads a configuration.
+/// Why a text is no configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InvalidConfig {
+    what: String,
+    /// Whether it is a number that cannot be read. Apache's server tells such a client of it by
+    /// another error than of the rest.
+    pub(crate) is_number: bool,
+}
+
+impl InvalidConfig {
+    /// Something that goes against the rules.
+    pub(crate) fn rule(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_number: false }
+    }
+
+    /// A number that is none.
+    pub(crate) fn number(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_number: true }
+    }
+
+    /// The same, said of a line.
+    fn of_line(self, key: &str, value: &str) -> Self {
+        Self { what: format!("{key}={value}: {}", self.what), ..self }
+    }
+}
+
+impl From<InvalidMember> for InvalidConfig {
+    fn from(error: InvalidMember) -> Self {
+        Self::rule(error.to_string())
+    }
+}
+
+impl fmt::Display for InvalidConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// Reads a configuration, as servers tell it each other and write it to files.
 ///
 /// # Errors
-/// A line that is none of a configuration's, named as it stands.
-#[cfg(test)]
-pub(crate) fn parse(text: &str) -> Result<QuorumConfig, String> {
+/// A line that is none of a configuration's, named as it stands; or voters that are in no group
+/// where others are.
+pub(crate) fn parse(text: &str) -> Result<QuorumConfig, InvalidConfig> {
     let mut config = QuorumConfig::majority(BTreeMap::new());
-    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-    for line in lines.filter(|line| !line.starts_with(['#', '!'])) {
-        let wrong = |why: &str| format!("{line:?}: {why}");
-        let (key, value) = line.split_once('=').ok_or_else(|| wrong("there is no ="))?;
-        let (key, value) = (key.trim(), value.trim());
-        let number = |prefix: &str| {
-            let number = key.strip_prefix(prefix)?;
-            Some(number.parse::<i64>().map_err(|_| wrong("there must be a number behind the dot")))
+    for property in properties::parse(text) {
+        let (key, value) = (property.key.trim(), property.value.trim());
+        let taken = match key {
+            "version" => version(value).map(|version| config.version = version),
+            _ => config.take(key, value),
         };
-        if key == "version" {
-            let version = i64::from_str_radix(value, 16);
-            config.version = Zxid(version.map_err(|_| wrong("a version is hexadecimal"))?);
-        } else if let Some(sid) = number("server.") {
-            let member = parse_member(value).map_err(|why| wrong(&why))?;
-            config.members.insert(Sid(sid?), member);
-        } else if let Some(group) = number("group.") {
-            let sids = value.split(':').map(|sid| sid.trim().parse().map(Sid));
-            let sids: Result<BTreeSet<Sid>, _> = sids.collect();
-            let sids = sids.map_err(|_| wrong("a group is numbers with colons between them"))?;
-            config.groups.insert(group?, sids);
-        } else if let Some(sid) = number("weight.") {
-            let weight = value.parse().map_err(|_| wrong("a weight is a number"))?;
-            config.weights.insert(Sid(sid?), weight);
-        } else {
-            return Err(wrong("only server, group, weight and version may stand here"));
-        }
+        taken.map_err(|error| error.of_line(key, value))?;
     }
-    check_groups(&config)?;
+    config.check_groups()?;
     Ok(config)
 }
 
-#[cfg(test)]
-fn check_groups(config: &QuorumConfig) -> Result<(), String> {
-    if config.groups.is_empty() {
-        return Ok(());
-    }
-    for sid in config.voters() {
-        match config.groups.values().filter(|group| group.contains(&sid)).count() {
-            1 => {}
-            0 => return Err(format!("{sid} votes and is in no group")),
-            _ => return Err(format!("{sid} is in more than one group")),
-        }
-    }
-    Ok(())
+/// Reads a version.
+///
+/// # Errors
+/// It is not hexadecimal.
+pub(crate) fn version(text: &str) -> Result<Zxid, InvalidConfig> {
+    let read = i64::from_str_radix(text, 16).ok().filter(|version| *version >= 0);
+    read.map(Zxid).ok_or_else(|| InvalidConfig::number("a version is hexadecimal"))
 }
 
-/// Reads what stands behind `server.N=`:
-/// `host:quorum:election[:participant|observer][;[host:]port]`, with `|` between several addresses.
-#[cfg(test)]
-pub(crate) fn parse_member(value: &str) -> Result<Member, String> {
-    let (peer, client) = match value.split_once(';') {
-        Some((peer, client)) => (peer, Some(client)),
-        None => (value, None),
-    };
-    let mut learner_type = LearnerType::Participant;
-    let mut addresses = Vec::new();
-    for address in peer.split('|') {
-        let (host, rest) = split_host(address)?;
-        let mut parts = rest.split(':');
-        let mut port = |name: &str| match parts.next().map(|port| port.trim().parse()) {
-            Some(Ok(port)) => Ok(port),
-            _ => Err(format!("the {name} port must be a number up to 65535")),
+/// Whether a key says who is in an ensemble.
+pub(crate) fn is_membership(key: &str) -> bool {
+    let id = |family: &str| key.strip_prefix(family).is_some_and(|id| id.parse::<u64>().is_ok());
+    ["server.", "group.", "weight."].into_iter().any(id)
+}
+
+/// The number of a server or of a group.
+///
+/// # Errors
+/// It is none.
+pub(crate) fn number(text: &str) -> Result<i64, InvalidConfig> {
+    let read = text.parse().ok().filter(|number| *number >= 0);
+    read.ok_or_else(|| InvalidConfig::number("must end with a number"))
+}
+
+impl QuorumConfig {
+    /// Takes in `server.N`, `group.N` or `weight.N`.
+    ///
+    /// # Errors
+    /// What would be allowed.
+    pub(crate) fn take(&mut self, key: &str, value: &str) -> Result<(), InvalidConfig> {
+        let unknown = || {
+            let allowed = "does not belong here: only server, group, weight and version do";
+            InvalidConfig::rule(allowed)
         };
-        let (quorum_port, election_port) = (port("quorum")?, port("election")?);
-        match parts.next().map(|kind| kind.trim().to_ascii_lowercase()).as_deref() {
-            None | Some("participant") => {}
-            Some("observer") => learner_type = LearnerType::Observer,
-            Some(_) => return Err("the role must be participant or observer".to_owned()),
+        let (family, id) = key.split_once('.').ok_or_else(unknown)?;
+        match family {
+            "server" => {
+                let sid = Sid(number(id)?);
+                self.members.insert(sid, value.parse()?);
+            }
+            "group" => {
+                let sids: Option<BTreeSet<Sid>> =
+                    value.split(':').map(|sid| number(sid.trim()).ok().map(Sid)).collect();
+                let wrong = || InvalidConfig::number("must be numbers of servers, with : between");
+                let sids = sids.ok_or_else(wrong)?;
+                let group = number(id)?;
+                let others = self.groups.iter().filter(|(other, _)| **other != group);
+                let twice = others.flat_map(|(_, sids)| sids).find(|sid| sids.contains(sid));
+                if let Some(twice) = twice {
+                    let why = format!("{twice} is in another group already");
+                    return Err(InvalidConfig::rule(why));
+                }
+                self.groups.insert(group, sids);
+            }
+            "weight" => {
+                let weight: Option<i64> = value.parse().ok().filter(|weight| *weight >= 0);
+                let wrong = || InvalidConfig::number("must be a whole number");
+                self.weights.insert(Sid(number(id)?), weight.ok_or_else(wrong)?);
+            }
+            _ => return Err(unknown()),
         }
-        if parts.next().is_some() {
-            return Err("there is too much behind the role".to_owned());
+        Ok(())
+    }
+
+    /// Whether every voter is in a group, if any is: or its vote would count for nothing.
+    ///
+    /// # Errors
+    /// One that is not.
+    pub(crate) fn check_groups(&self) -> Result<(), InvalidConfig> {
+        if self.is_majority() {
+            return Ok(());
         }
-        addresses.push(PeerAddress { host: host.to_owned(), quorum_port, election_port });
+        let is_grouped = |sid: &Sid| self.groups.values().any(|group| group.contains(sid));
+        match self.voters().find(|sid| !is_grouped(sid)) {
+            Some(sid) => Err(InvalidConfig::rule(format!("{sid}: is in no group, as others are"))),
+            None => Ok(()),
+        }
     }
-    let client = client.map(parse_client).transpose()?;
-    Ok(Member { addresses, learner_type, client })
-}
-
-#[cfg(test)]
-fn parse_client(client: &str) -> Result<String, String> {
-    let client = client.trim();
-    let port = match client.rsplit_once(':') {
-        Some((host, port)) if !host.is_empty() => port,
-        Some(_) => return Err("the client address has no host before its colon".to_owned()),
-        None => client,
-    };
-    match port.parse::<u16>() {
-        Ok(_) => Ok(client.to_owned()),
-        Err(_) => Err("the client port must be a number up to 65535".to_owned()),
-    }
-}
-
-/// Splits a host from what is behind its colon; brackets hold an address of version 6.
-pub(crate) fn split_host(address: &str) -> Result<(&str, &str), String> {
-    let address = address.trim();
-    let split = match address.strip_prefix('[') {
-        Some(rest) => rest.split_once("]:"),
-        None => address.split_once(':'),
-    };
-    match split {
-        Some((host, rest)) if !host.is_empty() => Ok((host, rest)),
-        _ => Err("a host, a colon and a port are needed".to_owned()),
-    }
-}
-
-/// A host as it stands before a colon.
-pub(crate) fn bracketed(host: &str) -> String {
-    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// Writes a configuration as Apache ZooKeeper 3.9 reads it: the version at the end, and no line
 /// end behind it.
 pub(crate) fn print(config: &QuorumConfig) -> String {
+    let mut text = print_members(config);
+    // Writing to a string cannot fail.
+    let _ = write!(text, "version={:x}", config.version.0);
+    text
+}
+
+/// The same without the version, which is in the name of a file that holds it.
+pub(crate) fn print_members(config: &QuorumConfig) -> String {
     let mut text = String::new();
     for (sid, member) in &config.members {
-        let role = match member.learner_type {
-            LearnerType::Participant => "participant",
-            LearnerType::Observer => "observer",
-        };
-        let address = |address: &PeerAddress| {
-            let PeerAddress { host, quorum_port, election_port } = address;
-            format!("{}:{quorum_port}:{election_port}", bracketed(host))
-        };
-        let addresses: Vec<String> = member.addresses.iter().map(address).collect();
-        // Writing to a string cannot fail.
-        let _ = write!(text, "server.{}={}:{role}", sid.0, addresses.join("|"));
-        if let Some(client) = &member.client {
-            let host = if client.contains(':') { "" } else { "0.0.0.0:" };
-            let _ = write!(text, ";{host}{client}");
-        }
-        text.push('\n');
+        let _ = writeln!(text, "{sid}={member}");
     }
     for (group, sids) in &config.groups {
         let sids: Vec<String> = sids.iter().map(|sid| sid.0.to_string()).collect();
@@ -157,7 +168,6 @@ pub(crate) fn print(config: &QuorumConfig) -> String {
     for (sid, weight) in &config.weights {
         let _ = writeln!(text, "weight.{}={weight}", sid.0);
     }
-    let _ = write!(text, "version={:x}", config.version.0);
     text
 }
 
@@ -174,6 +184,9 @@ mod tests {
         assert_eq!(print(&config), text);
         assert_eq!(config.version, Zxid(0x1_0000_0003));
         assert_eq!(config.members[&Sid(2)].addresses[0].host, "::1");
+        let groups = "server.1=a:1:2:participant\nserver.2=a:1:3:participant\n\
+                      group.1=1\ngroup.2=2\nweight.1=3\nversion=0";
+        assert_eq!(print(&parse(groups).unwrap()), groups);
     }
 
     #[test]
@@ -184,20 +197,22 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused_by_its_line() {
-        for (text, says) in [
-            ("server.x=a:1:2", "there must be a number behind the dot"),
-            ("server.1=a:1", "the election port"),
-            ("server.1=a:70000:2", "the quorum port"),
-            ("server.1=a:1:2:king", "participant or observer"),
-            ("server.1=a:1:2;zz", "the client port"),
-            ("server.1=:1:2", "a host"),
-            ("client=1", "only server, group, weight and version"),
-            ("version=zz", "hexadecimal"),
-            ("server.1=a:1:2\ngroup.1=2", "in no group"),
-            ("server.1=a:1:2\ngroup.1=1\ngroup.2=1", "more than one group"),
+        for (text, says, is_number) in [
+            ("server.x=a:1:2", "server.x=a:1:2: must end with a number", true),
+            ("server.-1=a:1:2", "must end with a number", true),
+            ("server.1=a:1", "must be host:port:port", false),
+            ("client=1", "only server, group, weight and version", false),
+            ("colour.1=1", "only server, group, weight and version", false),
+            ("version=zz", "hexadecimal", true),
+            ("weight.1=x", "a whole number", true),
+            ("group.1=x", "numbers of servers", true),
+            ("server.1=a:1:2\ngroup.1=2", "server.1: is in no group", false),
+            ("server.1=a:1:2\nweight.1=2", "server.1: is in no group", false),
+            ("server.1=a:1:2\ngroup.1=1\ngroup.2=1", "in another group", false),
         ] {
             let error = parse(text).unwrap_err();
-            assert!(error.contains(says), "{text}: {error}");
+            assert!(error.to_string().contains(says), "{text}: {error}");
+            assert_eq!(error.is_number, is_number, "{text}");
         }
     }
 }

@@ -8,9 +8,10 @@ use znode::proto::Zxid;
 use crate::log::record::Logged;
 use crate::log::snapshot::Snapshot;
 use crate::node::Node;
-use crate::node::input::EpochKind;
+use crate::node::input::{ConfigKind, EpochKind};
 use crate::node::settings::Settings;
 use crate::peer::Epochs;
+use crate::quorum::{QuorumConfig, Quorums};
 use crate::random::Random;
 use crate::zab::history::Entry;
 
@@ -19,6 +20,7 @@ use crate::zab::history::Entry;
 pub(super) enum Write {
     Append(Entry),
     Epoch(EpochKind, u32),
+    Config(ConfigKind, Box<QuorumConfig>),
     /// A snapshot that replaces everything, and the transactions that are known to be in it.
     Snapshot(Zxid, Bytes, Vec<Entry>),
     Truncate(Zxid),
@@ -30,6 +32,9 @@ pub(super) enum Write {
 #[derive(Debug, Default)]
 pub(super) struct Disk {
     pub(super) epochs: Epochs,
+    /// Who belongs to the ensemble, once that was written down; and what was proposed last.
+    committed: Option<QuorumConfig>,
+    next: Option<QuorumConfig>,
     snapshots: Vec<(Zxid, Bytes)>,
     log: Vec<Entry>,
     /// What came in with a snapshot from another server. No disk holds that; but if this server and
@@ -51,6 +56,10 @@ impl Disk {
             Write::Append(entry) => self.log.push(entry.clone()),
             Write::Epoch(EpochKind::Accepted, epoch) => self.epochs.accepted = *epoch,
             Write::Epoch(EpochKind::Current, epoch) => self.epochs.current = *epoch,
+            Write::Config(ConfigKind::Next, config) => self.next = Some((**config).clone()),
+            Write::Config(ConfigKind::Committed, config) => {
+                self.committed = Some((**config).clone());
+            }
             Write::Snapshot(zxid, bytes, told) => {
                 self.snapshots = vec![(*zxid, bytes.clone())];
                 self.log.clear();
@@ -73,6 +82,13 @@ impl Disk {
             self.complete();
         }
         self.waiting.clear();
+    }
+
+    /// Who belongs to the ensemble, as the disk says; at first, as the server was told.
+    pub(super) fn quorums(&self, told: &QuorumConfig) -> Quorums {
+        let mut quorums = Quorums::new(self.committed.as_ref().unwrap_or(told).clone());
+        self.next.iter().for_each(|next| _ = quorums.see(next.clone()));
+        quorums
     }
 
     /// Whether a transaction would be there after a crash.

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::network::End;
-use super::world::{Event, World};
+use super::world::{Event, World, member};
 use crate::node::Node;
 use crate::node::input::Input;
+use crate::quorum::Sid;
+use crate::quorum::member::Role;
+use znode::proto::requests::ReconfigRequest;
 
 impl World {
     /// One thing goes wrong, or is mended.
@@ -17,7 +20,7 @@ impl World {
         self.at(Duration::from_millis(pause), Event::Fault);
         let server = self.random.below(self.servers.len());
         let other = self.random.below(self.servers.len());
-        let what = self.random.below(14);
+        let what = self.random.below(if self.reconfigures { 19 } else { 14 });
         if self.transcript {
             let at = self.now.as_nanos() / 1000;
             println!("{at:>9} fault {what} of {server} and {other}");
@@ -39,7 +42,37 @@ impl World {
                 (0..self.servers.len()).for_each(|server| self.kill(server));
             }
             12 => self.snapshot(server),
-            _ => self.expire_somebody(),
+            13 => self.expire_somebody(),
+            _ => self.reconfigure(server, other),
+        }
+    }
+
+    /// Somebody joins, leaves, or changes what it is: as one or two of the servers are drawn.
+    fn reconfigure(&mut self, server: usize, other: usize) {
+        let sid = |server: usize| Sid(i64::try_from(server + 1).expect("few servers"));
+        let role = *self.random.pick(&[Role::Participant, Role::Participant, Role::Observer]);
+        // Where its learners find it somewhere else, even a leader that votes must hand over.
+        let port = if self.random.once_in(5) { 3 } else { 1 };
+        let joins = |server| format!("{}={}", sid(server), member(sid(server), role, port));
+        let leaves = |server| sid(server).0.to_string();
+        let (joining, leaving) = match self.random.below(4) {
+            0 => (Some(joins(server)), None),
+            1 => (None, Some(leaves(server))),
+            2 => (Some(joins(server)), Some(leaves(other))),
+            _ => (Some(format!("{},{}", joins(server), joins(other))), None),
+        };
+        let request = ReconfigRequest {
+            joining: joining.map(Into::into),
+            leaving: leaving.map(Into::into),
+            new_members: None,
+            current_config_id: -1,
+        };
+        for server in 0..self.servers.len() {
+            let this = &self.servers[server];
+            let decides = this.node.as_ref().is_some_and(Node::is_deciding);
+            if decides && !this.is_paused {
+                self.ask_reconfiguration(server, &request);
+            }
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use znode::proto::Zxid;
 
 use crate::log::record::{Body, Logged};
+use crate::quorum::QuorumConfig;
 use crate::zab::history::Entry;
 
 /// Everything that was ever decided, and what it made of the nodes.
@@ -17,6 +18,8 @@ pub(super) struct Oracle {
     nodes: BTreeMap<Vec<u8>, Vec<(Zxid, Option<Bytes>)>>,
     /// Which leader established each epoch.
     leaders: BTreeMap<u32, usize>,
+    /// Every configuration that was agreed on.
+    configs: BTreeMap<Zxid, QuorumConfig>,
     /// The last write that any client knows of.
     pub(super) acked: Zxid,
 }
@@ -26,6 +29,24 @@ impl Oracle {
     pub(super) fn establishes(&mut self, epoch: u32, server: usize) {
         let leader = *self.leaders.entry(epoch).or_insert(server);
         assert_eq!(leader, server, "two leaders in epoch {epoch}");
+    }
+
+    /// A server knows a configuration to be agreed on: nobody knows another one by its version.
+    pub(super) fn agrees(&mut self, config: &QuorumConfig) {
+        // What servers are told at first is nobody's agreement.
+        if config.version == Zxid::ZERO && !self.configs.is_empty() {
+            return;
+        }
+        let known = self.configs.entry(config.version).or_insert_with(|| config.clone());
+        assert!(known.is_same_but_version(config), "{known:?} and {config:?}");
+    }
+
+    /// The configurations whose quorums must have decided a transaction: the newest; and of that
+    /// which makes it, also the one before.
+    pub(super) fn deciding(&self, zxid: Zxid) -> impl Iterator<Item = &QuorumConfig> {
+        let newest = self.configs.values().rev();
+        let makes = self.configs.keys().next_back() == Some(&zxid);
+        newest.take(if makes { 2 } else { 1 })
     }
 
     /// How many transactions are decided up to a place.
@@ -86,6 +107,11 @@ impl Oracle {
     /// How much was decided.
     pub(super) fn len(&self) -> usize {
         self.decided.len()
+    }
+
+    /// How many configurations were agreed on.
+    pub(super) fn configurations(&self) -> usize {
+        self.configs.len()
     }
 
     /// The last that was decided.

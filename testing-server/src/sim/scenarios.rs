@@ -13,6 +13,8 @@ fn layout() -> Layout {
     Layout {
         participants: 3,
         observers: 0,
+        spares: 0,
+        reconfigures: false,
         clients: 1,
         timeout_ms: 4000,
         in_memory: false,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use super::world::World;
 use crate::peer::planted::Bug;
 
-/// Runs one seed to its end; returns what was done as one number, and how much.
-fn run(seed: u64, planted: Option<Bug>) -> (u64, usize) {
+/// Runs one seed to its end; returns what was done as one number, how much, and how many
+/// configurations were agreed on.
+fn run(seed: u64, planted: Option<Bug>) -> (u64, usize, usize) {
     let mut world = World::new(seed, planted);
     let end = world.faults_until + Duration::from_secs(1);
     while world.step(end) {}
@@ -29,7 +30,7 @@ fn run(seed: u64, planted: Option<Bug>) -> (u64, usize) {
     assert!(world.is_settled(), "it does not come to rest");
     let digests = world.digests();
     assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
-    (world.trace, world.oracle.len())
+    (world.trace, world.oracle.len(), world.oracle.configurations())
 }
 
 fn number(name: &str, default: u64) -> u64 {
@@ -40,12 +41,15 @@ fn number(name: &str, default: u64) -> u64 {
 fn seeds_without_a_violation() {
     let first = number("ZNODE_SIM_SEED", 1);
     let count = number("ZNODE_SIM_SEEDS", 60);
-    let mut decided = 0;
+    let (mut decided, mut agreed) = (0, 0);
     let mut violations = Vec::new();
     for seed in first..first + count {
         let outcome = catch_unwind(AssertUnwindSafe(|| run(seed, None)));
         match outcome {
-            Ok((_, count)) => decided += count,
+            Ok((_, count, configurations)) => {
+                decided += count;
+                agreed += configurations - 1;
+            }
             Err(payload) => {
                 let text = payload.downcast_ref::<String>().cloned();
                 let text = text.or_else(|| payload.downcast_ref::<&str>().map(|s| (*s).to_owned()));
@@ -55,8 +59,9 @@ fn seeds_without_a_violation() {
     }
     let listed = violations.join("\n");
     assert!(violations.is_empty(), "again with ZNODE_SIM_SEED=… ZNODE_SIM_SEEDS=1:\n{listed}");
-    println!("{count} seeds, {decided} transactions");
+    println!("{count} seeds, {decided} transactions, {agreed} changes of who belongs together");
     assert!(decided > 0);
+    assert!(agreed > 0 || count < 10);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use znode::Moment;
 use znode::proto::Zxid;
+use znode::proto::requests::ReconfigRequest;
 
 use super::client::Client;
 use super::disk::{Disk, Write};
@@ -16,8 +17,8 @@ use crate::node::input::{ConnId, Input, LinkKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
 use crate::peer::planted::Bug;
-use crate::peer::{Epochs, LocalSessions, PeerSettings, QuorumPeer, Role};
-use crate::quorum::text::parse;
+use crate::peer::{Epochs, LocalSessions, PeerSettings, QuorumPeer, Role as Doing};
+use crate::quorum::member::{Member, Role};
 use crate::quorum::{QuorumConfig, Sid};
 use crate::random::Random;
 use crate::zab::history::Entry;
@@ -79,6 +80,8 @@ pub(super) struct World {
     /// Directions between servers in which nothing arrives, and what waits there.
     pub(super) cut: BTreeMap<(usize, usize), Vec<Event>>,
     config: QuorumConfig,
+    /// Whether who belongs to the ensemble changes.
+    pub(super) reconfigures: bool,
     /// Whether servers keep their data in memory.
     pub(super) in_memory: bool,
     pub(super) faults_until: Moment,
@@ -102,6 +105,9 @@ pub(super) struct World {
 pub(super) struct Layout {
     pub(super) participants: u32,
     pub(super) observers: u32,
+    /// Servers that belong to nobody until they join.
+    pub(super) spares: u32,
+    pub(super) reconfigures: bool,
     pub(super) clients: usize,
     pub(super) timeout_ms: i32,
     pub(super) in_memory: bool,
@@ -113,9 +119,12 @@ pub(super) struct Layout {
 
 impl Layout {
     fn draw(random: &mut Random) -> Self {
+        let reconfigures = random.once_in(3);
         Self {
             participants: *random.pick(&[3, 3, 3, 4, 5]),
             observers: u32::from(random.once_in(4)),
+            spares: if reconfigures { *random.pick(&[0, 1, 1, 2]) } else { 0 },
+            reconfigures,
             clients: 2 + random.below(3),
             timeout_ms: *random.pick(&[600, 2000, 4000]),
             in_memory: random.once_in(4),
@@ -138,7 +147,7 @@ impl World {
             let random = Random::new(seed, 100 + client as u64);
             world.clients.push(Client::new(client, random, timeout_ms));
         }
-        for server in 0..world.config.members.len() {
+        for server in 0..world.servers.len() {
             let skew = Duration::from_millis(world.random.between(0, 1000));
             world.servers[server].skew = skew;
             world.start(server);
@@ -164,16 +173,17 @@ impl World {
 
     fn empty(layout: &Layout, planted: Option<Bug>, random: Random) -> Self {
         let count = layout.participants;
-        let lines: String = (1..=count + layout.observers)
-            .map(|sid| {
-                let role = if sid > count { "observer" } else { "participant" };
-                format!("server.{sid}=h{sid}:1:2:{role}\n")
-            })
-            .collect();
-        let config = parse(&lines).expect("the lines are right");
+        let members = (1..=count + layout.observers).map(|sid| {
+            let role = if sid > count { Role::Observer } else { Role::Participant };
+            let sid = Sid(i64::from(sid));
+            (sid, member(sid, role, 1))
+        });
+        let config = QuorumConfig::majority(members.collect());
+        let servers = count + layout.observers + layout.spares;
         Self {
             now: Moment::START,
-            servers: config.members.keys().map(|_| Server::new()).collect(),
+            servers: (0..servers).map(|_| Server::new()).collect(),
+            reconfigures: layout.reconfigures,
             clients: Vec::new(),
             oracle: Oracle::default(),
             events: BTreeMap::new(),
@@ -242,9 +252,19 @@ impl World {
         }
     }
 
-    fn settings(server: usize) -> Settings {
+    fn settings(&self, server: usize) -> Settings {
         let server_id = u8::try_from(server + 1).expect("few servers");
-        Settings { server_id, session_timeout_min: Duration::from_millis(200), ..Settings::fixed() }
+        let session_timeout_min = Duration::from_millis(200);
+        let reconfig_enabled = self.reconfigures;
+        Settings { server_id, session_timeout_min, reconfig_enabled, ..Settings::fixed() }
+    }
+
+    /// Who a server is told to be with when it first starts. One that is to join lists itself.
+    fn told(&self, sid: Sid) -> QuorumConfig {
+        let mut told = self.config.clone();
+        let role = if sid.0 % 2 == 0 { Role::Participant } else { Role::Observer };
+        told.members.entry(sid).or_insert_with(|| member(sid, role, 1));
+        told
     }
 
     fn local(&self, server: usize) -> Moment {
@@ -268,14 +288,16 @@ impl World {
             local_sessions: LocalSessions::No,
             read_only_after: None,
         };
-        let (node_settings, config) = (Self::settings(server), self.config.clone());
+        let node_settings = self.settings(server);
+        let told = self.told(sid);
         let this = &mut self.servers[server];
         let node = match this.kept.take() {
             Some(kept) => kept,
             None => {
                 let (mut node, epochs) = this.disk.load(&node_settings);
                 let last = node.last_processed;
-                let mut peer = QuorumPeer::new(sid, settings, config, epochs, last);
+                let quorums = this.disk.quorums(&told);
+                let mut peer = QuorumPeer::new(sid, settings, quorums, &told, epochs, last);
                 peer.planted.bug = self.planted;
                 node.peer = Some(Box::new(peer));
                 node
@@ -324,7 +346,12 @@ impl World {
                 println!("{:>9} server {server}: {after}", self.now.as_nanos() / 1000);
             }
         }
-        self.carry_out(server, &out);
+        self.done(server, &out);
+    }
+
+    /// A server has done something, and wants something done.
+    fn done(&mut self, server: usize, out: &Outbox) {
+        self.carry_out(server, out);
         self.judge(server);
         self.arm(server);
         // Memory needs no time.
@@ -336,6 +363,18 @@ impl World {
             self.disk_done(server, incarnation);
         }
         self.settling = false;
+    }
+
+    /// Asks a leader for a reconfiguration. It may refuse, for reasons of its own.
+    pub(super) fn ask_reconfiguration(&mut self, server: usize, request: &ReconfigRequest<'_>) {
+        let now = self.local(server);
+        let Some(node) = self.servers[server].node.as_mut() else { return };
+        let mut out = Outbox::default();
+        let outcome = node.reconfigure(now, request, &mut out);
+        if self.transcript {
+            println!("{:>9} {request:?}: {outcome:?}", self.now.as_nanos() / 1000);
+        }
+        self.done(server, &out);
     }
 
     fn arm(&mut self, server: usize) {
@@ -370,6 +409,9 @@ impl World {
                 }
                 Output::SaveEpoch { kind, epoch } => {
                     self.write(server, Write::Epoch(*kind, *epoch));
+                }
+                Output::SaveConfig { kind, config } => {
+                    self.write(server, Write::Config(*kind, config.clone()));
                 }
                 Output::SaveSnapshot { zxid, range } => {
                     let bytes = bytes::Bytes::copy_from_slice(out.bytes(range));
@@ -412,15 +454,12 @@ impl World {
         match write {
             Write::Append(entry) => self.input(server, Input::Persisted(entry.zxid)),
             Write::Epoch(kind, epoch) => self.input(server, Input::EpochSaved { kind, epoch }),
-            Write::Snapshot(..) | Write::Truncate(_) => {}
+            Write::Config(..) | Write::Snapshot(..) | Write::Truncate(_) => {}
             Write::Reload(_) => {
-                let now = self.local(server);
+                let (now, settings) = (self.local(server), self.settings(server));
                 let this = &mut self.servers[server];
-                let restored = if self.in_memory {
-                    None
-                } else {
-                    Some(this.disk.load(&Self::settings(server)).0)
-                };
+                let restored =
+                    if self.in_memory { None } else { Some(this.disk.load(&settings).0) };
                 let Some(node) = &mut this.node else { return };
                 let mut out = Outbox::default();
                 node.reloaded(now, restored, &mut out);
@@ -442,11 +481,12 @@ impl World {
         let Some(peer) = node.peer.as_deref() else { return };
         let epochs = self.servers[server].disk.epochs;
         assert!(epochs.accepted >= epochs.current, "{epochs:?}");
-        if let Role::Leading(leader) = &peer.role
+        if let Doing::Leading(leader) = &peer.role
             && leader.phase == Leading::Broadcast
         {
             self.oracle.establishes(leader.epoch, server);
         }
+        self.oracle.agrees(&peer.quorums.committed);
         let (is_serving, last) = (peer.is_serving(), node.last_processed);
         let started = is_serving && !self.servers[server].was_serving;
         self.servers[server].was_serving = is_serving;
@@ -487,7 +527,7 @@ impl World {
     /// may be able to tell: it need not be decided yet.
     fn told_by_leader(&self, learner: usize, zxid: Zxid) -> Vec<Entry> {
         let peer = self.servers[learner].node.as_ref().and_then(|node| node.peer.as_deref());
-        let Some(Role::Learning(learner)) = peer.map(|peer| &peer.role) else { return Vec::new() };
+        let Some(Doing::Learning(learner)) = peer.map(|peer| &peer.role) else { return Vec::new() };
         let leader = usize::try_from(learner.leader.0 - 1).expect("few servers");
         let known = self.servers[leader].disk.behind(self.oracle.last());
         known.filter(|entry| entry.zxid <= zxid).cloned().collect()
@@ -502,11 +542,14 @@ impl World {
         if self.in_memory {
             return;
         }
-        let holds = |sid: Sid| {
+        let holds = |sid: &Sid| {
             let server = usize::try_from(sid.0 - 1).expect("few servers");
             self.servers[server].disk.holds(zxid)
         };
-        assert!(self.config.is_quorum(holds), "{zxid} is decided, and on too few disks");
+        for config in self.oracle.deciding(zxid) {
+            let decided = config.is_quorum(|sid| holds(&sid));
+            assert!(decided, "{zxid} is decided, and on too few disks of {config:?}");
+        }
     }
 
     /// Whether one leader serves and everybody else follows it with the same data.
@@ -536,13 +579,19 @@ impl World {
     }
 }
 
+/// A server as a configuration names it.
+pub(super) fn member(sid: Sid, role: Role, quorum_port: u16) -> Member {
+    let text = format!("h{}:{quorum_port}:2:{role};9", sid.0);
+    text.parse().expect("that is a member")
+}
+
 /// What a server does, in a few words.
 fn describe(node: &Node) -> String {
     let Some(peer) = node.peer.as_deref() else { return String::new() };
     let role = match &peer.role {
-        Role::Looking => "looks".to_owned(),
-        Role::Leading(leader) => format!("leads {} {:?}", leader.epoch, leader.phase),
-        Role::Learning(learner) => format!("learns from {} {:?}", learner.leader, learner.phase),
+        Doing::Looking => "looks".to_owned(),
+        Doing::Leading(leader) => format!("leads {} {:?}", leader.epoch, leader.phase),
+        Doing::Learning(learner) => format!("learns from {} {:?}", learner.leader, learner.phase),
     };
     let (last, committed) = (peer.history.last_logged(), peer.history.committed);
     let (processed, epochs) = (node.last_processed, peer.epochs);

@@ -45,7 +45,10 @@ use quota::{Amounts, QuotaNode, Quotas, usage_path};
 use slab::Slab;
 
 /// The nodes that a new tree has and that nobody may delete.
-const RESERVED: [&[u8]; 4] = [b"/", b"/zookeeper", b"/zookeeper/quota", b"/zookeeper/config"];
+const RESERVED: [&[u8]; 4] = [b"/", b"/zookeeper", b"/zookeeper/quota", CONFIG_PATH];
+
+/// Where clients read who belongs to the ensemble.
+pub(crate) const CONFIG_PATH: &[u8] = b"/zookeeper/config";
 
 /// The first node that is made.
 const ROOT: NodeId = NodeId(0);

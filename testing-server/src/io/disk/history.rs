@@ -68,7 +68,7 @@ pub(super) fn save_epoch(
 }
 
 /// Writes a file that has its name only once it is whole.
-fn write_whole(
+pub(super) fn write_whole(
     storage: &impl Storage,
     options: &DiskOptions,
     path: &std::path::Path,

@@ -8,6 +8,7 @@
 //! | [`load`] | the server as its files say it was |
 //! | [`log_file`], [`snapshot_file`] | one file that is being written |
 //! | [`history`] | what servers of an ensemble do besides: epochs, cuts, another's history |
+//! | [`config_file`] | who belongs to the ensemble, beside the `zoo.cfg` |
 //! | [`store`] | what is appended, and when a log ends |
 //! | [`writer`] | the thread that does it |
 //!
@@ -19,6 +20,7 @@
 //! again would only make it say what one wants to hear. Nothing more is acknowledged, every
 //! connection is cut, and the server stops.
 
+pub(crate) mod config_file;
 pub(crate) mod directory;
 pub(crate) mod history;
 pub(crate) mod load;
@@ -45,9 +47,11 @@ use tokio::sync::oneshot;
 use znode::proto::Zxid;
 
 use super::engine::Shared;
-use crate::node::input::EpochKind;
+use crate::node::input::{ConfigKind, EpochKind};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::snapshots::SnapshotId;
+use crate::quorum::QuorumConfig;
+use config_file::ConfigFile;
 use lock::DirectoryLock;
 use storage::DiskFaults;
 use store::Batch;
@@ -91,6 +95,8 @@ pub(crate) struct DiskOptions {
     pub(crate) purge_interval: Option<Duration>,
     /// Whether to start on logs without a snapshot.
     pub(crate) trust_empty: bool,
+    /// Where it is kept who belongs to the ensemble; nowhere, if nothing is said.
+    pub(crate) config_file: Option<ConfigFile>,
     /// What a test has the disk do.
     pub(crate) faults: Arc<DiskFaults>,
     /// A mistake that a test must find.
@@ -125,6 +131,7 @@ impl DiskOptions {
             snapshots_kept: None,
             purge_interval: None,
             trust_empty: false,
+            config_file: None,
             faults: Arc::default(),
             #[cfg(test)]
             planted: Planted::Nothing,
@@ -178,6 +185,8 @@ enum Order {
     Txns(Batch),
     /// Write an epoch down.
     Epoch(EpochKind, u32),
+    /// Write a configuration down.
+    Config(ConfigKind, Box<QuorumConfig>),
     /// Cut off whatever stands behind a transaction.
     Truncate(Zxid),
     /// Take over another server's history, which ends with a transaction.
@@ -295,6 +304,7 @@ impl Disk {
         let order = match output {
             Output::Append { zxid, range } => return self.append(*zxid, outbox.bytes(range)),
             Output::SaveEpoch { kind, epoch } => Order::Epoch(*kind, *epoch),
+            Output::SaveConfig { kind, config } => Order::Config(*kind, config.clone()),
             Output::SaveSnapshot { zxid, range } => {
                 (self.since_snapshot, self.size) = (0, 0);
                 Order::Replace(*zxid, outbox.bytes(range).to_vec())

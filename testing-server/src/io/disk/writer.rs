@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use znode::proto::Zxid;
 
-use super::history;
 use super::load::load;
 use super::snapshot_file::SnapshotFile;
 use super::storage::{Files, Storage};
 use super::store::Store;
 use super::{DiskOptions, Order, Queue, Work};
+use super::{config_file, history};
 use crate::io::engine::Shared;
 use crate::node::input::Input;
 use crate::node::snapshots::SnapshotId;
@@ -92,6 +92,9 @@ impl Writer {
                 history::save_epoch(&store.storage, &store.options, kind, epoch)?;
                 self.report(|shared| shared.run([Input::EpochSaved { kind, epoch }]));
                 Ok(())
+            }
+            Order::Config(kind, config) => {
+                config_file::save(&store.storage, &store.options, kind, &config)
             }
             Order::Truncate(zxid) => self.truncate(zxid),
             Order::Replace(zxid, snapshot) => {

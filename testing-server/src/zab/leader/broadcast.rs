@@ -3,13 +3,14 @@
 use bytes::Bytes;
 use znode::proto::{OpCode, Zxid};
 
+use super::reconfig::designated;
 use super::{LearnerHandler, Phase, Stage};
 use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
 use crate::peer::planted::Bug;
 use crate::peer::{Prepared, QuorumPeer, Role};
-use crate::pipeline::txn::Txn;
+use crate::pipeline::txn::{Change, Txn};
 use crate::zab::history::Entry;
 use crate::zab::packet::{Kind, QuorumPacket, put};
 
@@ -30,8 +31,11 @@ impl Node {
         let zxid = txn.zxid;
         let range = self.log_entry(cxid, &txn, out);
         let bytes = Bytes::copy_from_slice(out.bytes(&range));
-        out.append(zxid, range);
         let since = self.now;
+        if let Change::Reconfig { config, .. } = &txn.change {
+            self.config_seen((**config).clone(), out);
+        }
+        out.append(zxid, range);
         let Some(QuorumPeer { role: Role::Leading(leader), history, prepared, planted, .. }) =
             self.peer.as_deref_mut()
         else {
@@ -95,6 +99,7 @@ impl Node {
         if leader.phase != Phase::Broadcast {
             return;
         }
+        let mut reconfigured = None;
         let before = history.committed;
         let acked = |learner: &LearnerHandler| {
             let counts = matches!(learner.stage, Stage::Synchronized | Stage::Serving);
@@ -112,13 +117,27 @@ impl Node {
         let decides = |zxid: &&Zxid| {
             planted.is(Bug::NoQuorum) || quorums.is_quorum(|sid| acked_by(sid) >= **zxid)
         };
-        if let Some(decided) = places.iter().rev().find(decides) {
-            history.committed = *decided;
+        let decided = places.iter().rev().find(decides).filter(|_| leader.successor.is_none());
+        if let Some(decided) = decided.copied() {
+            let next = quorums.proposed.clone().filter(|next| next.version <= decided);
+            let next = next.map(|next| (designated(*me, quorums, &next, &acked_by), next));
+            // What comes behind is for the next leader to decide.
+            let decided = match &next {
+                Some((leader, next)) if leader != me => next.version,
+                _ => decided,
+            };
+            history.committed = decided;
             for entry in history.tail().filter(|entry| entry.zxid > before) {
-                if entry.zxid > *decided {
+                if entry.zxid > decided {
                     break;
                 }
                 let zxid = entry.zxid;
+                if let Some((designated, next)) = &next
+                    && next.version == zxid
+                {
+                    leader.tell_activated(*designated, entry, out);
+                    continue;
+                }
                 let commit = out.encode_packet(|out| put(Kind::Commit, zxid, None, out));
                 let mut inform = None;
                 for (link, learner) in leader.listeners() {
@@ -133,6 +152,12 @@ impl Node {
                     out.send(link, packet.clone());
                 }
             }
+            reconfigured = next;
+        }
+        if let Some((designated, config)) = reconfigured {
+            self.reconfigured(designated, config, out);
+            // Fewer may have to agree on what comes behind.
+            return self.count_acks(out);
         }
         // Also what was decided before may only now be on the leader's own disk.
         self.apply_ready(out);

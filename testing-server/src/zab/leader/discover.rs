@@ -67,7 +67,7 @@ impl Node {
         if info.protocol < PROTOCOL {
             return Err(format!("it speaks version {:#x}", info.protocol));
         }
-        if info.config_version > quorums.last_seen().version.0 {
+        if info.config_version > quorums.committed.version.0 {
             return Err(format!("its configuration {:x} is newer", info.config_version));
         }
         let promised = packet.zxid.epoch();
@@ -115,6 +115,7 @@ impl Node {
         };
         if leader.phase == Phase::SavingAccepted && accepted >= leader.epoch {
             leader.phase = Phase::Promises;
+            self.establish_config(out);
             self.ask_promises(out);
             self.count_promises(out);
         }

@@ -38,7 +38,10 @@ impl Node {
             matches!(learner.stage, Stage::Synchronized | Stage::Serving) && is_alive(learner)
         };
         if !leader.is_quorum(*me, quorums, follows) {
-            return self.step_down("no quorum follows any more", out);
+            if !self.hand_over(out) {
+                self.step_down("no quorum follows any more", out);
+            }
+            return;
         }
         let silent: Vec<ConnId> = leader
             .learners

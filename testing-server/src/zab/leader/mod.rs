@@ -7,6 +7,7 @@
 //! | [`synchronize`] | what a learner lacks, and the acknowledgement that it has it |
 //! | [`broadcast`] | propose, count, commit |
 //! | [`lease`] | signs of life, and proof of still being the leader |
+//! | [`reconfig`] | another configuration, and who leads in it |
 //! | [`requests`] | what learners ask for on behalf of their clients |
 //!
 //! Whoever acknowledges anything is counted by its connection, which is gone as soon as it breaks:
@@ -15,6 +16,7 @@
 mod broadcast;
 mod discover;
 mod lease;
+mod reconfig;
 mod requests;
 mod synchronize;
 
@@ -63,6 +65,9 @@ pub(crate) struct Leader {
     pub(super) proving: Option<u64>,
     /// How long its proposals were.
     pub(crate) sizes: ProposalSizes,
+    /// Who is to lead instead, once a reconfiguration has said so. From then on nothing is decided
+    /// here any more.
+    pub(super) successor: Option<Sid>,
     /// Calls of `sync` that wait for proof, in the order of their arrival.
     pub(super) syncs: VecDeque<PendingSync>,
 }
@@ -131,6 +136,7 @@ impl Leader {
             pings: 0,
             proving: None,
             sizes: ProposalSizes::NONE,
+            successor: None,
             syncs: VecDeque::new(),
         }
     }

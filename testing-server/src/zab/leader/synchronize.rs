@@ -26,6 +26,7 @@ impl Node {
             return;
         };
         let first_zxid = leader.first_zxid();
+        let is_broadcast = leader.phase == Phase::Broadcast;
         // What this leader began with is decided once it leads; nothing newer is, unless it does.
         let decided = match leader.phase {
             Phase::Broadcast => history.committed,
@@ -41,7 +42,8 @@ impl Node {
         let Some(QuorumPeer { history, quorums, planted, .. }) = self.peer.as_deref_mut() else {
             return;
         };
-        let config = print(quorums.last_seen());
+        // What the leader began with it completes; what is proposed later may come to nothing.
+        let config = print(if is_broadcast { &quorums.committed } else { quorums.last_seen() });
         let named = |out: &mut Vec<u8>| {
             put(Kind::NewLeader, first_zxid, Some(config.as_bytes()), out);
         };
@@ -140,6 +142,7 @@ impl Node {
         let (epoch, first_zxid) = (leader.epoch, leader.first_zxid());
         self.apply_ready(out);
         self.sharp_behind(self.last_processed);
+        self.complete_config(out);
         self.begin_epoch(epoch, first_zxid);
         self.sessions.restart(now);
         let Some(QuorumPeer { role: Role::Leading(leader), .. }) = self.peer.as_deref_mut() else {

@@ -29,6 +29,17 @@ impl Node {
                 self.apply_decided(out);
                 Ok(())
             }
+            Kind::CommitAndActivate => {
+                self.hear_activated(packet)?;
+                self.apply_decided(out);
+                Ok(())
+            }
+            Kind::InformAndActivate => {
+                self.hear_activated(packet)?;
+                self.log_pending(out)?;
+                self.apply_decided(out);
+                Ok(())
+            }
             Kind::Ping => {
                 self.answer_ping(packet.zxid, out);
                 Ok(())
@@ -45,17 +56,22 @@ impl Node {
 
     fn log_received(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
         self.receive(packet)?;
-        let Some(QuorumPeer { role: Role::Learning(learner), history, planted, .. }) =
+        self.log_pending(out)
+    }
+
+    fn log_pending(&mut self, out: &mut Outbox) -> Result<(), String> {
+        let Some(QuorumPeer { role: Role::Learning(learner), planted, .. }) =
             self.peer.as_deref_mut()
         else {
             return Ok(());
         };
+        let link = learner.link.filter(|_| planted.is(Bug::AckBeforeDisk));
         for entry in std::mem::take(&mut learner.pending) {
-            out.append_bytes(entry.zxid, &entry.bytes);
-            if let (true, Some(link)) = (planted.is(Bug::AckBeforeDisk), learner.link) {
-                out.packet(link, |out| put(Kind::Ack, entry.zxid, None, out));
+            let zxid = entry.zxid;
+            self.log_next(entry, out)?;
+            if let Some(link) = link {
+                out.packet(link, |out| put(Kind::Ack, zxid, None, out));
             }
-            history.push(entry)?;
         }
         Ok(())
     }
@@ -67,6 +83,7 @@ impl Node {
             history.committed = history.committed.max(learner.decided);
         }
         self.apply_ready(out);
+        self.activate(out);
     }
 
     /// The disk holds everything up to `zxid`; a follower says so, one by one, as servers count.
@@ -88,6 +105,7 @@ impl Node {
             }
         }
         self.apply_ready(out);
+        self.activate(out);
     }
 
     /// Answers with the sessions whose clients were heard of since the last time.

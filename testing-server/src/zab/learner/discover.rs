@@ -21,7 +21,8 @@ impl Node {
     pub(crate) fn follow(&mut self, leader: Sid, out: &mut Outbox) {
         let now = self.now;
         let Some(peer) = self.peer.as_deref_mut() else { return };
-        let is_observer = !peer.quorums.is_voter(peer.me);
+        // One that is no member follows, too: so it is ready by the time that it is to vote.
+        let is_observer = peer.quorums.committed.is_observer(peer.me);
         if is_observer {
             peer.election.observe();
         }
@@ -81,7 +82,7 @@ impl Node {
         learner.phase = Phase::Informed;
         let kind = if learner.is_observer { Kind::ObserverInfo } else { Kind::FollowerInfo };
         let zxid = Zxid(i64::from(epochs.accepted) << 32);
-        let config_version = quorums.last_seen().version.0;
+        let config_version = quorums.committed.version.0;
         let info = LearnerInfo { sid: me.0, protocol: PROTOCOL, config_version };
         out.packet(link, |out| put_record(kind, zxid, &info, out));
     }

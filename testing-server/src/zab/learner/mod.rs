@@ -6,10 +6,12 @@
 //! | [`discover`] | connect, promise |
 //! | [`synchronize`] | take over what is missing, and have it on the disk |
 //! | [`broadcast`] | log, acknowledge, apply |
+//! | [`reconfig`] | another configuration, told by the leader |
 //! | [`requests`] | what clients of this server ask the leader for |
 
 mod broadcast;
 mod discover;
+mod reconfig;
 mod requests;
 mod synchronize;
 
@@ -21,7 +23,7 @@ use znode::proto::{SessionId, Zxid};
 use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::ReplyTo;
-use crate::quorum::Sid;
+use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::history::Entry;
 
 /// How far a learner has come.
@@ -67,6 +69,10 @@ pub(crate) struct Learner {
     pub(super) last_received: Zxid,
     /// Up to where it was told that things are decided.
     pub(super) decided: Zxid,
+    /// The configuration that the leader began with, or had agreed on.
+    pub(super) config: Option<QuorumConfig>,
+    /// A reconfiguration that is decided, and who leads once it is applied here.
+    pub(super) activation: Option<Activation>,
     /// The server that a snapshot describes, until it takes this one's place.
     pub(super) staged: Option<Box<Node>>,
     /// Up to where it has told the leader what is on its disk.
@@ -79,6 +85,13 @@ pub(crate) struct Learner {
     pub(super) syncs: VecDeque<ReplyTo>,
     /// Those that were answered, and what must be applied before their clients hear of it.
     pub(super) synced: VecDeque<(Zxid, ReplyTo)>,
+}
+
+/// A reconfiguration that is decided.
+#[derive(Debug)]
+pub(super) struct Activation {
+    pub(super) config: QuorumConfig,
+    pub(super) designated: Sid,
 }
 
 /// A client that waits for the leader's word on its session.
@@ -102,6 +115,8 @@ impl Learner {
             pending: VecDeque::new(),
             last_received: Zxid::ZERO,
             decided: Zxid::ZERO,
+            config: None,
+            activation: None,
             staged: None,
             acked: Zxid::ZERO,
             touched: BTreeSet::new(),

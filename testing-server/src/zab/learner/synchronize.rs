@@ -139,7 +139,8 @@ impl Node {
                 self.hear_decided(zxid)
             }
             Kind::Commit => self.hear_decided(zxid),
-            Kind::NewLeader => self.take_over(out),
+            Kind::CommitAndActivate | Kind::InformAndActivate => self.hear_activated(packet),
+            Kind::NewLeader => self.take_over(packet, out),
             Kind::UpToDate => self.serve(out),
             Kind::Ping => Ok(()),
             other => Err(format!("{other:?} between history and service")),
@@ -182,7 +183,7 @@ impl Node {
 
     /// This was all of what the new leader began with, or has decided: it goes to the disk, then
     /// the epoch, and only then the acknowledgement (ZOOKEEPER-3911, 4643, 4646).
-    fn take_over(&mut self, out: &mut Outbox) -> Result<(), String> {
+    fn take_over(&mut self, packet: &QuorumPacket<'_>, out: &mut Outbox) -> Result<(), String> {
         let Some(QuorumPeer { role: Role::Learning(learner), planted, .. }) =
             self.peer.as_deref_mut()
         else {
@@ -213,15 +214,17 @@ impl Node {
             let bytes = if self.settings.durable { self.snapshot() } else { Vec::new() };
             out.save_snapshot(zxid, &bytes);
         }
+        while let Some(QuorumPeer { role: Role::Learning(learner), .. }) = self.peer.as_deref_mut()
+            && let Some(entry) = learner.pending.pop_front_if_decided(learner.decided)
+        {
+            self.log_next(entry, out)?;
+        }
+        self.leader_tells_config(packet, out);
         let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
             self.peer.as_deref_mut()
         else {
             return Ok(());
         };
-        while let Some(entry) = learner.pending.pop_front_if_decided(learner.decided) {
-            out.append_bytes(entry.zxid, &entry.bytes);
-            history.push(entry)?;
-        }
         learner.acked = history.last_logged();
         if !planted.is(Bug::EpochBeforeHistory) {
             out.save_epoch(EpochKind::Current, epoch);
@@ -251,8 +254,7 @@ impl Node {
     /// A quorum follows: what was taken over is decided, and clients are let in.
     fn serve(&mut self, out: &mut Outbox) -> Result<(), String> {
         let now = self.now;
-        let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
-            self.peer.as_deref_mut()
+        let Some(QuorumPeer { role: Role::Learning(learner), .. }) = self.peer.as_deref_mut()
         else {
             return Ok(());
         };
@@ -260,6 +262,15 @@ impl Node {
             return Err("told to serve before it has acknowledged".to_owned());
         }
         let Some(link) = learner.link else { return Ok(()) };
+        if self.leaders_config_agreed(out) {
+            self.step_down("the leader has completed another configuration", out);
+            return Ok(());
+        }
+        let Some(QuorumPeer { role: Role::Learning(learner), history, .. }) =
+            self.peer.as_deref_mut()
+        else {
+            return Ok(());
+        };
         learner.phase = Phase::Serving;
         let decided = learner.decided;
         let (epoch, first_zxid) = (learner.epoch, Zxid(i64::from(learner.epoch) << 32));
@@ -280,12 +291,15 @@ impl Node {
             learner.pending.clear();
             learner.decided = learner.decided.min(history.last_logged());
         }
+        let decided = learner.decided;
         for entry in std::mem::take(&mut learner.pending) {
-            out.append_bytes(entry.zxid, &entry.bytes);
-            history.push(entry)?;
+            self.log_next(entry, out)?;
         }
-        history.committed = history.committed.max(learner.decided);
+        if let Some(peer) = self.peer.as_deref_mut() {
+            peer.history.committed = peer.history.committed.max(decided);
+        }
         self.apply_ready(out);
+        self.activate(out);
         Ok(())
     }
 }
