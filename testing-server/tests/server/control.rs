@@ -100,6 +100,21 @@ fn a_file_that_was_left_behind_stops_nobody() {
     assert!(wrong.err.contains("does not hold the number of a process"), "{}", wrong.err);
 }
 
+/// A server that was killed while it wrote its number could not be started any more.
+#[test]
+fn a_file_that_was_half_written_stops_nobody() {
+    let dir = Dir::new();
+    let config = dir.config("");
+    fs::create_dir_all(dir.path().join("data")).unwrap();
+    let pid_file = dir.path().join("data/zookeeper_server.pid");
+    for left in ["", "nobody"] {
+        fs::write(&pid_file, left).unwrap();
+        let server = Server::start(command().arg(&config));
+        assert_eq!(fs::read_to_string(&pid_file).unwrap(), server.child.id().to_string());
+        assert_eq!(fs::read_dir(dir.path().join("data")).unwrap().count(), 3, "no other is left");
+    }
+}
+
 #[test]
 fn as_many_servers_are_thrown_away_as_were_asked_for() {
     for (count, said) in [("0", "must be 1 to 254"), ("x", "must be a number")] {

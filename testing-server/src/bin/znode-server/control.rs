@@ -24,7 +24,7 @@ const STOP_POLLS_MAX: u32 = 3000;
 pub(super) fn start(file: &str, data_dir: &Path) -> io::Result<()> {
     print("Starting zookeeper ... ")?;
     let pid_file = PidFile::of(data_dir);
-    if let Some(pid) = pid_file.running()? {
+    if let Some(pid) = pid_file.obstacle() {
         return Err(io::Error::other(format!("already running as process {pid}.")));
     }
     std::fs::create_dir_all(data_dir)?;

@@ -117,7 +117,7 @@ fn ephemeral(count: &str) -> io::Result<()> {
 fn foreground(config: Config) -> io::Result<()> {
     let data_dir = config.data_dir().to_owned();
     let pid_file = PidFile::of(&data_dir);
-    if let Some(pid) = pid_file.running()? {
+    if let Some(pid) = pid_file.obstacle() {
         let dir = data_dir.display();
         return Err(io::Error::other(format!("{dir}: process {pid} serves it already")));
     }

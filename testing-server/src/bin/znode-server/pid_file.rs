@@ -43,12 +43,22 @@ impl PidFile {
         Ok((pid != std::process::id() && is_server(pid)).then_some(pid))
     }
 
-    /// Writes this process into it.
+    /// The process in it that a new server would be in the way of. What cannot be read stands in
+    /// nobody's way: a crash may have left it, and the directory has a lock of its own.
+    pub(super) fn obstacle(&self) -> Option<u32> {
+        self.running().unwrap_or_default()
+    }
+
+    /// Writes this process into it: at once and whole, whenever a crash comes.
     ///
     /// # Errors
     /// It cannot be written.
     pub(super) fn hold(&self) -> io::Result<Held> {
-        fs::write(&self.0, std::process::id().to_string()).map_err(|error| self.wrong(&error))?;
+        let mut unnamed = self.0.clone().into_os_string();
+        unnamed.push(".new");
+        fs::write(&unnamed, std::process::id().to_string())
+            .and_then(|()| fs::rename(&unnamed, &self.0))
+            .map_err(|error| self.wrong(&error))?;
         Ok(Held(self.0.clone()))
     }
 
