@@ -34,6 +34,9 @@ const INIT_LIMIT: u32 = 10;
 /// How many ticks they may not hear of each other.
 const SYNC_LIMIT: u32 = 5;
 
+/// What the numbers of servers are added to, where ports are but names.
+const NAMED_PORT: u64 = 2180;
+
 /// How long starting a cluster may take before it is given up.
 const START_LIMIT: Duration = Duration::from_secs(30);
 
@@ -130,18 +133,22 @@ impl ClusterSpec {
         self
     }
 
-    /// The same without files or threads, and with wall clocks that begin at `time`.
+    /// The same without sockets, files or threads, and with wall clocks that begin at `time`.
     #[cfg(feature = "simulation")]
     pub(crate) fn simulated(mut self, time: SystemTime) -> Self {
         for spec in std::iter::once(&mut self.each).chain(self.others.values_mut()) {
             (spec.disk, spec.own_thread, spec.started_at) = (None, false, Some(time));
+            spec.has_sockets = false;
         }
         self
     }
 
     fn instance(&self, id: u64) -> InstanceSpec {
         let spec = self.others.get(&id).unwrap_or(&self.each).clone();
-        let spec = spec.port(0).tick(self.each.tick);
+        // Where there are no sockets, ports are names.
+        let named = u16::try_from(NAMED_PORT + id).unwrap_or(u16::MAX);
+        let port = if spec.has_sockets { 0 } else { named };
+        let spec = spec.port(port).tick(self.each.tick);
         let mut spec = spec.reconfig_enabled(self.reconfig_enabled);
         if let Some(disk) = &mut spec.disk {
             for dir in [&mut disk.data_dir, &mut disk.log_dir] {

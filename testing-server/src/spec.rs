@@ -35,6 +35,8 @@ use crate::pipeline::throttle::ThrottleSettings;
 pub struct InstanceSpec {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
+    /// Whether clients can come over the network at all.
+    pub(crate) has_sockets: bool,
     pub(crate) tick: Duration,
     pub(crate) session_timeout_min: Duration,
     pub(crate) session_timeout_max: Duration,
@@ -85,6 +87,7 @@ impl InstanceSpec {
         Self {
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
+            has_sockets: true,
             tick: Duration::from_millis(100),
             session_timeout_min: Duration::from_millis(200),
             session_timeout_max: Duration::from_secs(60),

@@ -19,6 +19,8 @@ use crate::spec::Plain;
 pub(crate) struct Doors {
     /// Where plain text is spoken, or would be.
     plain: SocketAddr,
+    /// Whether anybody can come there. If not, the addresses are names for clients of this process.
+    are_real: bool,
     #[cfg(feature = "tls")]
     secure: Option<Secure>,
     #[cfg(feature = "admin")]
@@ -49,6 +51,7 @@ impl Doors {
     pub(crate) fn of(spec: &InstanceSpec) -> io::Result<Self> {
         Ok(Self {
             plain: SocketAddr::from((spec.address, spec.port)),
+            are_real: spec.has_sockets,
             #[cfg(feature = "tls")]
             secure: spec.secure.as_ref().map(|port| Secure::of(spec, port)).transpose()?,
             #[cfg(feature = "admin")]
@@ -64,6 +67,9 @@ impl Doors {
     /// A port is taken, or the operating system refuses.
     pub(crate) fn open(&self) -> io::Result<(Self, Open)> {
         let (mut opened, mut doors) = (self.clone(), Vec::new());
+        if !self.are_real {
+            return Ok((opened, doors));
+        }
         if self.plain().is_some() {
             opened.plain = open(self.plain, self.plain_keeper(), &mut doors)?;
         }
