@@ -8,9 +8,12 @@ use crate::config::Ensemble;
 use crate::election::ElectionTimes;
 use crate::io::peers::Network;
 use crate::io::peers::tcp::TcpPeers;
+#[cfg(feature = "tls")]
+use crate::io::tls::PeerTls;
 use crate::peer::{LocalSessions, PeerSettings};
 use crate::quorum::member::MemberAddress;
 use crate::quorum::{QuorumConfig, Sid};
+use crate::spec::InstanceSpec;
 use crate::zab::history::COMMITTED_LOG_MAX;
 
 /// How Apache's servers time their elections.
@@ -42,12 +45,13 @@ pub(crate) struct Membership {
 }
 
 impl Membership {
-    /// A server that reaches the others over TCP. `client` is where its own clients come, if the
-    /// ensemble does not say so.
+    /// A server that reaches the others over TCP.
     ///
     /// # Errors
-    /// It is none of the members, or they have numbers that no session id could tell.
-    pub(crate) fn over_tcp(ensemble: &Ensemble, tick: Duration) -> io::Result<Self> {
+    /// It is none of the members, or they have numbers that no session id could tell; or what it is
+    /// to prove itself to them with cannot be used.
+    pub(crate) fn over_tcp(ensemble: &Ensemble, spec: &InstanceSpec) -> io::Result<Self> {
+        let tick = spec.tick;
         let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         let my_id = ensemble.my_id.ok_or_else(|| wrong("myid: is not known".to_owned()))?;
         if my_id > 254 {
@@ -69,6 +73,8 @@ impl Membership {
             election: listen(|at| at.election_port),
             quorum: listen(|at| at.quorum_port),
             dial_timeout: Duration::from_millis(ensemble.connection_timeout_ms),
+            #[cfg(feature = "tls")]
+            security: spec.peer_tls.as_ref().map(PeerTls::security).transpose()?,
         });
         let config = ensemble.config.clone();
         let settings = PeerSettings {

@@ -103,7 +103,7 @@ impl TestingServer {
     /// Dropping the future leaves nothing behind.
     pub async fn start_with(spec: InstanceSpec) -> io::Result<Self> {
         let membership = match &spec.ensemble {
-            Some(ensemble) => Some(Membership::over_tcp(ensemble, spec.tick)?),
+            Some(ensemble) => Some(Membership::over_tcp(ensemble, &spec)?),
             None => None,
         };
         Self::start_member(spec, membership)

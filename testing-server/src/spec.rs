@@ -15,7 +15,7 @@ use crate::auth::sasl::Logins;
 use crate::io::desk::AdminPort;
 use crate::io::disk::{Compression, DiskOptions};
 #[cfg(feature = "tls")]
-use crate::io::tls::{SecurePort, ServerTls};
+use crate::io::tls::{PeerTls, SecurePort, ServerTls};
 use crate::node::faults::Release;
 use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
 use crate::pipeline::throttle::ThrottleSettings;
@@ -62,6 +62,8 @@ pub struct InstanceSpec {
     pub(crate) secure: Option<SecurePort>,
     #[cfg(feature = "tls")]
     pub(crate) plain: Plain,
+    #[cfg(feature = "tls")]
+    pub(crate) peer_tls: Option<PeerTls>,
     pub(crate) connections_max: usize,
     pub(crate) outstanding_max: usize,
     pub(crate) large_request_threshold: Option<usize>,
@@ -113,6 +115,8 @@ impl InstanceSpec {
             secure: None,
             #[cfg(feature = "tls")]
             plain: Plain::Only,
+            #[cfg(feature = "tls")]
+            peer_tls: None,
             connections_max: CONNECTIONS_MAX,
             outstanding_max: OUTSTANDING_MAX,
             large_request_threshold: None,

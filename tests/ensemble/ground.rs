@@ -129,6 +129,14 @@ impl Member {
         (format!("{host}:{quorum}"), format!("{host}:{election}"))
     }
 
+    /// Has it started differently from now on.
+    #[cfg(feature = "tls")]
+    pub(crate) fn rewrite(&self, change: impl FnOnce(String) -> String) {
+        let path = self.directory.join("zoo.cfg");
+        let config = fs::read_to_string(&path).unwrap();
+        fs::write(path, change(config)).unwrap();
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");

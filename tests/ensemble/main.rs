@@ -24,5 +24,7 @@ mod hostile;
 mod mixed;
 mod reconfig;
 mod rolling;
+#[cfg(feature = "tls")]
+mod secured;
 mod stopped;
 mod suites;

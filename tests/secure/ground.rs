@@ -9,7 +9,7 @@ use znode_testing::{ClientAuth, InstanceSpec, ServerTls, TestingServer};
 pub(crate) use znode_tests::support::soon;
 
 use crate::apache::{self, Apache};
-use crate::pki::{Authority, Validity};
+use znode_tests::support::pki::{Authority, Validity};
 
 /// How long a client tries in vain; the second time for a server that was not warm yet.
 const IN_VAIN: [Duration; 2] = [Duration::from_millis(300), Duration::from_secs(4)];

@@ -4,7 +4,7 @@
 //!
 //! | rooms | what they hold |
 //! |---|---|
-//! | `pki`, `apache`, `ground` | certificates, a server of Apache's, a server with a secure port |
+//! | `apache`, `ground` | a server of Apache's, a server with a secure port |
 //! | `sasl` | who a client proves to be by a password that it does not send |
 //! | `secrets`, `traced` | what is printed, and what is not |
 //! | `stores` | certificates and keys in the forms of Java |
@@ -14,7 +14,6 @@
 
 mod apache;
 mod ground;
-mod pki;
 mod sasl;
 mod secrets;
 mod stores;

@@ -8,8 +8,8 @@ use znode::{Acl, ConnectOptions, CreateMode, DigestMd5, Perms, Secret, SessionTi
 use znode_testing::{Config, InstanceSpec, ServerTls, TestingServer};
 
 use crate::ground::soon;
-use crate::pki::{Authority, Validity};
 use znode_tests::support::Capture;
+use znode_tests::support::pki::{Authority, Validity};
 
 /// What must not be seen; each in its own place.
 const PLANTED: [&str; 5] =

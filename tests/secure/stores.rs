@@ -11,7 +11,7 @@ use znode_testing::{ClientAuth, Config, InstanceSpec, ServerTls, ServerTlsError,
 
 use crate::apache::{self, Apache};
 use crate::ground::soon;
-use crate::pki::{Authority, Validity};
+use znode_tests::support::pki::{Authority, Validity};
 
 const PASSWORD: &str = "tip-top-secret";
 

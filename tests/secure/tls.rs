@@ -20,7 +20,7 @@ use znode::{
 use znode_testing::{InstanceSpec, ServerTls, TestingServer};
 
 use crate::ground::{Ground, refused, soon};
-use crate::pki::{Authority, Validity};
+use znode_tests::support::pki::{Authority, Validity};
 
 /// A session that a test can wait for the end of.
 const SHORT: Duration = Duration::from_millis(400);

@@ -3,7 +3,7 @@
 use znode::{Acl, Client, CreateMode, ErrorKind, Perms};
 
 use crate::ground::{Ground, soon};
-use crate::pki::{DnType, Validity};
+use znode_tests::support::pki::{DnType, Validity};
 
 async fn connect_as(ground: &Ground, name: &[(DnType, &str)]) -> Client {
     let us = ground.authority.issue_named(name);

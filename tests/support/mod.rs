@@ -3,6 +3,8 @@
 
 mod capture;
 mod link;
+#[cfg(feature = "tls")]
+pub mod pki;
 mod raw;
 mod server;
 mod waiting;

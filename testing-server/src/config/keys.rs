@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::{Said, ensemble, known, operators, security};
+use super::{Said, ensemble, known, operators, peer_tls, security};
 use crate::io::disk::Compression;
 
 /// What becomes of a key.
@@ -182,6 +182,7 @@ pub(super) fn find(key: &str) -> Option<Key> {
         .or_else(|| throttle(key))
         .or_else(|| limit(key))
         .or_else(|| security::find(key))
+        .or_else(|| peer_tls::find(key))
         .or_else(|| operators::find(key))
         .or_else(|| ensemble::find(key))
         .or_else(|| without_effect(key))

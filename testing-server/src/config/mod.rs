@@ -5,10 +5,12 @@ pub(crate) mod jaas;
 mod keys;
 mod known;
 mod operators;
+mod peer_tls;
 pub(crate) mod properties;
 mod security;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
@@ -20,6 +22,7 @@ use crate::io::disk::DiskOptions;
 pub use ensemble::Ensemble;
 use keys::Key;
 use operators::Operators;
+use peer_tls::PeerTlsSaid;
 use security::Security;
 
 /// What a `zoo.cfg` says, checked.
@@ -69,6 +72,7 @@ struct Said {
     /// What keys say that need no second look.
     spec: InstanceSpec,
     security: Security,
+    peers: PeerTlsSaid,
     operators: Operators,
     data_dir: Option<PathBuf>,
     log_dir: Option<PathBuf>,
@@ -91,6 +95,7 @@ impl Default for Said {
             // Apache's defaults, where they differ from those of a server for tests.
             spec: InstanceSpec::new().four_letter_words("srvr").connections_per_address(60),
             security: Security::default(),
+            peers: PeerTlsSaid::default(),
             operators: Operators::default(),
             data_dir: None,
             log_dir: None,
@@ -250,6 +255,7 @@ impl Said {
         let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         Self {
             security: Security::of(&spec),
+            peers: PeerTlsSaid::default(),
             operators: Operators::default(),
             data_dir: spec.disk.as_ref().map(|disk| disk.data_dir.clone()),
             log_dir: spec.disk.as_ref().map(|disk| disk.log_dir.clone()),
@@ -384,6 +390,7 @@ impl Said {
         spec.reconfig_enabled = self.ensemble.reconfig_enabled;
         spec.ensemble = self.ensemble.is_distributed().then(|| self.ensemble.clone());
         let spec = self.security.apply(spec, self.client_port.is_some())?;
+        let spec = self.peers.apply(spec)?;
         self.operators.apply(spec)
     }
 }

@@ -1,13 +1,15 @@
 //! Keys that say who may come, and how it is proved: TLS, certificates, SASL.
-#![cfg_attr(not(feature = "tls"), expect(unused_imports, reason = "checked all the same"))]
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use znode::Secret;
 
 use super::jaas;
 use super::keys::{Key, Kind, Value};
+#[cfg(feature = "tls")]
+use super::tls::CLIENTS;
+use super::tls::{STORE_KINDS, TlsSaid};
 use crate::InstanceSpec;
 use crate::auth::sasl::Logins;
 
@@ -16,12 +18,7 @@ use crate::auth::sasl::Logins;
 pub(super) struct Security {
     pub(super) secure_port: Option<u16>,
     secure_address: Option<IpAddr>,
-    keys: StoreSaid,
-    trusted: StoreSaid,
-    client_auth: Option<String>,
-    protocol: Option<String>,
-    protocols: Vec<String>,
-    suites: Vec<String>,
+    tls: TlsSaid,
     unified: bool,
     logins_file: Option<PathBuf>,
     logins_section: Option<String>,
@@ -30,17 +27,6 @@ pub(super) struct Security {
     sasl_required: bool,
     enforced: bool,
 }
-
-/// `ssl.keyStore.*` or `ssl.trustStore.*`.
-#[derive(Debug, Clone, Default)]
-struct StoreSaid {
-    location: Option<PathBuf>,
-    password: Secret,
-    password_path: Option<PathBuf>,
-    kind: Option<String>,
-}
-
-const STORE_KINDS: &[&str] = &["PEM", "PKCS12", "JKS"];
 
 /// What becomes of a key.
 pub(super) fn find(key: &str) -> Option<Key> {
@@ -59,15 +45,15 @@ fn secure_port(key: &str) -> Option<Key> {
             Key::Used(Kind::TrueOrFalse, |said, v| said.security.unified = v.flag())
         }
         "ssl.clientAuth" => Key::Used(Kind::OneOf(&["need", "want", "none"]), |said, v| {
-            said.security.client_auth = Some(v.text().to_ascii_lowercase());
+            said.security.tls.client_auth = Some(v.text().to_ascii_lowercase());
         }),
         "ssl.protocol" => Key::Used(Kind::OneOf(&["TLS", "TLSv1.2", "TLSv1.3"]), |said, v| {
-            said.security.protocol = Some(v.text());
+            said.security.tls.protocol = Some(v.text());
         }),
         "ssl.enabledProtocols" => {
-            Key::Used(Kind::Text, |said, v| said.security.protocols = v.list())
+            Key::Used(Kind::Text, |said, v| said.security.tls.protocols = v.list())
         }
-        "ssl.ciphersuites" => Key::Used(Kind::Text, |said, v| said.security.suites = v.list()),
+        "ssl.ciphersuites" => Key::Used(Kind::Text, |said, v| said.security.tls.suites = v.list()),
         "ssl.authProvider" => Key::WithoutEffect(Kind::OneOf(&["x509"])),
         "ssl.hostnameVerification" | "ssl.handshakeDetectionTimeoutMillis" => Key::JavaOnly,
         "ssl.crl" | "ssl.ocsp" | "ssl.clientHostnameVerification" => {
@@ -83,28 +69,28 @@ fn secure_port(key: &str) -> Option<Key> {
 fn stores(key: &str) -> Option<Key> {
     Some(match key {
         "ssl.keyStore.location" => Key::Used(Kind::Text, |said, v| {
-            said.security.keys.location = Some(v.text().into());
+            said.security.tls.keys.location = Some(v.text().into());
         }),
         "ssl.keyStore.password" => Key::Used(Kind::AnyText, |said, v| {
-            said.security.keys.password = v.text().into();
+            said.security.tls.keys.password = v.text().into();
         }),
         "ssl.keyStore.passwordPath" => Key::Used(Kind::Text, |said, v| {
-            said.security.keys.password_path = Some(v.text().into());
+            said.security.tls.keys.password_path = Some(v.text().into());
         }),
         "ssl.keyStore.type" => Key::Used(Kind::OneOf(STORE_KINDS), |said, v| {
-            said.security.keys.kind = Some(v.text());
+            said.security.tls.keys.kind = Some(v.text());
         }),
         "ssl.trustStore.location" => Key::Used(Kind::Text, |said, v| {
-            said.security.trusted.location = Some(v.text().into());
+            said.security.tls.trusted.location = Some(v.text().into());
         }),
         "ssl.trustStore.password" => Key::Used(Kind::AnyText, |said, v| {
-            said.security.trusted.password = v.text().into();
+            said.security.tls.trusted.password = v.text().into();
         }),
         "ssl.trustStore.passwordPath" => Key::Used(Kind::Text, |said, v| {
-            said.security.trusted.password_path = Some(v.text().into());
+            said.security.tls.trusted.password_path = Some(v.text().into());
         }),
         "ssl.trustStore.type" => Key::Used(Kind::OneOf(STORE_KINDS), |said, v| {
-            said.security.trusted.kind = Some(v.text());
+            said.security.tls.trusted.kind = Some(v.text());
         }),
         _ => return None,
     })
@@ -230,7 +216,7 @@ impl Security {
 #[cfg(feature = "tls")]
 impl Security {
     fn secure(&self, mut spec: InstanceSpec, plain: bool) -> Result<InstanceSpec, String> {
-        use crate::io::tls::{ClientAuth, SecurePort, ServerTls};
+        use crate::io::tls::SecurePort;
         use crate::spec::Plain;
 
         if self.secure_port.is_none() && self.secure_address.is_some() {
@@ -241,20 +227,11 @@ impl Security {
             None if self.unified => "client.portUnification=true".to_owned(),
             None => return Ok(spec),
         };
-        let Some(keys) = self.keys.store("ssl.keyStore")? else {
+        let Some(tls) = self.tls.server_tls(&CLIENTS)? else {
             return Err(format!(
                 "{wants_it}: takes ssl.keyStore.location to be set, to a file with the server's key"
             ));
         };
-        let mut tls = ServerTls::of(keys);
-        tls.trusted = self.trusted.store("ssl.trustStore")?;
-        tls.client_auth = match self.client_auth.as_deref() {
-            Some("none") => ClientAuth::None,
-            Some("want") => ClientAuth::Want,
-            _ => ClientAuth::Need,
-        };
-        tls.versions = self.versions()?;
-        tls.suites = self.checked_suites()?;
         spec.secure =
             Some(SecurePort { address: self.secure_address, port: self.secure_port, tls });
         spec.plain = match self.unified {
@@ -264,55 +241,6 @@ impl Security {
         };
         Ok(spec)
     }
-
-    fn versions(&self) -> Result<Vec<&'static rustls::SupportedProtocolVersion>, String> {
-        use crate::io::tls::TLS_VERSIONS;
-
-        let protocols: Vec<&str> = match self.protocol.as_deref() {
-            _ if !self.protocols.is_empty() => self.protocols.iter().map(String::as_str).collect(),
-            Some(v12) if v12.eq_ignore_ascii_case("TLSv1.2") => vec!["TLSv1.2"],
-            _ => vec!["TLSv1.2", "TLSv1.3"],
-        };
-        let version = |name: &&str| {
-            let version = TLS_VERSIONS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-            let version = version.map(|(_, version)| *version);
-            version
-                .ok_or_else(|| format!("ssl.enabledProtocols={name}: must be TLSv1.2 or TLSv1.3"))
-        };
-        protocols.iter().map(version).collect()
-    }
-
-    fn checked_suites(&self) -> Result<Vec<String>, String> {
-        let known = crate::io::tls::cipher_suites();
-        match self.suites.iter().find(|suite| !known.contains(suite)) {
-            Some(suite) => {
-                Err(format!("ssl.ciphersuites={suite}: must be among {}", known.join(", ")))
-            }
-            None => Ok(self.suites.clone()),
-        }
-    }
-}
-
-#[cfg(feature = "tls")]
-impl StoreSaid {
-    fn store(&self, name: &'static str) -> Result<Option<crate::io::tls::Store>, String> {
-        use crate::io::tls::{Store, StoreKind};
-
-        let Some(location) = &self.location else { return Ok(None) };
-        let password = match &self.password_path {
-            Some(path) => read_password(name, path)?,
-            None => self.password.clone(),
-        };
-        let kind = self.kind.as_deref().and_then(StoreKind::parse);
-        Store::file(name, location.clone(), kind, password).map(Some)
-    }
-}
-
-#[cfg(feature = "tls")]
-fn read_password(name: &str, path: &Path) -> Result<Secret, String> {
-    let text = std::fs::read_to_string(path);
-    let text = text.map_err(|error| format!("{name}.passwordPath={}: {error}", path.display()))?;
-    Ok(Secret::from(text.strip_suffix('\n').unwrap_or(&text)))
 }
 
 #[cfg(test)]

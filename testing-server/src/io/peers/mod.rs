@@ -25,6 +25,10 @@ use crate::quorum::Sid;
 use switchboard::{Incoming, Plug};
 use tcp::TcpPeers;
 
+/// How many that have come may be at their handshakes at a time: strangers, perhaps, who say
+/// nothing.
+const ARRIVALS_MAX: usize = 256;
+
 /// What the server wants of the task.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -91,7 +95,7 @@ impl Task {
     }
 
     async fn over_tcp(mut self, peers: TcpPeers, mut commands: UnboundedReceiver<Command>) {
-        let mut dials = JoinSet::new();
+        let (mut dials, mut arrivals) = (JoinSet::new(), JoinSet::new());
         let mut doors = peers.open().await;
         loop {
             tokio::select! {
@@ -104,7 +108,15 @@ impl Task {
                         dials.spawn(async move { (kind, to, dial.await) });
                     }
                 },
-                (kind, stream) = doors.accept() => self.accepted(kind, stream).await,
+                (kind, stream) = doors.accept(), if arrivals.len() < ARRIVALS_MAX => {
+                    let arrival = peers.clone().accepted(stream);
+                    arrivals.spawn(async move { (kind, arrival.await) });
+                }
+                Some(Ok((kind, stream))) = arrivals.join_next() => {
+                    if let Some(stream) = stream {
+                        self.accepted(kind, stream).await;
+                    }
+                }
                 Some(Ok((kind, to, stream))) = dials.join_next() => {
                     self.dialed(kind, to, stream).await;
                 }

@@ -9,6 +9,10 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::time::{sleep, timeout};
 
+use znode::Transport;
+
+#[cfg(feature = "tls")]
+use crate::io::tls::PeerSecurity;
 use crate::node::input::LinkKind;
 
 /// How long to wait when a connection could not be accepted.
@@ -26,6 +30,9 @@ pub(crate) struct TcpPeers {
     pub(crate) quorum: Vec<(String, u16)>,
     /// How long a connection may take to come about: `cnxTimeout`.
     pub(crate) dial_timeout: Duration,
+    /// What is spoken, if it is not plain text.
+    #[cfg(feature = "tls")]
+    pub(crate) security: Option<PeerSecurity>,
 }
 
 /// The ports that others come to.
@@ -52,20 +59,52 @@ impl TcpPeers {
     pub(super) fn dial(
         &self,
         addresses: Vec<(String, u16)>,
-    ) -> impl Future<Output = Option<TcpStream>> + Send + 'static {
-        let limit = self.dial_timeout;
+    ) -> impl Future<Output = Option<Box<dyn Transport>>> + Send + 'static {
+        let peers = self.clone();
         async move {
+            let limit = peers.dial_timeout;
             for (host, port) in addresses {
                 // Resolved anew each time: a server may have moved.
                 let Ok(found) = lookup_host((host.as_str(), port)).await else { continue };
                 for address in found {
                     if let Ok(Ok(stream)) = timeout(limit, TcpStream::connect(address)).await {
-                        return Some(tuned(stream));
+                        return peers.connected(&host, tuned(stream)).await;
                     }
                 }
             }
             None
         }
+    }
+}
+
+#[cfg(feature = "tls")]
+impl TcpPeers {
+    async fn connected(&self, host: &str, stream: TcpStream) -> Option<Box<dyn Transport>> {
+        match &self.security {
+            Some(security) => security.connect(host, stream).await,
+            None => Some(Box::new(stream)),
+        }
+    }
+
+    /// What is spoken on a connection that somebody has made; nothing if that cannot be.
+    pub(super) async fn accepted(self, stream: TcpStream) -> Option<Box<dyn Transport>> {
+        match self.security {
+            Some(security) => security.accept(stream).await,
+            None => Some(Box::new(stream)),
+        }
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+#[expect(clippy::unused_async, reason = "with TLS there is something to wait for")]
+impl TcpPeers {
+    async fn connected(&self, _: &str, stream: TcpStream) -> Option<Box<dyn Transport>> {
+        Some(Box::new(stream))
+    }
+
+    /// What is spoken on a connection that somebody has made.
+    pub(super) async fn accepted(self, stream: TcpStream) -> Option<Box<dyn Transport>> {
+        Some(Box::new(stream))
     }
 }
 

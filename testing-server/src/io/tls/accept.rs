@@ -15,7 +15,7 @@ use crate::node::input::{ConnId, Input};
 
 /// The first byte of every TLS connection: a handshake record. No length of a frame and no
 /// four-letter word begins with it.
-const TLS_RECORD: u8 = 0x16;
+pub(super) const TLS_RECORD: u8 = 0x16;
 
 /// What one listener does with its connections.
 #[derive(Clone)]

@@ -93,11 +93,7 @@ impl ServerTls {
     /// # Errors
     /// What cannot be used, and where it is.
     pub(crate) fn config(&self) -> Result<Arc<ServerConfig>, ServerTlsError> {
-        let mut provider = rustls::crypto::ring::default_provider();
-        if !self.suites.is_empty() {
-            provider.cipher_suites.retain(|suite| self.suites.contains(&java_name(suite)));
-        }
-        let provider = Arc::new(provider);
+        let provider = self.provider();
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&self.versions)
             .map_err(|error| ServerTlsError::new("versions and cipher suites", error))?;
@@ -112,6 +108,25 @@ impl ServerTls {
         Ok(Arc::new(config.map_err(|error| ServerTlsError::new(&self.keys.place(), error))?))
     }
 
+    /// What can be spoken.
+    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
+        let mut provider = rustls::crypto::ring::default_provider();
+        if !self.suites.is_empty() {
+            provider.cipher_suites.retain(|suite| self.suites.contains(&java_name(suite)));
+        }
+        Arc::new(provider)
+    }
+
+    /// Who may have issued the certificates of others.
+    pub(super) fn roots(&self) -> Result<RootCertStore, ServerTlsError> {
+        let mut roots = RootCertStore::empty();
+        let Some(trusted) = &self.trusted else { return Ok(roots) };
+        for certificate in trusted.trusted()? {
+            roots.add(certificate).map_err(|error| ServerTlsError::new(&trusted.place(), error))?;
+        }
+        Ok(roots)
+    }
+
     fn verifier(
         &self,
         provider: Arc<CryptoProvider>,
@@ -122,12 +137,8 @@ impl ServerTls {
                 "must be set, for clients are asked for certificates (ssl.clientAuth)",
             ));
         };
-        let wrong = |error| ServerTlsError::new(&trusted.place(), error);
-        let mut roots = RootCertStore::empty();
-        for certificate in trusted.trusted()? {
-            roots.add(certificate).map_err(wrong)?;
-        }
-        let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+        let roots = Arc::new(self.roots()?);
+        let builder = WebPkiClientVerifier::builder_with_provider(roots, provider);
         let builder = match self.client_auth {
             ClientAuth::Want => builder.allow_unauthenticated(),
             ClientAuth::Need | ClientAuth::None => builder,

@@ -1,33 +1,39 @@
 //! Certificates, and those who issue them; made anew for each test.
 
-pub(crate) use rcgen::DnType;
+pub use rcgen::DnType;
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, IsCa, Issuer, KeyPair, date_time_ymd,
 };
 
 /// Somebody who issues certificates.
-pub(crate) struct Authority {
+pub struct Authority {
     /// The certificate by which it is trusted, in PEM.
-    pub(crate) pem: String,
+    pub pem: String,
     issuer: Issuer<'static, KeyPair>,
 }
 
 /// A certificate and its key.
-pub(crate) struct Identity {
-    pub(crate) pem: String,
-    pub(crate) key: String,
+pub struct Identity {
+    /// The certificate.
+    pub pem: String,
+    /// Its private key.
+    pub key: String,
 }
 
 /// When a certificate is valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Validity {
+pub enum Validity {
+    /// It is.
     Now,
+    /// It was.
     Past,
+    /// It will be.
     Future,
 }
 
 impl Authority {
-    pub(crate) fn new(name: &str) -> Self {
+    /// Somebody new, of this name.
+    pub fn new(name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.distinguished_name.push(DnType::CommonName, name);
@@ -37,7 +43,7 @@ impl Authority {
     }
 
     /// A certificate for one whom others find under these names.
-    pub(crate) fn issue(&self, common: &str, names: &[&str], validity: Validity) -> Identity {
+    pub fn issue(&self, common: &str, names: &[&str], validity: Validity) -> Identity {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name = DistinguishedName::new();
@@ -46,7 +52,7 @@ impl Authority {
     }
 
     /// A certificate for one with a longer name, its most general part first.
-    pub(crate) fn issue_named(&self, name: &[(DnType, &str)]) -> Identity {
+    pub fn issue_named(&self, name: &[(DnType, &str)]) -> Identity {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.distinguished_name = DistinguishedName::new();
         for (kind, value) in name {

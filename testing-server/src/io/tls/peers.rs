@@ -1,0 +1,189 @@
+//! TLS between the servers of an ensemble: each is client and server, with one certificate.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
+use znode::Transport;
+
+use super::accept::TLS_RECORD;
+use super::options::{ServerTls, ServerTlsError};
+
+/// How long a handshake may take: `ssl.quorum.handshakeDetectionTimeoutMillis`.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What is spoken between servers, as keys say it.
+#[derive(Debug, Clone)]
+pub(crate) struct PeerTls {
+    pub(crate) tls: ServerTls,
+    /// Whether this server speaks it when it connects to another: `sslQuorum`.
+    pub(crate) is_spoken: bool,
+    /// Whether servers may come in plain text: `portUnification`.
+    pub(crate) plain_too: bool,
+    /// Whether a certificate must be for the host that was connected to.
+    pub(crate) checks_names: bool,
+    /// Whether one must be for the address that somebody has connected from.
+    pub(crate) checks_client_names: bool,
+}
+
+/// Both sides of it.
+#[derive(Clone)]
+pub(crate) struct PeerSecurity {
+    acceptor: TlsAcceptor,
+    /// Nothing if this server connects in plain text.
+    connector: Option<TlsConnector>,
+    plain_too: bool,
+    checks_client_names: bool,
+}
+
+impl PeerTls {
+    /// Reads what there is to read.
+    ///
+    /// # Errors
+    /// What cannot be used, and where it is.
+    pub(crate) fn security(&self) -> Result<PeerSecurity, ServerTlsError> {
+        let acceptor = TlsAcceptor::from(self.tls.config()?);
+        let connector = if self.is_spoken { Some(self.connector()?) } else { None };
+        let (plain_too, checks_client_names) = (self.plain_too, self.checks_client_names);
+        Ok(PeerSecurity { acceptor, connector, plain_too, checks_client_names })
+    }
+
+    fn connector(&self) -> Result<TlsConnector, ServerTlsError> {
+        let place = "versions and cipher suites of the quorum";
+        let provider = self.tls.provider();
+        let roots = Arc::new(self.tls.roots()?);
+        let verifier =
+            Verifier { roots, provider: Arc::clone(&provider), checks_names: self.checks_names };
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&self.tls.versions)
+            .map_err(|error| ServerTlsError::new(place, error))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let (chain, key) = self.tls.keys.identity()?;
+        let config = builder.with_client_auth_cert(chain, key);
+        let wrong = |error| ServerTlsError::new(&self.tls.keys.place(), error);
+        Ok(TlsConnector::from(Arc::new(config.map_err(wrong)?)))
+    }
+}
+
+impl PeerSecurity {
+    /// Makes of a connection to `host` what is spoken; nothing if it cannot be.
+    pub(crate) async fn connect(
+        &self,
+        host: &str,
+        stream: TcpStream,
+    ) -> Option<Box<dyn Transport>> {
+        let Some(connector) = &self.connector else { return Some(Box::new(stream)) };
+        let Ok(name) = ServerName::try_from(host.to_owned()) else {
+            tracing::warn!(%host, "no certificate can be for a server of this name");
+            return None;
+        };
+        match timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await {
+            Ok(Ok(stream)) => Some(Box::new(stream)),
+            Ok(Err(error)) => {
+                tracing::warn!(%host, %error, "a TLS handshake with another server has failed");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// Makes of the connection of somebody who has come what is spoken; nothing if it cannot be.
+    pub(crate) async fn accept(self, stream: TcpStream) -> Option<Box<dyn Transport>> {
+        let peer = stream.peer_addr().ok()?.ip();
+        match timeout(HANDSHAKE_TIMEOUT, self.handshake(peer, stream)).await {
+            Ok(Ok(stream)) => Some(stream),
+            Ok(Err(error)) => {
+                tracing::warn!(%peer, %error, "a TLS handshake of another server has failed");
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    async fn handshake(
+        self,
+        peer: IpAddr,
+        stream: TcpStream,
+    ) -> std::io::Result<Box<dyn Transport>> {
+        let mut first = [0];
+        if self.plain_too && stream.peek(&mut first).await? == 1 && first[0] != TLS_RECORD {
+            return Ok(Box::new(stream));
+        }
+        let stream = self.acceptor.accept(stream).await?;
+        let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        if let Some(certificate) = certificate.filter(|_| self.checks_client_names) {
+            ParsedCertificate::try_from(certificate)
+                .and_then(|parsed| verify_server_name(&parsed, &ServerName::from(peer)))
+                .map_err(std::io::Error::other)?;
+        }
+        Ok(Box::new(stream))
+    }
+}
+
+impl std::fmt::Debug for PeerSecurity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PeerSecurity").field("plain_too", &self.plain_too).finish_non_exhaustive()
+    }
+}
+
+/// Trusts whom the store names, and minds names if it is told to.
+#[derive(Debug)]
+struct Verifier {
+    roots: Arc<RootCertStore>,
+    provider: Arc<CryptoProvider>,
+    checks_names: bool,
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        issuers: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let algorithms = self.provider.signature_verification_algorithms.all;
+        let roots = &self.roots;
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, issuers, now, algorithms)?;
+        if self.checks_names {
+            verify_server_name(&parsed, name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls12_signature(message, certificate, signed, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signed, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
