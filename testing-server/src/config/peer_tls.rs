@@ -133,3 +133,52 @@ impl PeerTlsSaid {
         Ok(spec)
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "tls")]
+mod tests {
+    use crate::Config;
+
+    fn parse(lines: &str) -> Result<Config, crate::ConfigError> {
+        Config::parse("z", &format!("dataDir=/d\nclientPort=2181\n{lines}"))
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_named_with_what_would() {
+        for (lines, said) in [
+            ("sslQuorum=true", "sslQuorum=true: takes ssl.quorum.keyStore.location to be set"),
+            ("portUnification=true", "portUnification=true: takes ssl.quorum.keyStore.location"),
+            (
+                "sslQuorum=true\nssl.quorum.keyStore.location=/k.pem",
+                "sslQuorum=true: takes ssl.quorum.trustStore.location to be set",
+            ),
+            ("sslQuorum=true\nssl.quorum.keyStore.location=/k", "ssl.quorum.keyStore.type"),
+            (
+                "sslQuorum=true\nssl.quorum.keyStore.location=/k.pem\n\
+                 ssl.quorum.enabledProtocols=SSLv3",
+                "ssl.quorum.enabledProtocols=SSLv3: must be TLSv1.2 or TLSv1.3",
+            ),
+            ("ssl.quorum.clientAuth=maybe", "must be one of need, want, none"),
+            ("ssl.quorum.crl=true", "ssl.quorum.crl=true: must be false: nothing else"),
+        ] {
+            let error = parse(lines).unwrap_err().to_string();
+            assert!(error.contains(said), "{lines}: {error}");
+        }
+    }
+
+    #[test]
+    fn names_count_on_both_sides_unless_it_is_said_that_they_do_not() {
+        let stores = "sslQuorum=true\nssl.quorum.keyStore.location=/k.pem\n\
+                      ssl.quorum.trustStore.location=/t.pem\n";
+        for (line, server, client) in [
+            ("", true, true),
+            ("ssl.quorum.hostnameVerification=false", false, false),
+            ("ssl.quorum.clientHostnameVerification=false", true, false),
+        ] {
+            let spec = parse(&format!("{stores}{line}")).unwrap().into_spec();
+            let tls = spec.peer_tls.unwrap();
+            assert_eq!((tls.checks_names, tls.checks_client_names), (server, client), "{line}");
+            assert!(tls.is_spoken && !tls.plain_too);
+        }
+    }
+}

@@ -210,7 +210,7 @@ fn a_key_that_would_do_nothing_is_an_error_where_a_test_sets_it() {
 
 #[test]
 fn what_changes_nothing_is_noted() {
-    let lines = "serverCnxnFactory=x.Y\nssl.quorum.crl=true\nwhatever=1\n\
+    let lines = "serverCnxnFactory=x.Y\nssl.certReload=true\nwhatever=1\n\
                  zookeeper.skipACL=yes\nrequireClientAuthScheme=sasl\n";
     let config = parse(lines).unwrap();
     assert_eq!(config.notes().len(), 5);

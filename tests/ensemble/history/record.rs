@@ -17,7 +17,7 @@ use crate::load::insist;
 const CLIENTS: u64 = 8;
 const REGISTERS: u32 = 3;
 
-/// Longer than several blows in a row last, also on a machine that has more to do; and a third of it
+/// Longer than several blows in a row last, also on a machine that has more to do. A third of it
 /// is what a client waits for a server that accepts connections, and stands still.
 const SESSION: Duration = Duration::from_secs(30);
 
