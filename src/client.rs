@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_stream::stream;
 use futures::Stream;
+use tokio::time::Instant;
 
 use crate::acl::Acl;
 use crate::chroot::Chroot;
@@ -174,6 +175,28 @@ impl Client {
     /// The newest transaction that an answer to this session has shown.
     pub fn last_zxid(&self) -> Zxid {
         self.shared().last_zxid()
+    }
+
+    /// Until when the ensemble certainly keeps this session alive, by this process' own clock, if
+    /// it is not ended on purpose. Past the moment it may well live on.
+    ///
+    /// An answer to a ping or a read proves little, since a follower gives it by itself. So this
+    /// moves with each write that succeeds, and with each handshake: it is when that was *sent*,
+    /// plus the [session timeout](Self::session_timeout) `T`, less `T/3` and half a tick, for which
+    /// the leader may have waited for news of the session; or earlier, where answers were slow.
+    /// The leader's clock may be faster than ours: subtract what may be the difference.
+    /// [`ConnectOptions::tick_time`] says how long a tick is.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.set_data("/alive", "", znode::Version::ANY).await?;
+    /// let left = client.assured_until() - tokio::time::Instant::now();
+    /// println!("whatever happens, this session's nodes stand for {left:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn assured_until(&self) -> Instant {
+        self.shared().assured_until()
     }
 
     /// What this session has done so far, and what it is doing: counted always, and cheap to read.
