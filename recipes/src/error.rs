@@ -3,10 +3,10 @@
 use std::error::Error as StdError;
 use std::fmt;
 
-use znode::{InvalidPath, Outcome};
+use znode::{ErrorKind, InvalidPath, Outcome};
 
 use crate::loss::LostReason;
-use crate::sequence::RolledOver;
+use crate::sequence::Refusal;
 
 /// Why a lock was not acquired, not released, or did not admit a write.
 ///
@@ -28,10 +28,15 @@ pub enum LockErrorKind {
     /// The server has numbered 2³¹ children of the lock's node and goes on with negative numbers,
     /// which clients do not order alike. The node must be deleted and made anew.
     SequenceExhausted,
+    /// The path is used for something else, too: neither would exclude the other.
+    OtherRecipe,
     /// Somebody else deleted our place in line, again and again.
     PlaceDeleted,
     /// The lock is not held any more.
     LockLost,
+    /// The connection was down for as long as a guarded write may be parked; nothing was sent, and
+    /// the lock may be held or lost.
+    Suspect,
     /// A request of the client failed; the source is a [`znode::Error`].
     Client,
     /// A server's answer has other parts than the question had.
@@ -43,9 +48,15 @@ enum Cause {
     None,
     Client(znode::Error),
     InvalidPath(InvalidPath),
-    RolledOver(RolledOver),
+    Refusal(Refusal),
     Lost(LostReason),
+    Told(Told),
 }
+
+/// What there is to say of a failure that has no other cause.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
 
 impl LockError {
     /// The kind of failure.
@@ -89,7 +100,7 @@ impl LockError {
         match &self.cause {
             Cause::Client(error) => error.is_session_over(),
             Cause::Lost(reason) => reason.is_session_over(),
-            Cause::None | Cause::InvalidPath(_) | Cause::RolledOver(_) => false,
+            Cause::None | Cause::InvalidPath(_) | Cause::Refusal(_) | Cause::Told(_) => false,
         }
     }
 
@@ -100,9 +111,31 @@ impl LockError {
         Self { kind: LockErrorKind::InvalidPath, path, cause: Cause::InvalidPath(invalid) }
     }
 
-    pub(crate) fn rolled_over(path: &str, rolled_over: RolledOver) -> Self {
-        let cause = Cause::RolledOver(rolled_over);
-        Self { kind: LockErrorKind::SequenceExhausted, path: Some(path.into()), cause }
+    pub(crate) fn refused(path: &str, refusal: Refusal) -> Self {
+        let kind = match refusal {
+            Refusal::RolledOver(_) => LockErrorKind::SequenceExhausted,
+            Refusal::OtherRecipe(_) => LockErrorKind::OtherRecipe,
+        };
+        Self { kind, path: Some(path.into()), cause: Cause::Refusal(refusal) }
+    }
+
+    /// Of a path that a client cannot name.
+    pub(crate) fn out_of_reach(path: &str) -> Self {
+        Self::told(LockErrorKind::InvalidPath, path, "it is not below the client's chroot".into())
+    }
+
+    /// Of the root, which has no siblings.
+    pub(crate) fn no_place_beside(path: &str) -> Self {
+        Self::told(LockErrorKind::InvalidPath, path, "nothing can stand beside it".into())
+    }
+
+    pub(crate) fn not_a_tombstone(path: &str, beside: &str) -> Self {
+        let what = format!("{beside:?} is not what a holder has left there");
+        Self::told(LockErrorKind::OtherRecipe, path, what)
+    }
+
+    fn told(kind: LockErrorKind, path: &str, what: String) -> Self {
+        Self { kind, path: Some(path.into()), cause: Cause::Told(Told(what)) }
     }
 
     pub(crate) fn place_deleted(path: &str) -> Self {
@@ -112,6 +145,20 @@ impl LockError {
     pub(crate) fn lost(path: &str, reason: LostReason) -> Self {
         let cause = Cause::Lost(reason);
         Self { kind: LockErrorKind::LockLost, path: Some(path.into()), cause }
+    }
+
+    pub(crate) fn suspect(path: &str) -> Self {
+        Self { kind: LockErrorKind::Suspect, path: Some(path.into()), cause: Cause::None }
+    }
+
+    /// Of a transaction whose first operation checks the lock's node.
+    pub(crate) fn guarded(path: &str, error: znode::Error) -> Self {
+        let is_missing = error.op_index() == Some(0) && error.kind() == ErrorKind::NoNode;
+        if is_missing || error.is_session_over() {
+            Self::lost_by(path, error)
+        } else {
+            Self::client(path, error)
+        }
     }
 
     pub(crate) fn client(path: &str, error: znode::Error) -> Self {
@@ -141,8 +188,10 @@ impl fmt::Display for LockErrorKind {
         f.write_str(match self {
             Self::InvalidPath => "invalid path",
             Self::SequenceExhausted => "sequence numbers are used up",
+            Self::OtherRecipe => "the path belongs to another recipe",
             Self::PlaceDeleted => "the place in line was deleted by somebody else",
             Self::LockLost => "the lock is not held any more",
+            Self::Suspect => "the connection is down, and the lock may be held or lost",
             Self::Client => "a request failed",
             Self::Protocol => "the server's answer does not fit the question",
         })
@@ -164,7 +213,8 @@ impl StdError for LockError {
             Cause::None => None,
             Cause::Client(error) => Some(error),
             Cause::InvalidPath(invalid) => Some(invalid),
-            Cause::RolledOver(rolled_over) => Some(rolled_over),
+            Cause::Refusal(refusal) => Some(refusal),
+            Cause::Told(told) => Some(told),
             Cause::Lost(reason) => Some(reason),
         }
     }

@@ -42,18 +42,36 @@
 //! a `contender`, asks `sequence` where it stands, waits for the one ahead, and hands the
 //! contender to a `guard`.
 
+mod clock;
 mod contender;
+mod departure;
 mod error;
 mod guard;
 mod guard_state;
 mod guarded;
+mod holding;
+mod layout;
 mod lock;
 mod loss;
+mod options;
+mod order;
+mod parked;
+mod run;
 mod sequence;
+mod sequencer;
+mod tombstone;
+mod watchman;
 
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;
 pub use guard_state::{GuardState, GuardStates};
 pub use guarded::{GuardedClient, GuardedReply};
-pub use lock::Mutex;
+pub use layout::Layout;
+pub use lock::{Mutex, Place, Progress, Waiting};
 pub use loss::{Lost, LostReason};
+pub use options::LockOptions;
+pub use run::Run;
+pub use sequence::Mode;
+pub use sequencer::{InvalidSequencer, Sequencer};
+pub use tombstone::UncleanDeath;
+pub use watchman::Revoked;

@@ -9,6 +9,8 @@
 //! | `cost` | how many requests and watches it takes |
 //! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
+//! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
+//! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -25,11 +27,16 @@ mod wire;
 mod cancel;
 mod chaos;
 mod cost;
+mod deadline;
+mod grace;
 mod guarded;
 mod layout;
+mod lock_delay;
 mod loss;
 mod lost_reply;
 mod mutex;
 mod paused;
+mod queue;
 mod release;
+mod sequencer;
 mod timeout;

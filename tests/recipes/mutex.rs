@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex as StdMutex};
 use futures::future::join_all;
 use znode::proto::OpCode;
 use znode::{Acl, ConnectOptions, CreateMode, ErrorKind, Op, Perms, Version, Zxid};
-use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
+use znode_recipes::{GuardState, LockErrorKind, LockOptions, LostReason, Mutex};
 
 use crate::capture::Capture;
 use crate::ground::{Ground, LOCK, children_are, contenders, delete, is_pending, make_lock, soon};
@@ -228,13 +228,47 @@ async fn a_waiter_whose_node_was_deleted_takes_a_new_place() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
-    let waiter = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    let second = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    children_are(&client, 2).await;
+    let third = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    children_are(&client, 3).await;
+    let place = contenders(&client).await.pop().unwrap();
+    delete(&client, &format!("{LOCK}/{place}")).await.unwrap();
+    holder.release().await.unwrap();
+    soon(second).await.unwrap().unwrap().release().await.unwrap();
+    let guard = soon(third).await.unwrap().unwrap();
+    assert!(!guard.path().ends_with(&place));
+    drop(guard);
+    ground.nothing_left().await;
+}
+
+/// The second in line does not list again, so it learns of it as a holder does.
+#[tokio::test]
+async fn the_second_in_line_whose_node_was_deleted_has_lost_what_it_is_granted() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let second = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
     children_are(&client, 2).await;
     let place = contenders(&client).await.pop().unwrap();
     delete(&client, &format!("{LOCK}/{place}")).await.unwrap();
     holder.release().await.unwrap();
-    let guard = soon(waiter).await.unwrap().unwrap();
+    let guard = soon(second).await.unwrap().unwrap();
+    let written = guard.client().create("/a", "", CreateMode::Persistent);
+    assert_eq!(soon(written).await.unwrap_err().kind(), LockErrorKind::LockLost);
+    assert_eq!(soon(guard.lost()).await, LostReason::Deleted);
+    // A strict one proves its place before it is granted, and takes a new one.
+    let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let strict = LockOptions::new().strict();
+    let mutex = Mutex::new(&ground.connect().await, LOCK).with_options(strict);
+    let second = tokio::spawn(mutex.lock());
+    children_are(&client, 2).await;
+    let place = contenders(&client).await.pop().unwrap();
+    delete(&client, &format!("{LOCK}/{place}")).await.unwrap();
+    holder.release().await.unwrap();
+    let guard = soon(second).await.unwrap().unwrap();
     assert!(!guard.path().ends_with(&place));
+    soon(guard.client().create("/a", "", CreateMode::Persistent)).await.unwrap();
     drop(guard);
     ground.nothing_left().await;
 }
@@ -269,8 +303,10 @@ async fn a_lock_whose_parents_are_swept_away_is_made_anew() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
-    let waiter = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    let second = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
     children_are(&client, 2).await;
+    let waiter = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    children_are(&client, 3).await;
     let places = contenders(&client).await;
     let places = places.iter().map(|name| Op::delete(format!("{LOCK}/{name}"), Version::ANY));
     let parents = [LOCK, "/locks"].map(|path| Op::delete(path, Version::ANY));
@@ -278,6 +314,7 @@ async fn a_lock_whose_parents_are_swept_away_is_made_anew() {
     assert_eq!(soon(holder.lost()).await, LostReason::Deleted);
     let guard = soon(waiter).await.unwrap().unwrap();
     assert!(guard.token() > holder.token());
+    assert_eq!(soon(soon(second).await.unwrap().unwrap().lost()).await, LostReason::Deleted);
     drop((guard, holder));
     ground.nothing_left().await;
 }

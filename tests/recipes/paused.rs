@@ -101,7 +101,8 @@ async fn a_restarted_server_finds_the_lock_held_with_the_same_token() {
         tokio::spawn(Mutex::new(&server.connect().await.unwrap(), LOCK).lock_timeout(HOUR));
     server.stop().await;
     tokio::time::sleep(Duration::from_secs(5)).await; // virtual: the clock is paused
-    assert_eq!((client.state(), guard.state()), (State::Suspect, GuardState::Suspect));
+    assert_eq!(client.state(), State::Suspect);
+    assert!(guard.state().is_suspect());
     server.restart().await.unwrap();
     patiently(client.sync("/")).await.unwrap();
     assert_eq!((guard.state(), guard.token()), (GuardState::Held, token));

@@ -1,6 +1,8 @@
-//! Locks: who may, one at a time.
+//! Locks: who may, one at a time or as many as can.
 
-mod line;
+pub(crate) mod line;
 mod mutex;
+mod place;
 
 pub use mutex::Mutex;
+pub use place::{Place, Progress, Waiting};
