@@ -5,6 +5,7 @@ use std::future::{Future, pending};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 use znode::{Op, OpResult, Zxid};
 
@@ -64,7 +65,7 @@ pub struct Guard {
     died: Option<UncleanDeath>,
     /// When it was granted.
     granted_at: Instant,
-    _noted: Noted,
+    noted: Noted,
 }
 
 /// What a guard is of.
@@ -75,6 +76,7 @@ pub(crate) struct Terms<'a> {
     pub(crate) options: &'a LockOptions,
     /// The last holder, if it has died.
     pub(crate) died: Option<UncleanDeath>,
+    pub(crate) noted: Noted,
 }
 
 /// Decides, when it is dropped, that a guard has been released.
@@ -90,12 +92,31 @@ impl Drop for Released {
 impl Guard {
     /// The guard of a contender whose turn it is.
     pub(crate) fn new(contender: Contender, terms: Terms<'_>) -> Self {
-        let Terms { lock, mode, options, died } = terms;
+        let Terms { lock, mode, options, died, noted } = terms;
         let holding = Holding::new(contender.client(), contender.path(), options);
         let watchman = Watchman::over(&contender, holding.clone());
-        let (released, grace) = (Released(holding.clone()), options.grace);
-        let (granted_at, _noted) = (now(), Noted::held(contender.client(), &lock));
-        Self { released, contender, watchman, holding, mode, grace, lock, died, granted_at, _noted }
+        let (released, grace, granted_at) = (Released(holding.clone()), options.grace, now());
+        Self { released, contender, watchman, holding, mode, grace, lock, died, granted_at, noted }
+    }
+
+    pub(crate) fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    pub(crate) fn runtime(&self) -> Handle {
+        self.contender.runtime().clone()
+    }
+
+    pub(crate) fn lost_by_now(&self) -> Option<LostReason> {
+        self.holding.lost_by_now()
+    }
+
+    /// Ends the guard, but not what its contender has: that is for another guard.
+    pub(crate) fn dissolve(self) -> (Contender, Noted) {
+        let Self { released, contender, watchman, noted, .. } = self;
+        drop(released);
+        drop(watchman);
+        (contender, noted)
     }
 
     /// The fencing token: the transaction that created the lock's node (its `czxid`).

@@ -10,6 +10,7 @@
 //! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
+//! | `read_write` | readers and writers, and how one becomes the other |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -37,6 +38,7 @@ mod lost_reply;
 mod mutex;
 mod paused;
 mod queue;
+mod read_write;
 mod release;
 mod sequencer;
 mod timeout;

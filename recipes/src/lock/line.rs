@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use znode::{Client, ErrorKind, EventType, Path};
+use znode::{Client, ErrorKind, EventType, Path, Version};
 
 use super::place::Place;
 use crate::contender::Contender;
@@ -13,9 +13,10 @@ use crate::error::LockError;
 use crate::guard::{Guard, Terms};
 use crate::holding::renew;
 use crate::options::LockOptions;
-use crate::order;
+use crate::order::{self, Noted};
 use crate::sequence::{Contending, Mode, Naming, Standing};
 use crate::tombstone::{self, UncleanDeath};
+use crate::watchman::REVOKE;
 
 /// How often somebody else may delete our place in line before that is taken for their will. A
 /// parent that is swept while we wait costs one; whoever deletes every new node wants us to stop.
@@ -187,7 +188,9 @@ impl Line {
 
     fn guard(&self, contender: Contender, died: Option<UncleanDeath>) -> Guard {
         let lock = Arc::clone(&self.path);
-        Guard::new(contender, Terms { lock, mode: self.mode, options: &self.options, died })
+        let noted = Noted::held(&self.client, &self.path);
+        let terms = Terms { lock, mode: self.mode, options: &self.options, died, noted };
+        Guard::new(contender, terms)
     }
 
     /// The contenders in line, in order.
@@ -210,6 +213,16 @@ impl Line {
         contenders.sort_unstable();
         let path = |name| znode::path::join(parent.as_str(), name);
         Ok(contenders.into_iter().map(|one| each(one, path(one.name))).collect())
+    }
+
+    /// Asks whoever has this node to let go; `false` if it has just done so.
+    pub(crate) async fn revoke(&self, holder: &str) -> Result<bool, LockError> {
+        let client = &self.client;
+        match client.until_answered(|| client.set_data(holder, REVOKE, Version::ANY)).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NoNode => Ok(false),
+            Err(error) => Err(self.client_error(error)),
+        }
     }
 
     pub(crate) fn client_error(&self, error: znode::Error) -> LockError {

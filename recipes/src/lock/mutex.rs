@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use znode::{Client, ErrorKind, Version};
+use znode::Client;
 
 use super::line::{Line, Patience};
 use super::place::Waiting;
@@ -11,7 +11,6 @@ use crate::error::LockError;
 use crate::guard::Guard;
 use crate::options::LockOptions;
 use crate::sequence::{Mode, Naming};
-use crate::watchman::REVOKE;
 
 /// An exclusive lock, fair and first come first served, at a path of the ensemble.
 ///
@@ -228,16 +227,9 @@ impl Mutex {
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect.
     pub async fn revoke(&self) -> Result<bool, LockError> {
-        let Some(holder) = self.participants().await?.into_iter().next() else {
-            return Ok(false);
-        };
-        let client = &self.line.client;
-        let written = client.until_answered(|| client.set_data(&holder, REVOKE, Version::ANY));
-        match written.await {
-            Ok(_) => Ok(true),
-            // It has just let go.
-            Err(error) if error.kind() == ErrorKind::NoNode => Ok(false),
-            Err(error) => Err(self.line.client_error(error)),
+        match self.participants().await?.first() {
+            Some(holder) => self.line.revoke(holder).await,
+            None => Ok(false),
         }
     }
 }
