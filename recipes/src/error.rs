@@ -30,6 +30,8 @@ pub enum LockErrorKind {
     SequenceExhausted,
     /// The path is used for something else, too: neither would exclude the other.
     OtherRecipe,
+    /// More permits were asked for than there are; nothing was sent.
+    Unsatisfiable,
     /// Somebody else deleted our place in line, again and again.
     PlaceDeleted,
     /// The lock is not held any more.
@@ -134,6 +136,16 @@ impl LockError {
         Self::told(LockErrorKind::OtherRecipe, path, what)
     }
 
+    pub(crate) fn not_a_count(path: &str, len: usize) -> Self {
+        let what = format!("a shared count has 4 bytes or none, and this has {len}");
+        Self::told(LockErrorKind::OtherRecipe, path, what)
+    }
+
+    pub(crate) fn unsatisfiable(path: &str, count: u32, limit: u32) -> Self {
+        let what = format!("{count} permits were asked for, of {limit}");
+        Self::told(LockErrorKind::Unsatisfiable, path, what)
+    }
+
     fn told(kind: LockErrorKind, path: &str, what: String) -> Self {
         Self { kind, path: Some(path.into()), cause: Cause::Told(Told(what)) }
     }
@@ -189,6 +201,7 @@ impl fmt::Display for LockErrorKind {
             Self::InvalidPath => "invalid path",
             Self::SequenceExhausted => "sequence numbers are used up",
             Self::OtherRecipe => "the path belongs to another recipe",
+            Self::Unsatisfiable => "there will never be as much",
             Self::PlaceDeleted => "the place in line was deleted by somebody else",
             Self::LockLost => "the lock is not held any more",
             Self::Suspect => "the connection is down, and the lock may be held or lost",

@@ -107,6 +107,11 @@ impl Guard {
         self.contender.runtime().clone()
     }
 
+    /// The loss, without a watch of its own before the node is watched anyhow.
+    pub(crate) fn lost_in_time(&self) -> Lost {
+        self.holding.lost().clone()
+    }
+
     pub(crate) fn lost_by_now(&self) -> Option<LostReason> {
         self.holding.lost_by_now()
     }

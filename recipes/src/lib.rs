@@ -67,7 +67,10 @@ pub use guard::Guard;
 pub use guard_state::{GuardState, GuardStates};
 pub use guarded::{GuardedClient, GuardedReply};
 pub use layout::Layout;
-pub use lock::{Mutex, Place, Progress, ReadGuard, ReadWriteLock, Upgrade, Waiting, WriteGuard};
+pub use lock::{
+    Mutex, Permits, Place, Progress, ReadGuard, ReadWriteLock, Semaphore, Upgrade, Waiting,
+    WriteGuard,
+};
 pub use loss::{Lost, LostReason};
 pub use options::LockOptions;
 pub use run::Run;

@@ -144,7 +144,7 @@ impl Naming {
                     return Err(Refusal::RolledOver(name.clone()));
                 }
                 Some(contending) => contenders.push(contending),
-                None if MARKERS.iter().any(|marker| number(name, marker).is_some()) => {
+                None if is_marked(name) => {
                     return Err(Refusal::OtherRecipe(name.clone()));
                 }
                 None => {}
@@ -210,6 +210,19 @@ impl Mode {
     pub(crate) fn excludes(self, other: Self) -> bool {
         self == Self::Exclusive || other == Self::Exclusive
     }
+}
+
+/// Makes sure that nobody contends right below a path whose contenders stand further below.
+pub(crate) fn none_contends(children: &[String]) -> Result<(), Refusal> {
+    match children.iter().find(|name| is_marked(name)) {
+        Some(name) => Err(Refusal::OtherRecipe(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a child contends for anything.
+fn is_marked(name: &str) -> bool {
+    MARKERS.iter().any(|marker| number(name, marker).is_some())
 }
 
 /// The number behind the last occurrence of a marker.

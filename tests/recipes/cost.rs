@@ -206,7 +206,7 @@ async fn each_waiter_watches_the_one_ahead_and_a_release_wakes_one() {
     ground.nothing_left().await;
 }
 
-fn client_of(wires: &[(znode::Client, crate::wire::Wire)]) -> znode::Client {
+fn client_of(wires: &[(znode::Client, Wire)]) -> znode::Client {
     wires.last().unwrap().0.clone()
 }
 

@@ -11,6 +11,7 @@
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
 //! | `read_write` | readers and writers, and how one becomes the other |
+//! | `semaphore` | permits: how many are held, and who gets the next |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -40,5 +41,6 @@ mod paused;
 mod queue;
 mod read_write;
 mod release;
+mod semaphore;
 mod sequencer;
 mod timeout;

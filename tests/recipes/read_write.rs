@@ -45,7 +45,8 @@ async fn refused(reader: ReadGuard) -> ReadGuard {
 async fn readers_hold_together_and_a_writer_alone() {
     let ground = Ground::start().await;
     let (one, other) = (ground.connect().await, ground.connect().await);
-    let readers = [soon(lock(&one).read()).await.unwrap(), soon(lock(&other).read()).await.unwrap()];
+    let readers =
+        [soon(lock(&one).read()).await.unwrap(), soon(lock(&other).read()).await.unwrap()];
     assert!(readers[1].token() > readers[0].token());
     assert_eq!((readers[0].mode(), readers[0].sequencer().mode()), (Mode::Shared, Mode::Shared));
     assert!(soon(lock(&one).try_write()).await.unwrap().is_none());
@@ -292,8 +293,7 @@ async fn readers_who_all_want_to_write_never_deadlock_and_never_two_succeed() {
             upgrades
         })
     });
-    let upgrades: Vec<i32> =
-        soon(join_all(tasks)).await.into_iter().map(Result::unwrap).collect();
+    let upgrades: Vec<i32> = soon(join_all(tasks)).await.into_iter().map(Result::unwrap).collect();
     println!("upgrades: {upgrades:?}");
     drop(upgraded(soon(lock(&clients[0]).read()).await.unwrap()).await);
     ground.nothing_left().await;

@@ -1,11 +1,17 @@
 //! Locks: who may, one at a time or as many as can.
 
 mod exchange;
-pub(crate) mod line;
+mod leases;
+mod limit;
+mod line;
 mod mutex;
+mod permits;
 mod place;
 mod read_write;
+mod semaphore;
 
 pub use mutex::Mutex;
+pub use permits::Permits;
 pub use place::{Place, Progress, Waiting};
 pub use read_write::{ReadGuard, ReadWriteLock, Upgrade, WriteGuard};
+pub use semaphore::Semaphore;
