@@ -17,6 +17,8 @@ pub struct LockError {
     kind: LockErrorKind,
     path: Option<Box<str>>,
     cause: Cause,
+    /// Of a guarded transaction: how many checks come before the caller's operations.
+    checks: usize,
 }
 
 /// The kinds of failure, one for each thing that a caller can do about it.
@@ -30,6 +32,8 @@ pub enum LockErrorKind {
     SequenceExhausted,
     /// The path is used for something else, too: neither would exclude the other.
     OtherRecipe,
+    /// The same lock was named twice; nothing was sent.
+    Duplicate,
     /// More permits were asked for than there are; nothing was sent.
     Unsatisfiable,
     /// Somebody else deleted our place in line, again and again.
@@ -93,8 +97,7 @@ impl LockError {
     /// Of a guarded [`multi`](crate::GuardedClient::multi): which of its operations failed,
     /// from 0; `None` if the check of the lock did.
     pub fn op_index(&self) -> Option<usize> {
-        // The check of the lock comes before the caller's operations.
-        self.client_error()?.op_index()?.checked_sub(1)
+        self.client_error()?.op_index()?.checked_sub(self.checks)
     }
 
     /// Whether the session is over, so that everything else asked of this client will fail, too.
@@ -108,9 +111,13 @@ impl LockError {
 
     // ---- how errors are made ------------------------------------------------------------------
 
+    fn new(kind: LockErrorKind, path: Option<Box<str>>, cause: Cause) -> Self {
+        Self { kind, path, cause, checks: 1 }
+    }
+
     pub(crate) fn invalid_path(invalid: InvalidPath) -> Self {
         let path = Some(invalid.path().into());
-        Self { kind: LockErrorKind::InvalidPath, path, cause: Cause::InvalidPath(invalid) }
+        Self::new(LockErrorKind::InvalidPath, path, Cause::InvalidPath(invalid))
     }
 
     pub(crate) fn refused(path: &str, refusal: Refusal) -> Self {
@@ -118,7 +125,7 @@ impl LockError {
             Refusal::RolledOver(_) => LockErrorKind::SequenceExhausted,
             Refusal::OtherRecipe(_) => LockErrorKind::OtherRecipe,
         };
-        Self { kind, path: Some(path.into()), cause: Cause::Refusal(refusal) }
+        Self::new(kind, Some(path.into()), Cause::Refusal(refusal))
     }
 
     /// Of a path that a client cannot name.
@@ -147,39 +154,50 @@ impl LockError {
     }
 
     fn told(kind: LockErrorKind, path: &str, what: String) -> Self {
-        Self { kind, path: Some(path.into()), cause: Cause::Told(Told(what)) }
+        Self::new(kind, Some(path.into()), Cause::Told(Told(what)))
     }
 
     pub(crate) fn place_deleted(path: &str) -> Self {
-        Self { kind: LockErrorKind::PlaceDeleted, path: Some(path.into()), cause: Cause::None }
+        Self::new(LockErrorKind::PlaceDeleted, Some(path.into()), Cause::None)
     }
 
     pub(crate) fn lost(path: &str, reason: LostReason) -> Self {
         let cause = Cause::Lost(reason);
-        Self { kind: LockErrorKind::LockLost, path: Some(path.into()), cause }
+        Self::new(LockErrorKind::LockLost, Some(path.into()), cause)
     }
 
     pub(crate) fn suspect(path: &str) -> Self {
-        Self { kind: LockErrorKind::Suspect, path: Some(path.into()), cause: Cause::None }
+        Self::new(LockErrorKind::Suspect, Some(path.into()), Cause::None)
     }
 
     /// Of a transaction whose first operation checks the lock's node.
     pub(crate) fn guarded(path: &str, error: znode::Error) -> Self {
-        let is_missing = error.op_index() == Some(0) && error.kind() == ErrorKind::NoNode;
-        if is_missing || error.is_session_over() {
+        Self::guarded_by(path, error, 1)
+    }
+
+    /// Of a transaction whose first operations check the nodes of several locks.
+    pub(crate) fn guarded_by(path: &str, error: znode::Error, checks: usize) -> Self {
+        let is_check = error.op_index().is_some_and(|index| index < checks);
+        let is_missing = is_check && error.kind() == ErrorKind::NoNode;
+        let error = if is_missing || error.is_session_over() {
             Self::lost_by(path, error)
         } else {
             Self::client(path, error)
-        }
+        };
+        Self { checks, ..error }
+    }
+
+    pub(crate) fn duplicate(path: &str) -> Self {
+        Self::new(LockErrorKind::Duplicate, Some(path.into()), Cause::None)
     }
 
     pub(crate) fn client(path: &str, error: znode::Error) -> Self {
         let cause = Cause::Client(error);
-        Self { kind: LockErrorKind::Client, path: Some(path.into()), cause }
+        Self::new(LockErrorKind::Client, Some(path.into()), cause)
     }
 
     pub(crate) fn unexpected(path: &str) -> Self {
-        Self { kind: LockErrorKind::Protocol, path: Some(path.into()), cause: Cause::None }
+        Self::new(LockErrorKind::Protocol, Some(path.into()), Cause::None)
     }
 
     /// Of something that only a holder can do: whatever the client met, the lock is lost.
@@ -191,7 +209,7 @@ impl LockError {
 /// So that a holder can give up with `?` when its lock is lost.
 impl From<LostReason> for LockError {
     fn from(reason: LostReason) -> Self {
-        Self { kind: LockErrorKind::LockLost, path: None, cause: Cause::Lost(reason) }
+        Self::new(LockErrorKind::LockLost, None, Cause::Lost(reason))
     }
 }
 
@@ -201,6 +219,7 @@ impl fmt::Display for LockErrorKind {
             Self::InvalidPath => "invalid path",
             Self::SequenceExhausted => "sequence numbers are used up",
             Self::OtherRecipe => "the path belongs to another recipe",
+            Self::Duplicate => "it was named twice",
             Self::Unsatisfiable => "there will never be as much",
             Self::PlaceDeleted => "the place in line was deleted by somebody else",
             Self::LockLost => "the lock is not held any more",

@@ -103,6 +103,10 @@ impl Guard {
         &self.contender
     }
 
+    pub(crate) fn holding(&self) -> &Holding {
+        &self.holding
+    }
+
     pub(crate) fn runtime(&self) -> Handle {
         self.contender.runtime().clone()
     }

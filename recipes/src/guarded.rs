@@ -32,7 +32,10 @@ use crate::parked::Parked;
 /// dropping a future does not withdraw its request.
 #[derive(Debug, Clone)]
 pub struct GuardedClient {
-    holding: Holding,
+    /// One, or several that must all be held; never none.
+    holdings: Arc<[Holding]>,
+    /// A check of each one's node.
+    checks: Arc<[Op]>,
     /// The lock, as its caller named it.
     lock: Arc<str>,
     /// How long writes may wait for a connection.
@@ -48,6 +51,8 @@ pub struct GuardedReply<T> {
     answer: Answer,
     /// Takes the caller's result from those of its operations, if it is of the right kind.
     result: fn(Vec<OpResult>) -> Option<T>,
+    /// How many checks come before what the caller asked for.
+    checks: usize,
     lock: Arc<str>,
 }
 
@@ -61,7 +66,14 @@ enum Answer {
 
 impl GuardedClient {
     pub(crate) fn new(holding: &Holding, lock: &Arc<str>, grace: Option<Duration>) -> Self {
-        Self { holding: holding.clone(), lock: Arc::clone(lock), grace }
+        let checks = Arc::from([Op::check(&**holding.node(), Version::ANY)]);
+        Self { holdings: Arc::from([holding.clone()]), checks, lock: Arc::clone(lock), grace }
+    }
+
+    /// A client for writes that need several locks, each with its check; there must be one.
+    pub(crate) fn of_several(holdings: Arc<[Holding]>, checks: Arc<[Op]>, lock: &str) -> Self {
+        assert!(!holdings.is_empty(), "a guard of no lock guards no writes");
+        Self { holdings, checks, lock: lock.into(), grace: None }
     }
 
     /// The same client, whose writes are parked for up to `limit` while the connection is down,
@@ -156,21 +168,22 @@ impl GuardedClient {
         ops: impl IntoIterator<Item = Op>,
         result: fn(Vec<OpResult>) -> Option<T>,
     ) -> GuardedReply<T> {
-        let check = Op::check(&**self.holding.node(), Version::ANY);
-        let ops = std::iter::once(check).chain(ops);
-        let answer = match (self.holding.lost_by_now(), self.grace) {
+        let ops = self.checks.iter().cloned().chain(ops);
+        let lost = self.holdings.iter().find_map(Holding::lost_by_now);
+        let answer = match (lost, self.grace) {
             (Some(reason), _) => Answer::Lost(reason),
-            (None, None) => Answer::InLine(self.holding.client().multi(ops)),
+            (None, None) => Answer::InLine(self.holdings[0].client().multi(ops)),
             (None, Some(grace)) => self.patient(ops.collect(), grace),
         };
-        GuardedReply { answer, result, lock: Arc::clone(&self.lock) }
+        GuardedReply { answer, result, checks: self.checks.len(), lock: Arc::clone(&self.lock) }
     }
 
     fn patient(&self, ops: Vec<Op>, grace: Duration) -> Answer {
-        let (holding, lock) = (self.holding.clone(), Arc::clone(&self.lock));
-        let is_connected = holding.client().state() == State::Connected;
-        let reply = is_connected.then(|| holding.client().multi(ops.clone()));
-        Answer::Patient(Parked { holding, lock, ops, grace, reply }.write().boxed())
+        let (holdings, lock) = (Arc::clone(&self.holdings), Arc::clone(&self.lock));
+        let client = holdings[0].client();
+        let reply = (client.state() == State::Connected).then(|| client.multi(ops.clone()));
+        let checks = self.checks.len();
+        Answer::Patient(Parked { holdings, lock, ops, checks, grace, reply }.write().boxed())
     }
 }
 
@@ -187,19 +200,18 @@ impl<T> Future for GuardedReply<T> {
     /// # Panics
     /// If it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { answer, result, lock } = &mut *self;
+        let Self { answer, result, checks, lock } = &mut *self;
         let answer = match answer {
             Answer::Lost(reason) => Err(LockError::lost(lock, *reason)),
             Answer::InLine(reply) => {
                 let answered = ready!(Pin::new(reply).poll(cx));
-                answered.map_err(|error| LockError::guarded(lock, error))
+                answered.map_err(|error| LockError::guarded_by(lock, error, *checks))
             }
             Answer::Patient(write) => ready!(write.poll_unpin(cx)),
         };
         Poll::Ready(answer.and_then(|mut results| {
-            // The check of the lock comes before what the caller asked for.
-            let is_checked = results.first() == Some(&OpResult::Checked);
-            let rest = is_checked.then(|| results.split_off(1));
+            let is_checked = results.iter().take(*checks).all(|it| *it == OpResult::Checked);
+            let rest = (is_checked && results.len() >= *checks).then(|| results.split_off(*checks));
             rest.and_then(*result).ok_or_else(|| LockError::unexpected(lock))
         }))
     }

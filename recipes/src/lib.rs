@@ -56,6 +56,7 @@ mod loss;
 mod options;
 mod order;
 mod parked;
+mod reentrant;
 mod run;
 mod sequence;
 mod sequencer;
@@ -68,11 +69,12 @@ pub use guard_state::{GuardState, GuardStates};
 pub use guarded::{GuardedClient, GuardedReply};
 pub use layout::Layout;
 pub use lock::{
-    Mutex, Permits, Place, Progress, ReadGuard, ReadWriteLock, Semaphore, Upgrade, Waiting,
-    WriteGuard,
+    MultiGuard, MultiLock, Mutex, Permits, Place, Progress, ReadGuard, ReadWriteLock, Semaphore,
+    Upgrade, Waiting, WriteGuard,
 };
 pub use loss::{Lost, LostReason};
 pub use options::LockOptions;
+pub use reentrant::ReentrantGuard;
 pub use run::Run;
 pub use sequence::Mode;
 pub use sequencer::{InvalidSequencer, Sequencer};

@@ -4,10 +4,10 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::{Either, select};
+use futures::future::{Either, select, select_all};
 use futures::stream::StreamExt;
 use tokio::time::sleep;
-use znode::{ErrorKind, Op, OpResult, Outcome, Reply, State};
+use znode::{Client, ErrorKind, Op, OpResult, Outcome, Reply, State};
 
 use crate::error::LockError;
 use crate::holding::Holding;
@@ -15,11 +15,13 @@ use crate::loss::LostReason;
 
 /// A guarded write that may wait.
 pub(crate) struct Parked {
-    pub(crate) holding: Holding,
+    /// What must be held; never none.
+    pub(crate) holdings: Arc<[Holding]>,
     /// The lock, as its caller named it.
     pub(crate) lock: Arc<str>,
-    /// With the check of the lock's node.
+    /// With the checks of the locks' nodes.
     pub(crate) ops: Vec<Op>,
+    pub(crate) checks: usize,
     /// How long it may wait.
     pub(crate) grace: Duration,
     /// The answer to come, if it was not parked at once.
@@ -35,7 +37,7 @@ impl Parked {
             let reply = match self.reply.take() {
                 Some(reply) => reply,
                 None => match select(pin!(self.connected()), limit.as_mut()).await {
-                    Either::Left((Ok(()), _)) => self.holding.client().multi(self.ops.clone()),
+                    Either::Left((Ok(()), _)) => self.client().multi(self.ops.clone()),
                     Either::Left((Err(reason), _)) => {
                         return Err(LockError::lost(&self.lock, reason));
                     }
@@ -44,26 +46,33 @@ impl Parked {
             };
             match reply.await {
                 Err(error) if is_unsent(&error) => {}
-                answered => return answered.map_err(|error| LockError::guarded(&self.lock, error)),
+                answered => {
+                    return answered
+                        .map_err(|error| LockError::guarded_by(&self.lock, error, self.checks));
+                }
             }
         }
     }
 
     /// Waits until the lock is held, as far as can be known, or lost.
     async fn connected(&self) -> Result<(), LostReason> {
-        let mut states = self.holding.client().states();
+        let mut states = self.client().states();
         loop {
-            if let Some(reason) = self.holding.lost_by_now() {
+            if let Some(reason) = self.holdings.iter().find_map(Holding::lost_by_now) {
                 return Err(reason);
             }
-            if self.holding.client().state() == State::Connected {
+            if self.client().state() == State::Connected {
                 return Ok(());
             }
-            let lost = self.holding.lost().clone();
-            if let Either::Left((reason, _)) = select(lost, states.next()).await {
+            let lost = select_all(self.holdings.iter().map(|holding| holding.lost().clone()));
+            if let Either::Left(((reason, ..), _)) = select(lost, states.next()).await {
                 return Err(reason);
             }
         }
+    }
+
+    fn client(&self) -> &Client {
+        self.holdings[0].client()
     }
 }
 

@@ -12,6 +12,7 @@
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
 //! | `read_write` | readers and writers, and how one becomes the other |
 //! | `semaphore` | permits: how many are held, and who gets the next |
+//! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -36,6 +37,7 @@ mod layout;
 mod lock_delay;
 mod loss;
 mod lost_reply;
+mod multi_lock;
 mod mutex;
 mod paused;
 mod queue;

@@ -4,12 +4,14 @@ mod exchange;
 mod leases;
 mod limit;
 mod line;
+mod multi_lock;
 mod mutex;
 mod permits;
 mod place;
 mod read_write;
 mod semaphore;
 
+pub use multi_lock::{MultiGuard, MultiLock};
 pub use mutex::Mutex;
 pub use permits::Permits;
 pub use place::{Place, Progress, Waiting};

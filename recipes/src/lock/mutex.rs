@@ -22,7 +22,7 @@ use crate::sequence::{Mode, Naming};
 /// [`OtherRecipe`](crate::LockErrorKind::OtherRecipe).
 ///
 /// It is not re-entrant: who holds it and asks again waits for itself;
-/// `Reentrant` is for those who must. Debug builds warn of that, and of locks
+/// [`ReentrantGuard`](crate::ReentrantGuard) is for those who must. Debug builds warn of that, and of locks
 /// that are asked for in one order here and in the other there. A `Mutex` is a name, and
 /// cheap to clone; nothing is sent before a future of it is polled.
 ///
@@ -94,6 +94,10 @@ impl Mutex {
     pub fn with_lock_delay(mut self, delay: Duration) -> Self {
         self.line.lock_delay = Some(delay);
         self
+    }
+
+    pub(super) fn line(&self) -> &Line {
+        &self.line
     }
 
     /// The path of the lock.

@@ -252,7 +252,7 @@ impl ReadWriteLock {
         Ok(asked)
     }
 
-    fn line(&self, mode: Mode) -> Line {
+    pub(super) fn line(&self, mode: Mode) -> Line {
         Line { mode, ..self.line.clone() }
     }
 }
