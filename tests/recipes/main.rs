@@ -9,6 +9,7 @@
 //! | `cost` | how many requests and watches it takes |
 //! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
+//! | `cut_off` | a holder whose server is cut off from its quorum; on an ensemble of ours |
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
 //! | `read_write` | readers and writers, and how one becomes the other |
 //! | `semaphore` | permits: how many are held, and who gets the next |
@@ -30,6 +31,7 @@ mod wire;
 mod cancel;
 mod chaos;
 mod cost;
+mod cut_off;
 mod deadline;
 mod grace;
 mod guarded;
