@@ -35,14 +35,10 @@ impl<F: Future> Future for Run<F> {
     /// # Panics
     /// If it is polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // After the process stood still this may be the first to have its turn, so it looks for
-        // itself; then it sees to being woken.
-        let lost = self.holding.lost_by_now();
-        let reason = match self.lost.poll_unpin(cx) {
-            Poll::Ready(reason) => Some(reason),
-            Poll::Pending => lost,
-        };
-        if let Some(reason) = reason {
+        // After the process stood still this may be the first to have its turn: it looks for
+        // itself, and decides it.
+        let _ = self.holding.lost_by_now();
+        if let Poll::Ready(reason) = self.lost.poll_unpin(cx) {
             self.work = None;
             return Poll::Ready(Err(LockError::lost(&self.lock, reason)));
         }

@@ -38,7 +38,7 @@ where
 }
 
 #[tokio::test]
-async fn a_lock_can_be_dropped_at_every_await() {
+async fn fact_19_a_lock_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;

@@ -116,7 +116,7 @@ async fn a_holds_b_waits_c_waits_behind_b_b_cancels_and_c_does_not_hold() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_contenders_list_and_are_woken_once_each() {
+async fn fact_15_a_release_wakes_one_of_a_thousand_and_each_lists_once_more() {
     const CLIENTS: usize = 20;
     const EACH: usize = 50;
 
@@ -211,7 +211,7 @@ fn client_of(wires: &[(znode::Client, Wire)]) -> znode::Client {
 }
 
 #[tokio::test]
-async fn a_waiter_that_gives_up_moves_only_the_one_behind_it() {
+async fn fact_14_a_waiter_that_gives_up_moves_only_the_one_behind_it() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();

@@ -34,7 +34,7 @@ async fn connect(cluster: &TestingCluster, id: u64) -> Client {
 /// R1: the deadline ends before another grant, even if the follower is cut off right after it has
 /// passed on a write, and before it has reported that its client lives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_else_holds_before_the_deadline_of_a_holder_whose_follower_is_cut_off() {
+async fn fact_01_curator_206_nobody_else_holds_before_the_deadline_of_one_who_is_cut_off() {
     let cluster = cluster().await;
     let leader = cluster.leader().await;
     let ids = [1, 2, 3];

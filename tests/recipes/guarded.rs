@@ -103,7 +103,7 @@ async fn a_write_that_arrives_late_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_former_holder_whose_session_ended_changes_nothing() {
+async fn fact_04_a_guarded_write_after_the_loss_fails_and_changes_nothing() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();

@@ -68,7 +68,7 @@ async fn parents_that_exist_stay_what_they_are() {
 }
 
 #[tokio::test]
-async fn children_that_do_not_contend_are_ignored() {
+async fn curator_43_kazoo_cc8ce89_children_that_do_not_contend_are_ignored() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;
@@ -130,7 +130,7 @@ async fn numbers_are_compared_and_not_text() {
 }
 
 #[tokio::test]
-async fn numbers_that_have_rolled_over_are_refused() {
+async fn fact_28_go_zookeeper_21b4929_numbers_that_have_rolled_over_are_refused() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;

@@ -15,6 +15,7 @@
 //! | `semaphore` | permits: how many are held, and who gets the next |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
+//! | `facts` | what no other room tells of |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -33,6 +34,7 @@ mod chaos;
 mod cost;
 mod cut_off;
 mod deadline;
+mod facts;
 mod grace;
 mod guarded;
 mod layout;

@@ -84,7 +84,7 @@ async fn whatever_the_order_they_are_named_in_nobody_deadlocks() {
 }
 
 #[tokio::test]
-async fn a_failure_gives_back_what_was_taken_in_reverse_and_asks_for_nothing_more() {
+async fn fact_24_a_failure_gives_back_what_was_taken_in_reverse_and_asks_for_no_more() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     soon(client.create("/closed", "", CreateMode::Persistent)).await.unwrap();

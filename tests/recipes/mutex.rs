@@ -44,7 +44,7 @@ async fn ten_contenders_exclude_each_other_and_their_tokens_rise() {
 }
 
 #[tokio::test]
-async fn the_lock_is_granted_in_the_order_in_which_it_was_asked_for() {
+async fn fact_14_the_lock_is_granted_in_the_order_in_which_it_was_asked_for() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
@@ -80,7 +80,7 @@ async fn tasks_of_one_client_exclude_each_other_too() {
 }
 
 #[tokio::test]
-async fn the_token_is_the_czxid_of_the_lock_node() {
+async fn curator_537_the_token_is_the_czxid_of_the_lock_node() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
@@ -90,7 +90,7 @@ async fn the_token_is_the_czxid_of_the_lock_node() {
 }
 
 #[tokio::test]
-async fn tokens_rise_also_when_the_parent_is_made_anew() {
+async fn fact_02_tokens_rise_also_when_the_parent_is_made_anew() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let mutex = Mutex::new(&client, LOCK);
@@ -117,7 +117,7 @@ async fn nothing_happens_before_a_future_is_polled() {
 }
 
 #[tokio::test]
-async fn futures_and_guards_can_be_moved_to_other_threads() {
+async fn fact_25_gh_867_guards_can_be_moved_and_released_anywhere() {
     fn is_movable<T: Send + 'static>(what: T) -> T {
         what
     }
@@ -149,7 +149,7 @@ async fn an_impossible_path_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_denial_is_an_error_and_not_silence() {
+async fn fact_18_a_denial_is_an_error_and_not_silence() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let kind = |path| {
@@ -299,7 +299,7 @@ async fn whoever_is_sent_away_again_and_again_goes() {
 }
 
 #[tokio::test]
-async fn a_lock_whose_parents_are_swept_away_is_made_anew() {
+async fn fact_16_a_lock_whose_parents_are_swept_away_is_made_anew() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();

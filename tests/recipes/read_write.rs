@@ -300,7 +300,7 @@ async fn readers_who_all_want_to_write_never_deadlock_and_never_two_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_mix_of_readers_and_writers_excludes_whom_it_must() {
+async fn fact_07_there_is_never_a_writer_beside_anybody_else() {
     let ground = Ground::start().await;
     // How many read; or −1 while somebody writes.
     let inside = Arc::new(AtomicIsize::new(0));

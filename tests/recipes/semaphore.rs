@@ -202,7 +202,7 @@ async fn a_large_request_is_not_passed_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn there_are_never_more_holders_than_permits() {
+async fn fact_08_there_are_never_more_holders_than_permits() {
     let ground = Ground::start().await;
     let clients = join_all((0..6).map(|_| ground.connect())).await;
     let held = Arc::new(AtomicUsize::new(0));
@@ -229,7 +229,7 @@ async fn there_are_never_more_holders_than_permits() {
 }
 
 #[tokio::test]
-async fn a_shared_limit_is_made_read_and_changed() {
+async fn fact_08_raising_the_limit_wakes_as_many_as_fit_and_lowering_it_revokes_nothing() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let shared = || Semaphore::with_shared_limit(&client, PATH, COUNT, 1);
