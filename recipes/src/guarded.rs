@@ -28,8 +28,8 @@ use crate::parked::Parked;
 /// for.)
 ///
 /// # Cancel safety
-/// Like those of [`Client`](znode::Client), operations take their place in line when they are called, and
-/// dropping a future does not withdraw its request.
+/// Like those of [`Client`](znode::Client), operations take their place in line when they are
+/// called, and dropping a future does not withdraw its request; but for those that are parked.
 #[derive(Debug, Clone)]
 pub struct GuardedClient {
     /// One, or several that must all be held; never none.

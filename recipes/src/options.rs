@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::layout::Layout;
 
 /// How much faster the leader's clock may run than ours, unless told otherwise: one part in a
-/// hundred. Clocks are a hundred times better by themselves; those that are being set right are not.
+/// hundred. Clocks are a hundred times better by themselves, but not while they are set right.
 const DRIFT_PPM: u32 = 10_000;
 
 /// How a lock is asked for, and what its guard is to promise; for every lock of these recipes.

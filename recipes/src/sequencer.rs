@@ -120,7 +120,8 @@ impl Sequencer {
     /// bears it. It takes READ on the node.
     ///
     /// ```no_run
-    /// # async fn example(client: znode::Client, text: &str) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use std::error::Error;
+    /// # async fn example(client: znode::Client, text: &str) -> Result<(), Box<dyn Error>> {
     /// use znode::{Op, Version};
     /// use znode_recipes::Sequencer;
     ///

@@ -15,8 +15,8 @@ use crate::sequencer::Sequencer;
 const SUFFIX: &str = "-tombstone";
 
 /// A holder that did not let go by itself: its session ended, or somebody else deleted its node.
-/// Whatever it was doing it may have done by half, and requests of its own may still be on their way
-/// to whatever does not check tokens.
+/// Whatever it was doing it may have done by half, and requests of its own may still be on their
+/// way to whatever does not check tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncleanDeath {
     holder: Sequencer,
@@ -120,7 +120,7 @@ pub(crate) async fn write(
             Err(error) if error.op_index() == Some(0) && error.kind() == ErrorKind::NoNode => {
                 return Ok(Err(()));
             }
-            // It was written by a request whose answer was lost, or a server was behind: look again.
+            // A request whose answer was lost has written it, or a server was behind: look again.
             Err(error) if is_worth_a_look(&error) => {
                 client.until_answered(|| client.sync("/")).await.map_err(failed)?;
             }

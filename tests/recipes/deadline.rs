@@ -1,4 +1,4 @@
-//! Until when a guard holds for certain: what moves the moment, and what a strict guard makes of it.
+//! Until when a guard holds for certain: what moves that, and what a strict guard makes of it.
 //!
 //! All moments here are virtual, over the in-memory links of our server.
 

@@ -130,8 +130,8 @@ impl Leases {
         }
     }
 
-    /// Looks whenever the leases, or the limit, may have changed, until there is room; or some room,
-    /// if that is enough to let others through.
+    /// Looks whenever the leases, or the limit, may have changed, until there is room; or some
+    /// room, if that is enough to let others through.
     async fn watch(&self, count: u32, some_will_do: bool) -> Result<Look, LockError> {
         let client = &self.line.client;
         loop {

@@ -17,13 +17,13 @@ use crate::sequence::{Mode, Naming};
 /// It is Curator's `InterProcessMutex` on the wire: each contender is an ephemeral sequential
 /// node `_c_<uuid>-lock-<number>` below the path, whose missing nodes are made as containers, so
 /// users of Curator and go-zookeeper contend for the same lock. kazoo's contenders are waited
-/// for; for kazoo to wait for ours see [`Layout`](crate::Layout). Other children are ignored, unless
-/// they belong to another recipe: such a path is refused as
+/// for; for kazoo to wait for ours see [`Layout`](crate::Layout). Other children are ignored,
+/// unless they belong to another recipe: such a path is refused as
 /// [`OtherRecipe`](crate::LockErrorKind::OtherRecipe).
 ///
 /// It is not re-entrant: who holds it and asks again waits for itself;
-/// [`ReentrantGuard`](crate::ReentrantGuard) is for those who must. Debug builds warn of that, and of locks
-/// that are asked for in one order here and in the other there. A `Mutex` is a name, and
+/// [`ReentrantGuard`](crate::ReentrantGuard) is for those who must. Debug builds warn of that, and
+/// of locks that are asked for in one order here and in the other there. A `Mutex` is a name, and
 /// cheap to clone; nothing is sent before a future of it is polled.
 ///
 /// ```no_run
