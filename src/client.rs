@@ -274,6 +274,13 @@ impl Client {
         Self { deadline: None, ..self.clone() }
     }
 
+    /// A view of the same session that writes and reads data as it is, whatever this handle does
+    /// with it (feature `gzip`).
+    #[must_use]
+    pub fn without_compression(&self) -> Self {
+        self.plain()
+    }
+
     /// A number drawn from this session's seed, for names that must not meet. Only as
     /// unpredictable as the seed is; see [`ConnectOptions::seed`].
     pub fn random(&self) -> u64 {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
-use znode::{Op, OpResult, Zxid};
+use znode::{Client, Op, OpResult, Zxid};
 
 use crate::clock::now;
 use crate::contender::{Contender, Removal};
@@ -72,6 +72,8 @@ pub struct Guard {
 pub(crate) struct Terms<'a> {
     /// The lock, as its caller named it.
     pub(crate) lock: Arc<str>,
+    /// The client that the caller gave.
+    pub(crate) writer: &'a Client,
     pub(crate) mode: Mode,
     pub(crate) options: &'a LockOptions,
     /// The last holder, if it has died.
@@ -92,8 +94,8 @@ impl Drop for Released {
 impl Guard {
     /// The guard of a contender whose turn it is.
     pub(crate) fn new(contender: Contender, terms: Terms<'_>) -> Self {
-        let Terms { lock, mode, options, died, noted } = terms;
-        let holding = Holding::new(contender.client(), contender.path(), options);
+        let Terms { lock, writer, mode, options, died, noted } = terms;
+        let holding = Holding::new(&contender, writer, options);
         let watchman = Watchman::over(&contender, holding.clone());
         let (released, grace, granted_at) = (Released(holding.clone()), options.grace, now());
         Self { released, contender, watchman, holding, mode, grace, lock, died, granted_at, noted }

@@ -23,7 +23,8 @@ use crate::parked::Parked;
 /// exists there is the lock's. Its version does not matter: anybody may write a note into it.
 /// The check takes READ on the node.
 ///
-/// It can be cloned and moved like any client, and outlives its guard: after the release every
+/// It is the lock's client in all else: it compresses what that does, and waits as long. It can be
+/// cloned and moved like any client, and outlives its guard: after the release every
 /// write fails with `LockLost`. (This is what CURATOR-689, CURATOR-637 and go-zookeeper#207 ask
 /// for.)
 ///
@@ -172,7 +173,7 @@ impl GuardedClient {
         let lost = self.holdings.iter().find_map(Holding::lost_by_now);
         let answer = match (lost, self.grace) {
             (Some(reason), _) => Answer::Lost(reason),
-            (None, None) => Answer::InLine(self.holdings[0].client().multi(ops)),
+            (None, None) => Answer::InLine(self.holdings[0].writer().multi(ops)),
             (None, Some(grace)) => self.patient(ops.collect(), grace),
         };
         GuardedReply { answer, result, checks: self.checks.len(), lock: Arc::clone(&self.lock) }
@@ -180,7 +181,7 @@ impl GuardedClient {
 
     fn patient(&self, ops: Vec<Op>, grace: Duration) -> Answer {
         let (holdings, lock) = (Arc::clone(&self.holdings), Arc::clone(&self.lock));
-        let client = holdings[0].client();
+        let client = holdings[0].writer();
         let reply = (client.state() == State::Connected).then(|| client.multi(ops.clone()));
         let checks = self.checks.len();
         Answer::Patient(Parked { holdings, lock, ops, checks, grace, reply }.write().boxed())

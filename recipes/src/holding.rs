@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep_until};
 use znode::{Client, Error, ErrorKind, Op, Version};
 
 use crate::clock::now;
+use crate::contender::Contender;
 use crate::guard_state::GuardState;
 use crate::loss::{Lost, LostReason, Verdict};
 use crate::options::LockOptions;
@@ -14,7 +15,10 @@ use crate::options::LockOptions;
 /// What is known of a guard's lock, for the guard and for all that write in its name.
 #[derive(Debug, Clone)]
 pub(crate) struct Holding {
+    /// Reads and writes the lock's own nodes as they are.
     client: Client,
+    /// The caller's own, with what it does to data, and how long it waits.
+    writer: Client,
     /// The path of the lock's node.
     node: Arc<str>,
     verdict: Arc<Verdict>,
@@ -24,14 +28,21 @@ pub(crate) struct Holding {
 }
 
 impl Holding {
-    pub(crate) fn new(client: &Client, node: &str, options: &LockOptions) -> Self {
+    pub(crate) fn new(contender: &Contender, writer: &Client, options: &LockOptions) -> Self {
         let (verdict, lost) = Verdict::new();
-        let LockOptions { strict, drift_ppm, .. } = *options;
-        Self { client: client.clone(), node: node.into(), verdict, lost, strict, drift_ppm }
+        let (client, writer) = (contender.client().clone(), writer.clone());
+        let (node, strict, drift_ppm) =
+            (contender.path().into(), options.strict, options.drift_ppm);
+        Self { client, writer, node, verdict, lost, strict, drift_ppm }
     }
 
     pub(crate) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The client for whatever is written under the lock.
+    pub(crate) fn writer(&self) -> &Client {
+        &self.writer
     }
 
     /// The path of the lock's node.

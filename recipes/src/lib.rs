@@ -32,7 +32,7 @@
 //! | recipe | who holds | on the wire |
 //! |---|---|---|
 //! | [`Mutex`] | one | Curator's `InterProcessMutex`, or kazoo's or go-zookeeper's [`Layout`] |
-//! | [`ReadWriteLock`] | one writer, or readers | Curator's `InterProcessReadWriteLock`, or kazoo's |
+//! | [`ReadWriteLock`] | a writer, or readers | Curator's `InterProcessReadWriteLock`; kazoo's |
 //! | [`Semaphore`] | as many as there are permits | Curator's `InterProcessSemaphoreV2` |
 //! | [`MultiLock`] | one holder of several of these | |
 //! | [`ReentrantGuard`] | the holder of one, several times | |

@@ -72,7 +72,8 @@ impl LockOptions {
         self
     }
 
-    /// Whose names the nodes are given, so that others wait for them.
+    /// Whose names the nodes are given, so that others wait for them. Those of a
+    /// [`Semaphore`](crate::Semaphore) always have Curator's, as nobody else has one like it.
     pub fn layout(mut self, layout: Layout) -> Self {
         self.layout = layout;
         self

@@ -72,7 +72,7 @@ impl Parked {
     }
 
     fn client(&self) -> &Client {
-        self.holdings[0].client()
+        self.holdings[0].writer()
     }
 }
 

@@ -52,6 +52,8 @@ pub(crate) struct Tombstone {
     text: String,
     /// The version that is ours, once that is known.
     version: Option<Version>,
+    /// What stood there before, until somebody has been told of it.
+    untold: Option<Vec<u8>>,
 }
 
 impl Tombstone {
@@ -60,9 +62,18 @@ impl Tombstone {
         self.version.is_some()
     }
 
-    /// Removes it, unless somebody else has written to it.
+    /// Removes it, unless somebody else has written to it. Who gives up before it was told of the
+    /// last one puts that back.
     pub(crate) fn removal(&self) -> Option<Op> {
-        Some(Op::delete(&self.path, self.version?))
+        Some(match &self.untold {
+            Some(last) => Op::set_data(&self.path, last, self.version?),
+            None => Op::delete(&self.path, self.version?),
+        })
+    }
+
+    /// Somebody is told of the last one.
+    pub(crate) fn told(&mut self) {
+        self.untold = None;
     }
 
     /// Finds out whether it was written, when nobody had the patience to learn it.
@@ -93,7 +104,8 @@ pub(crate) async fn write(
     let (client, node) = (contender.client().clone(), contender.path().to_owned());
     let holder = Sequencer::new(&client, &node, Mode::Exclusive, contender.czxid());
     let text = UncleanDeath { holder, delay }.text();
-    let tombstone = Tombstone { path: path.clone(), text: text.clone(), version: None };
+    let (untold, version) = (None, None);
+    let tombstone = Tombstone { path: path.clone(), text: text.clone(), version, untold };
     *contender.tombstone() = Some(tombstone);
     let mut last: Option<UncleanDeath> = None;
     loop {
@@ -108,6 +120,9 @@ pub(crate) async fn write(
                     return Err(LockError::not_a_tombstone(lock.as_str(), &path));
                 };
                 last = Some(death);
+                if let Some(tombstone) = contender.tombstone() {
+                    tombstone.untold = Some(data.clone());
+                }
                 Op::set_data(&path, &text, *version)
             }
             None => Op::create(&path, &text, CreateMode::Persistent),

@@ -142,6 +142,35 @@ async fn a_tombstone_can_be_given_up_at_every_await() {
     }
 }
 
+/// Who gives up after it has found one, and before it could be told, leaves it to the next.
+#[tokio::test]
+async fn a_death_that_nobody_was_told_of_is_not_forgotten() {
+    let ground = Ground::start().await;
+    let other = ground.connect().await;
+    for pending in 1..100_usize {
+        let (client, wire) = ground.connect_wired().await;
+        let dead = soon(mutex(&client).lock()).await.unwrap();
+        ground.end_session(&client, &wire).await;
+        soon(dead.lost()).await;
+        let (client, wire) = ground.connect_wired().await;
+        if pending % 2 == 0 {
+            wire.cut_before_reply(OpCode::Multi);
+        }
+        let output = soon(drop_at(pending.div_ceil(2), mutex(&client).lock())).await;
+        let is_told = output.is_some();
+        drop(output.transpose().unwrap());
+        let next = soon(mutex(&other).lock()).await.unwrap();
+        let found = next.unclean_death().map(|death| death.holder().clone());
+        let expected = (!is_told).then(|| dead.sequencer());
+        assert_eq!(found, expected, "given up at {pending}");
+        next.release().await.unwrap();
+        if is_told && pending % 2 == 0 {
+            assert!(pending > 4, "nothing was dropped");
+            break;
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_tombstone_is_left_alone() {
     let ground = Ground::start().await;

@@ -7,6 +7,7 @@
 //! | `mutex`, `timeout` | who gets the lock, when, and who does not |
 //! | `layout` | what others see on the wire, and what we make of theirs |
 //! | `cost` | how many requests and watches it takes |
+//! | `compressed` | locks of a client that compresses what it writes; with its feature |
 //! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
 //! | `cut_off` | a holder whose server is cut off from its quorum; on an ensemble of ours |
@@ -31,6 +32,8 @@ mod wire;
 
 mod cancel;
 mod chaos;
+#[cfg(feature = "gzip")]
+mod compressed;
 mod cost;
 mod cut_off;
 mod deadline;

@@ -33,13 +33,13 @@ impl Line {
     ) -> Result<Option<Contender>, LockError> {
         let path = self.heir(ours, Mode::Exclusive)?;
         let new = self.make(ours, &path, Op::check(ours.path(), Version::ANY)).await?;
-        let siblings = new.siblings().await.map_err(|error| self.client_error(error))?;
+        let siblings = new.siblings().await.map_err(|error| self.exchange_error(error))?;
         let contenders = self.naming.contenders(&siblings);
         let contenders = contenders.map_err(|refusal| LockError::refused(&self.path, refusal))?;
         if is_sole(&contenders, ours.name(), new.name()) {
             return Ok(Some(new));
         }
-        new.remove().await.map_err(|error| self.client_error(error))?;
+        new.remove().await.map_err(|error| self.exchange_error(error))?;
         Ok(None)
     }
 
@@ -68,7 +68,7 @@ impl Line {
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                     if error.outcome() == Outcome::Unknown {
                         let found = self.find(path).await;
-                        if let Some(czxid) = found.map_err(|error| self.client_error(error))? {
+                        if let Some(czxid) = found.map_err(|error| self.exchange_error(error))? {
                             return Ok(self.contender(old, path, czxid));
                         }
                     }
@@ -76,9 +76,14 @@ impl Line {
                 Err(error) if error.kind() == ErrorKind::NoNode => {
                     return Err(LockError::lost(&self.path, LostReason::Deleted));
                 }
-                Err(error) => return Err(self.client_error(error)),
+                Err(error) => return Err(self.exchange_error(error)),
             }
         }
+    }
+
+    /// Who exchanges something holds it; a session that is over has lost it.
+    pub(super) fn exchange_error(&self, error: Error) -> LockError {
+        LockError::guarded_by(&self.path, error, 0)
     }
 
     fn contender(&self, old: &Contender, path: &str, czxid: Zxid) -> Contender {

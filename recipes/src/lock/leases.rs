@@ -264,7 +264,8 @@ impl Leases {
     fn guard(&self, lease: Contender) -> Guard {
         let (lock, options) = (Arc::clone(&self.semaphore), &self.options);
         let noted = Noted::held(&self.line.client, &self.semaphore);
-        Guard::new(lease, Terms { lock, mode: Mode::Shared, options, died: None, noted })
+        let (writer, mode) = (&self.line.writer, Mode::Shared);
+        Guard::new(lease, Terms { lock, writer, mode, options, died: None, noted })
     }
 
     pub(super) fn failed(&self, error: Error) -> LockError {

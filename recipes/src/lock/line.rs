@@ -25,7 +25,10 @@ const PLACES_MAX: usize = 3;
 /// The line before one lock.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
+    /// For all that the lock needs itself.
     pub(crate) client: Client,
+    /// The one that the caller gave.
+    pub(crate) writer: Client,
     /// The node whose children contend, as the caller named it.
     pub(crate) path: Arc<str>,
     pub(crate) naming: Naming,
@@ -64,8 +67,10 @@ enum Ahead {
 impl Line {
     pub(crate) fn new(client: &Client, path: String, naming: Naming, mode: Mode) -> Self {
         // A place in line is not given up because an answer came late: that would leave it behind.
-        let (client, options) = (client.without_deadline(), LockOptions::new());
-        Self { client, path: path.into(), naming, mode, options, lock_delay: None }
+        // And what others have written into their nodes is read as it is.
+        let (writer, client) = (client.clone(), client.without_deadline().without_compression());
+        let (path, options) = (path.into(), LockOptions::new());
+        Self { client, writer, path, naming, mode, options, lock_delay: None }
     }
 
     /// Takes a place in line, and waits with patience. `None` says that it is not our turn, and
@@ -186,11 +191,14 @@ impl Line {
         Ok(if is_gone { Ahead::Gone } else { Ahead::Changed })
     }
 
-    fn guard(&self, contender: Contender, died: Option<UncleanDeath>) -> Guard {
+    fn guard(&self, mut contender: Contender, died: Option<UncleanDeath>) -> Guard {
+        if let Some(tombstone) = contender.tombstone() {
+            tombstone.told();
+        }
         let lock = Arc::clone(&self.path);
         let noted = Noted::held(&self.client, &self.path);
-        let terms = Terms { lock, mode: self.mode, options: &self.options, died, noted };
-        Guard::new(contender, terms)
+        let (writer, mode, options) = (&self.writer, self.mode, &self.options);
+        Guard::new(contender, Terms { lock, writer, mode, options, died, noted })
     }
 
     /// The contenders in line, in order.

@@ -298,7 +298,7 @@ impl ReadGuard {
                 return Ok(Upgrade::Refused(ReadGuard { guard, line }));
             };
             let (reader, noted) = guard.dissolve();
-            reader.remove().await.map_err(|error| line.client_error(error))?;
+            reader.remove().await.map_err(|error| line.exchange_error(error))?;
             let (guard, line) = heir(line, Mode::Exclusive, writer, noted);
             Ok(Upgrade::Done(WriteGuard { guard, line }))
         })
@@ -348,9 +348,9 @@ impl WriteGuard {
 /// The guard of a node that has taken the place of another.
 fn heir(line: Line, mode: Mode, contender: Contender, noted: Noted) -> (Guard, Line) {
     let line = Line { mode, ..line };
-    let lock = line.path.clone();
-    let terms = Terms { lock, mode, options: &line.options, died: None, noted };
-    (Guard::new(contender, terms), line)
+    let (lock, writer, options) = (line.path.clone(), &line.writer, &line.options);
+    let guard = Guard::new(contender, Terms { lock, writer, mode, options, died: None, noted });
+    (guard, line)
 }
 
 /// Carries something out to its end, whether anybody waits for it or not: in the middle of an

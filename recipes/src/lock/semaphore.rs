@@ -13,6 +13,7 @@ use super::line::{Line, Patience};
 use super::permits::Permits;
 use crate::error::LockError;
 use crate::guard::Guard;
+use crate::layout::Layout;
 use crate::options::LockOptions;
 use crate::sequence::{self, LEASES, LOCKS, Mode, Naming};
 
@@ -76,7 +77,7 @@ impl Semaphore {
     }
 
     fn with_limit(client: &Client, path: String, limit: Limit) -> Self {
-        let (client, options) = (client.without_deadline(), LockOptions::new());
+        let (client, options) = (client.clone(), LockOptions::new());
         Self { client, path, limit, options, is_ours: Arc::default() }
     }
 
@@ -210,7 +211,7 @@ impl Semaphore {
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect.
     pub async fn set_permits(&self, permits: u32) -> Result<bool, LockError> {
-        self.limit.write(&self.client, permits).await
+        self.limit.write(&self.own_client(), permits).await
     }
 
     /// The nodes of all permits that are held, in the order in which they were granted.
@@ -236,23 +237,30 @@ impl Semaphore {
         let leases = Path::parse(&leases).map_err(LockError::invalid_path)?;
         let locks = znode::path::join(&self.path, LOCKS);
         let mut line = Line::new(&self.client, locks, Naming::LOCK, Mode::Exclusive);
+        // Nobody but Curator has semaphores like this.
+        let options = LockOptions { layout: Layout::Curator, ..self.options.clone() };
         // Under the mutex nothing is done for which anybody would wait for the clock.
-        line.options = LockOptions { strict: false, ..self.options.clone() };
-        let semaphore = self.path.as_str().into();
-        let (limit, options) = (self.limit.clone(), &self.options);
-        let leases = Leases { semaphore, line, parent: leases, limit, options: options.clone() };
+        line.options = LockOptions { strict: false, ..options.clone() };
+        let (semaphore, limit) = (self.path.as_str().into(), self.limit.clone());
+        let leases = Leases { semaphore, line, parent: leases, limit, options };
         Ok(leases.acquire(count, patience).await?.map(Permits::new))
     }
 }
 
 impl Semaphore {
+    /// For what the semaphore needs itself.
+    fn own_client(&self) -> Client {
+        self.client.without_deadline().without_compression()
+    }
+
     /// Looks once whether others contend for something else right below the path: neither we nor
     /// they would ever notice.
     async fn check_path(&self) -> Result<(), LockError> {
         if self.is_ours.load(Ordering::Relaxed) {
             return Ok(());
         }
-        match self.client.until_answered(|| self.client.get_children(&self.path)).await {
+        let client = self.own_client();
+        match client.until_answered(|| client.get_children(&self.path)).await {
             Ok(children) => sequence::none_contends(&children)
                 .map_err(|refusal| LockError::refused(&self.path, refusal))?,
             // What is below it may be seen all the same.
