@@ -265,6 +265,34 @@ async fn a_reader_that_is_not_alone_is_refused_and_reads_on() {
     ground.nothing_left().await;
 }
 
+/// Both have made a writer's node before either has looked.
+#[tokio::test]
+async fn of_two_who_try_at_the_same_time_both_are_refused() {
+    let ground = Ground::start().await;
+    let observer = ground.connect().await;
+    let (mut attempts, mut wires) = (Vec::new(), Vec::new());
+    for _ in 0..2 {
+        let (client, wire) = ground.connect_wired().await;
+        attempts.push(soon(lock(&client).read()).await.unwrap());
+        wires.push(wire);
+    }
+    let attempts: Vec<_> = (attempts.into_iter().zip(&wires))
+        .map(|(reader, wire)| {
+            wire.hold_replies();
+            tokio::spawn(reader.try_upgrade())
+        })
+        .collect();
+    children_are(&observer, 4).await;
+    wires.iter().for_each(Wire::resume);
+    for attempt in attempts {
+        match soon(attempt).await.unwrap().unwrap() {
+            Upgrade::Refused(reader) => assert!(reader.state().is_held()),
+            Upgrade::Done(_) => panic!("it writes beside a reader"),
+        }
+    }
+    ground.nothing_left().await;
+}
+
 /// In Curator a reader who wants to write waits for itself; two, for each other.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn readers_who_all_want_to_write_never_deadlock_and_never_two_succeed() {

@@ -109,14 +109,21 @@ impl Line {
 }
 
 /// Whether nobody but the contender with these two nodes can hold anything.
+///
+/// Who stands behind a writer holds nothing, and will see ours when its turn comes. A writer of the
+/// same number is none to stand behind: it is the second node of a reader that holds, and wants
+/// what we want.
 fn is_sole(contenders: &[Contending<'_>], ours: &str, new: &str) -> bool {
-    let others = || contenders.iter().filter(|other| other.name != ours && other.name != new);
+    let new = contenders.iter().find(|contender| contender.name == new);
+    // One that is gone already excludes nobody.
+    let Some(new) = new else { return false };
+    let others = || contenders.iter().filter(|other| other.name != ours && other.name != new.name);
     others().all(|other| {
-        // Who stands behind somebody else holds nothing, and will see us when its turn comes.
-        let mut ahead = others().filter(|ahead| *ahead < other);
-        let is_ahead_of_us = contenders.iter().any(|one| one.name == new && other < one);
-        !is_ahead_of_us
-            && (other.mode == Mode::Exclusive || ahead.any(|one| one.mode == Mode::Exclusive))
+        let is_writer_ahead = |ahead: &Contending<'_>| {
+            ahead.mode == Mode::Exclusive && ahead.sequence < other.sequence
+        };
+        other.sequence > new.sequence
+            && (other.mode == Mode::Exclusive || others().any(is_writer_ahead))
     })
 }
 
@@ -129,6 +136,21 @@ mod tests {
 
     fn holds(naming: Naming, children: &[String], name: &str) -> bool {
         naming.standing(children, name) == Ok(Standing::Held)
+    }
+
+    /// Each of two readers has made its second node, and reads the list.
+    #[test]
+    fn of_two_who_want_the_same_neither_is_sole() {
+        let names: Vec<String> = ["READ__0000000001", "WRIT__0000000001"]
+            .into_iter()
+            .chain(["READ__0000000002", "WRIT__0000000002"])
+            .map(|name| format!("_c_x-__{name}"))
+            .collect();
+        let contenders = Naming::READ_WRITE.contenders(&names).unwrap();
+        assert!(!is_sole(&contenders, &names[0], &names[1]));
+        assert!(!is_sole(&contenders, &names[2], &names[3]));
+        assert!(is_sole(&contenders[..2], &names[0], &names[1]));
+        assert!(!is_sole(&contenders[..1], &names[0], &names[1]), "it is gone");
     }
 
     proptest! {
