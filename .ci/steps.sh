@@ -69,6 +69,7 @@ readme_tests() {
 feature_tests() {
     cargo test --locked -q -p znode --lib --all-features -- codec sasl tls
     cargo test --locked -q -p znode-tests --test client --all-features -- features
+    cargo test --locked -q -p znode-tests --test recipes --all-features -- compressed
     cargo test --locked -q -p znode-tests --test secure --all-features
 }
 

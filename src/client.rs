@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_stream::stream;
 use futures::Stream;
+use tokio::time::Instant;
 
 use crate::acl::Acl;
 use crate::chroot::Chroot;
@@ -176,6 +177,28 @@ impl Client {
         self.shared().last_zxid()
     }
 
+    /// Until when the ensemble certainly keeps this session alive, by this process' own clock, if
+    /// it is not ended on purpose. Past the moment it may well live on.
+    ///
+    /// An answer to a ping or a read proves little, since a follower gives it by itself. So this
+    /// moves with each write that succeeds, and with each handshake: it is when that was *sent*,
+    /// plus the [session timeout](Self::session_timeout) `T`, less `T/3` and half a tick, for which
+    /// the leader may have waited for news of the session; or earlier, where answers were slow.
+    /// The leader's clock may be faster than ours: subtract what may be the difference.
+    /// [`ConnectOptions::tick_time`] says how long a tick is.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.set_data("/alive", "", znode::Version::ANY).await?;
+    /// let left = client.assured_until() - tokio::time::Instant::now();
+    /// println!("whatever happens, this session's nodes stand for {left:?}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn assured_until(&self) -> Instant {
+        self.shared().assured_until()
+    }
+
     /// What this session has done so far, and what it is doing: counted always, and cheap to read.
     ///
     /// ```no_run
@@ -249,6 +272,13 @@ impl Client {
     #[must_use]
     pub fn without_deadline(&self) -> Self {
         Self { deadline: None, ..self.clone() }
+    }
+
+    /// A view of the same session that writes and reads data as it is, whatever this handle does
+    /// with it (feature `gzip`).
+    #[must_use]
+    pub fn without_compression(&self) -> Self {
+        self.plain()
     }
 
     /// A number drawn from this session's seed, for names that must not meet. Only as

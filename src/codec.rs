@@ -68,12 +68,6 @@ mod gzip {
         pub fn with_compression(&self) -> Self {
             Self { codec: Codec::Gzip, ..self.clone() }
         }
-
-        /// A view of the same session that writes and reads data as it is. (Feature `gzip`.)
-        #[must_use]
-        pub fn without_compression(&self) -> Self {
-            self.plain()
-        }
     }
 
     pub(super) fn compress(data: &[u8]) -> Vec<u8> {

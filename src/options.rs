@@ -65,6 +65,7 @@ pub struct ConnectOptions {
     sasl: Option<Arc<dyn SaslMechanism>>,
     slow_request: Option<Duration>,
     tap: Option<Tap>,
+    tick: Option<Duration>,
 }
 
 /// Who is shown the wire.
@@ -105,6 +106,7 @@ impl ConnectOptions {
             sasl: None,
             slow_request: None,
             tap: None,
+            tick: None,
         }
     }
 
@@ -118,6 +120,14 @@ impl ConnectOptions {
     /// How long to try until a server has confirmed the session, all hosts and attempts together.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.connect_timeout = timeout;
+        self
+    }
+
+    /// The `tickTime` of the ensemble, which clients cannot ask for. It is needed only to say how
+    /// long a session is [assured](Client::assured_until); untold, it is taken for half of the
+    /// session timeout, the most that servers admit unless their `minSessionTimeout` was lowered.
+    pub fn tick_time(mut self, tick: Duration) -> Self {
+        self.tick = Some(tick);
         self
     }
 
@@ -302,6 +312,7 @@ impl ConnectOptions {
             resume: self.resume.as_ref().map(SessionTicket::resume),
             limits: self.limits,
             sasl: self.sasl.clone().map(|mechanism| Sasl::new(mechanism, seed.rotate_left(32))),
+            tick: self.tick,
         };
         let tap = self.tap.as_ref().map(|tap| Following::new(Arc::clone(&tap.0)));
         let task = SendTask::new(config, Arc::clone(&shared), tap);

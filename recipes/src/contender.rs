@@ -5,10 +5,13 @@ use std::mem;
 
 use tokio::runtime::Handle;
 use znode::{
-    Client, CreateMode, Created, Error, ErrorKind, Outcome, Parents, Path, Reply, Version, Zxid,
+    Client, CreateMode, Created, Error, ErrorKind, Op, Outcome, Parents, Path, Reply, Version, Zxid,
 };
 
-use crate::sequence::Naming;
+use crate::departure::Departure;
+use crate::options::LockOptions;
+use crate::sequence::{Mode, Naming};
+use crate::tombstone::Tombstone;
 
 /// How often a create is tried before its failure is the caller's. A server that drops the
 /// connection at every create, as one with a smaller frame limit than ours, ends here.
@@ -42,7 +45,11 @@ struct Node {
     parent: Path,
     /// The node's path without the digits: `<parent>/_c_<uuid>-<marker>`.
     prefix: String,
+    /// What missing parents are made as.
+    parents: Parents,
     state: State,
+    /// What is deleted together with the node, and stays if that goes by itself.
+    tombstone: Option<Tombstone>,
 }
 
 #[derive(Debug)]
@@ -56,7 +63,7 @@ enum State {
     /// The node stands, as far as we had a hand in it.
     Standing { path: String, czxid: Zxid },
     /// The answer to the delete will tell.
-    Leaving { path: String, reply: Reply<()> },
+    Leaving { path: String, departure: Departure },
     /// A delete was not answered.
     Lingering { path: String },
 }
@@ -66,12 +73,39 @@ impl Contender {
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub(crate) fn new(client: &Client, parent: &Path, naming: Naming) -> Self {
-        let slash = if parent.is_root() { "" } else { "/" };
-        let name = format!("_c_{}-", client.guid());
-        let prefix = format!("{}{slash}{name}{}", parent.as_str(), naming.marker());
-        let (client, parent) = (client.clone(), parent.clone());
-        let node = Node { client, parent, prefix, state: State::Absent };
+    pub(crate) fn new(
+        client: &Client,
+        parent: &Path,
+        naming: Naming,
+        mode: Mode,
+        options: &LockOptions,
+    ) -> Self {
+        let name = naming.prefix(options.layout, mode, &client.guid());
+        let mut contender = Self::absent(client, parent, &name);
+        contender.node.parents = options.layout.parents();
+        contender
+    }
+
+    /// A contender whose node stands already.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn standing(client: &Client, parent: &Path, path: String, czxid: Zxid) -> Self {
+        let mut contender = Self::absent(client, parent, name(&path));
+        contender.node.state = State::Standing { path, czxid };
+        contender
+    }
+
+    fn absent(client: &Client, parent: &Path, name: &str) -> Self {
+        let prefix = znode::path::join(parent.as_str(), name);
+        let node = Node {
+            client: client.clone(),
+            parent: parent.clone(),
+            prefix,
+            parents: Parents::Container,
+            state: State::Absent,
+            tombstone: None,
+        };
         Self { runtime: Handle::current(), node }
     }
 
@@ -101,7 +135,7 @@ impl Contender {
                 },
                 Err(error) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(error) if error.kind() == ErrorKind::NoNode && !node.parent.is_root() => {
-                    node.client.ensure_path(node.parent.as_str(), Parents::Container).await?;
+                    node.client.ensure_path(node.parent.as_str(), node.parents).await?;
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                     node.find().await?;
@@ -156,6 +190,21 @@ impl Contender {
     /// The name of the node in its parent.
     pub(crate) fn name(&self) -> &str {
         name(self.path())
+    }
+
+    /// The node whose children contend.
+    pub(crate) fn parent(&self) -> &Path {
+        &self.node.parent
+    }
+
+    /// What is to be deleted together with the node.
+    pub(crate) fn tombstone(&mut self) -> &mut Option<Tombstone> {
+        &mut self.node.tombstone
+    }
+
+    /// Forgets a node that is gone.
+    pub(crate) fn forget(mut self) {
+        self.node.state = State::Absent;
     }
 
     /// The path of a sibling.
@@ -246,10 +295,22 @@ impl Node {
 
     /// Puts the delete in line, now, if it is known what to delete.
     fn leave(&mut self) {
+        if self.tombstone.as_ref().is_some_and(|tombstone| !tombstone.is_settled()) {
+            return;
+        }
         if let State::Standing { path, .. } = &mut self.state {
             let path = mem::take(path);
-            let reply = self.client.delete(&path, Version::ANY);
-            self.state = State::Leaving { path, reply };
+            let departure = self.departure(&path);
+            self.state = State::Leaving { path, departure };
+        }
+    }
+
+    fn departure(&self, path: &str) -> Departure {
+        match self.tombstone.as_ref().and_then(Tombstone::removal) {
+            None => Departure::Alone(self.client.delete(path, Version::ANY)),
+            Some(removal) => {
+                Departure::Both(self.client.multi([Op::delete(path, Version::ANY), removal]))
+            }
         }
     }
 
@@ -261,32 +322,56 @@ impl Node {
                 // Why there is no node is of no interest here.
                 State::Creating(_) => drop(self.created().await),
                 State::Unknown => self.find().await?,
-                State::Standing { .. } => self.leave(),
-                State::Leaving { path, reply } => match reply.await {
+                State::Standing { .. } => {
+                    if let Some(tombstone) = &mut self.tombstone {
+                        tombstone.settle(&self.client).await?;
+                    }
+                    self.leave();
+                }
+                State::Leaving { path, departure } => match departure.await {
                     Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                         self.state = State::Lingering { path: mem::take(path) };
                     }
-                    answered => return self.gone(answered, Removal::WasGone),
+                    answered => match self.gone(answered, Removal::WasGone) {
+                        Some(end) => return end,
+                        None => self.tombstone = None,
+                    },
                 },
                 State::Lingering { path } => {
-                    let client = &self.client;
-                    let answered =
-                        client.until_answered(|| client.delete(path, Version::ANY)).await;
+                    let path = path.clone();
+                    let answered = self.client.until_answered(|| self.departure(&path)).await;
                     // If it is gone, then most likely by the delete whose answer was lost.
-                    return self.gone(answered, Removal::Removed);
+                    match self.gone(answered, Removal::Removed) {
+                        Some(end) => return end,
+                        None => self.tombstone = None,
+                    }
                 }
             }
         }
     }
 
-    /// The node's end, as the answer to a delete tells it.
-    fn gone(&mut self, answered: Result<(), Error>, missing: Removal) -> Result<Removal, Error> {
-        self.state = State::Absent;
-        match answered {
+    /// The node's end, as the answer to a departure tells it; `None` if it failed by the tombstone,
+    /// which is gone or somebody else's, and must be tried without.
+    fn gone(
+        &mut self,
+        answered: Result<(), Error>,
+        missing: Removal,
+    ) -> Option<Result<Removal, Error>> {
+        let end = match answered {
             Ok(()) => Ok(Removal::Removed),
+            Err(error) if error.op_index() == Some(1) => {
+                tracing::warn!(path = self.prefix, %error, "the tombstone is not ours any more");
+                if let State::Leaving { path, .. } | State::Lingering { path } = &mut self.state {
+                    let path = mem::take(path);
+                    self.state = State::Standing { path, czxid: Zxid::ZERO };
+                }
+                return None;
+            }
             Err(error) if error.kind() == ErrorKind::NoNode => Ok(missing),
             Err(error) => Err(error),
-        }
+        };
+        self.state = State::Absent;
+        Some(end)
     }
 
     /// What is left to do, if anything.
@@ -311,12 +396,12 @@ impl Node {
             return None;
         }
         let (client, parent) = (self.client.clone(), self.parent.clone());
-        Some(Self { client, parent, prefix: mem::take(&mut self.prefix), state })
+        let (prefix, tombstone) = (mem::take(&mut self.prefix), self.tombstone.take());
+        Some(Self { client, parent, prefix, parents: self.parents, state, tombstone })
     }
 
     fn child(&self, name: &str) -> String {
-        let slash = if self.parent.is_root() { "" } else { "/" };
-        format!("{}{slash}{name}", self.parent.as_str())
+        znode::path::join(self.parent.as_str(), name)
     }
 }
 

@@ -1,15 +1,28 @@
 //! What every lock-like recipe hands out: proof of holding, news of losing, and the way to let go.
 
 use std::fmt;
+use std::future::{Future, pending};
 use std::sync::Arc;
+use std::time::Duration;
 
-use znode::Zxid;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
+use znode::{Client, Op, OpResult, Zxid};
 
+use crate::clock::now;
 use crate::contender::{Contender, Removal};
 use crate::error::LockError;
 use crate::guard_state::{GuardState, GuardStates};
-use crate::guarded::GuardedClient;
-use crate::loss::{Lost, LostReason, Verdict, Watchman};
+use crate::guarded::{GuardedClient, GuardedReply};
+use crate::holding::Holding;
+use crate::loss::{Lost, LostReason};
+use crate::options::LockOptions;
+use crate::order::Noted;
+use crate::run::Run;
+use crate::sequence::Mode;
+use crate::sequencer::Sequencer;
+use crate::tombstone::UncleanDeath;
+use crate::watchman::{Revoked, Watchman};
 
 /// Something that is held until this is released, dropped, or lost.
 ///
@@ -45,13 +58,32 @@ pub struct Guard {
     released: Released,
     contender: Contender,
     watchman: Watchman,
-    lost: Lost,
+    holding: Holding,
+    mode: Mode,
+    grace: Option<Duration>,
     lock: Arc<str>,
+    died: Option<UncleanDeath>,
+    /// When it was granted.
+    granted_at: Instant,
+    noted: Noted,
+}
+
+/// What a guard is of.
+pub(crate) struct Terms<'a> {
+    /// The lock, as its caller named it.
+    pub(crate) lock: Arc<str>,
+    /// The client that the caller gave.
+    pub(crate) writer: &'a Client,
+    pub(crate) mode: Mode,
+    pub(crate) options: &'a LockOptions,
+    /// The last holder, if it has died.
+    pub(crate) died: Option<UncleanDeath>,
+    pub(crate) noted: Noted,
 }
 
 /// Decides, when it is dropped, that a guard has been released.
 #[derive(Debug)]
-struct Released(Arc<Verdict>);
+struct Released(Holding);
 
 impl Drop for Released {
     fn drop(&mut self) {
@@ -60,11 +92,42 @@ impl Drop for Released {
 }
 
 impl Guard {
-    /// The guard of a contender whose turn it is, in the lock of that path.
-    pub(crate) fn new(contender: Contender, lock: Arc<str>) -> Self {
-        let (verdict, lost) = Verdict::new();
-        let watchman = Watchman::over(&contender, Arc::clone(&verdict));
-        Self { released: Released(verdict), contender, watchman, lost, lock }
+    /// The guard of a contender whose turn it is.
+    pub(crate) fn new(contender: Contender, terms: Terms<'_>) -> Self {
+        let Terms { lock, writer, mode, options, died, noted } = terms;
+        let holding = Holding::new(&contender, writer, options);
+        let watchman = Watchman::over(&contender, holding.clone());
+        let (released, grace, granted_at) = (Released(holding.clone()), options.grace, now());
+        Self { released, contender, watchman, holding, mode, grace, lock, died, granted_at, noted }
+    }
+
+    pub(crate) fn contender(&self) -> &Contender {
+        &self.contender
+    }
+
+    pub(crate) fn holding(&self) -> &Holding {
+        &self.holding
+    }
+
+    pub(crate) fn runtime(&self) -> Handle {
+        self.contender.runtime().clone()
+    }
+
+    /// The loss, without a watch of its own before the node is watched anyhow.
+    pub(crate) fn lost_in_time(&self) -> Lost {
+        self.holding.lost().clone()
+    }
+
+    pub(crate) fn lost_by_now(&self) -> Option<LostReason> {
+        self.holding.lost_by_now()
+    }
+
+    /// Ends the guard, but not what its contender has: that is for another guard.
+    pub(crate) fn dissolve(self) -> (Contender, Noted) {
+        let Self { released, contender, watchman, noted, .. } = self;
+        drop(released);
+        drop(watchman);
+        (contender, noted)
     }
 
     /// The fencing token: the transaction that created the lock's node (its `czxid`).
@@ -81,22 +144,71 @@ impl Guard {
         self.contender.path()
     }
 
+    /// The path of the lock, as its caller named it.
+    pub fn lock_path(&self) -> &str {
+        &self.lock
+    }
+
+    /// Whether others may hold the same lock meanwhile.
+    pub fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    /// The name of this holding, to hand to others who can see by it whether it still stands.
+    pub fn sequencer(&self) -> Sequencer {
+        let client = self.contender.client();
+        Sequencer::new(client, self.path(), self.mode, self.token())
+    }
+
+    /// The last holder, if it did not let go by itself; only of a lock with a
+    /// [lock-delay](crate::Mutex::with_lock_delay), and if the last holder had it with one.
+    ///
+    /// Whoever finds one may look after what was left half done, or
+    /// [wait](Self::wait_out_delay) until nothing of it can still be on its way.
+    pub fn unclean_death(&self) -> Option<&UncleanDeath> {
+        self.died.as_ref()
+    }
+
+    /// Waits until the lock-delay of a holder that died is over, counted from when this guard was
+    /// granted; at once if there was none.
+    ///
+    /// # Errors
+    /// `LockLost` if the lock is lost meanwhile.
+    ///
+    /// # Cancel safety
+    /// It may be dropped and asked for again.
+    pub async fn wait_out_delay(&self) -> Result<(), LockError> {
+        let Some(died) = &self.died else { return Ok(()) };
+        let until = self.granted_at.checked_add(died.delay());
+        self.run(async {
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => pending().await,
+            }
+        })
+        .await
+    }
+
     /// What may be believed as of now.
     pub fn state(&self) -> GuardState {
-        match self.lost.decided() {
-            Some(reason) => GuardState::Lost(reason),
-            None => GuardState::of(self.contender.client().state()),
-        }
+        self.holding.state()
     }
 
     /// The state, and each change of it; ends after [`GuardState::Lost`], or when the guard is
     /// released.
     pub fn states(&self) -> GuardStates {
-        GuardStates::new(self.contender.client(), self.lost.clone())
+        self.watchman.ask();
+        GuardStates::new(&self.holding)
     }
 
     /// Resolves when the guard holds nothing any more, with the reason. It borrows nothing, so
     /// it can be moved to whoever must know.
+    ///
+    /// That somebody has deleted the node is learnt by a watch on it, which is left once this is
+    /// called, or the lock has been held for a moment. The end of the session is learnt from a
+    /// server, or from the clock, once it is a session timeout that the last packet was sent which
+    /// was answered. That may be too late, if a follower that was cut off answered it: a
+    /// [strict](LockOptions::strict) guard is lost before anybody else can have the lock.
     ///
     /// ```no_run
     /// # async fn work() {}
@@ -111,13 +223,103 @@ impl Guard {
     /// # Cancel safety
     /// It may be dropped and asked for again.
     pub fn lost(&self) -> Lost {
-        self.lost.clone()
+        self.watchman.ask();
+        self.holding.lost().clone()
+    }
+
+    /// Resolves when somebody has asked us to let go, by writing `__REVOKE__` into the lock's node
+    /// as Curator's `Revoker` and [`Mutex::revoke`](crate::Mutex::revoke) do. It is up to the
+    /// holder to comply. It never resolves for a guard that is lost or released without.
+    ///
+    /// ```no_run
+    /// # async fn work() {}
+    /// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+    /// tokio::select! {
+    ///     () = work() => {}
+    ///     () = guard.revoked() => println!("somebody needs it more urgently"),
+    /// }
+    /// guard.release().await
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    /// It may be dropped and asked for again.
+    pub fn revoked(&self) -> Revoked {
+        self.watchman.ask();
+        self.watchman.revoked()
+    }
+
+    /// Until when nobody else can have the lock, unless somebody deletes its node; `None` if it is
+    /// lost. Past the moment it may well be held on.
+    ///
+    /// It is [`Client::assured_until`](znode::Client::assured_until) less what clocks may
+    /// [drift](LockOptions::clock_drift): it counts from the *sending* of the session's last write
+    /// that a quorum has, the creation of the lock's node being one, and not from any answer to a
+    /// ping, which a server may give that knows nothing. So it may have passed for who waited long
+    /// for the lock; [`renew`](Self::renew) moves it.
+    ///
+    /// A machine that was suspended may not know how long: its monotonic clock can stand still
+    /// meanwhile. Tokens and guarded writes do not depend on any clock.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.holding.lost_by_now().is_none().then(|| self.holding.deadline())
+    }
+
+    /// Proves anew, by an empty transaction that checks the lock's node, that the lock is held;
+    /// returns the new deadline. A [strict](LockOptions::strict) guard does so by itself.
+    ///
+    /// # Errors
+    /// `LockLost`, or `Client` with the client's own error, as `NoAuth` where the node cannot be
+    /// read. Lost connections are no error: it waits for the next.
+    ///
+    /// # Cancel safety
+    /// It may be dropped and asked for again.
+    pub async fn renew(&self) -> Result<Instant, LockError> {
+        if let Some(reason) = self.holding.lost_by_now() {
+            return Err(LockError::lost(&self.lock, reason));
+        }
+        let renewed = self.holding.renew().await;
+        renewed.map_err(|error| LockError::guarded(&self.lock, error))?;
+        Ok(self.holding.deadline())
     }
 
     /// The lock's client for writes that only the holder may do: each is one transaction with a
     /// check that the lock's node stands.
     pub fn client(&self) -> GuardedClient {
-        GuardedClient::new(self.contender.client(), self.path(), &self.lock)
+        GuardedClient::new(&self.holding, &self.lock, self.grace)
+    }
+
+    /// Carries out several writes as one transaction that only the holder can do; see
+    /// [`GuardedClient::multi`].
+    ///
+    /// # Errors
+    /// As [`GuardedClient::multi`].
+    pub fn multi(&self, ops: impl IntoIterator<Item = Op>) -> GuardedReply<Vec<OpResult>> {
+        self.client().multi(ops)
+    }
+
+    /// Runs `work` while the lock is held, and drops it at once where it stands if that is lost.
+    ///
+    /// Whatever the work has begun outside of this process goes on, of course: what it writes
+    /// should be guarded, or carry the token. The future may be moved away from the guard, and
+    /// spawned; the guard must be kept, though, since dropping it releases the lock.
+    ///
+    /// ```no_run
+    /// # async fn work(token: znode::Zxid) -> u32 { 0 }
+    /// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+    /// let done = guard.run(work(guard.token())).await?;
+    /// guard.release().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `LockLost`; the work was dropped before its end.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, so is the work.
+    pub fn run<F: Future>(&self, work: F) -> Run<F> {
+        self.watchman.ask();
+        Run::new(work, &self.holding, &self.lock)
     }
 
     /// Lets go, and waits until the next in line can have it.
@@ -134,8 +336,8 @@ impl Guard {
     /// If the future is dropped, polled or not, the lock is released in the background.
     /// (Curator forgets a lock whose release has failed: CURATOR-678, GH-1193.)
     pub async fn release(self) -> Result<(), LockError> {
-        let Self { released, contender, watchman, lost, lock } = self;
-        let loss = lost.decided();
+        let Self { released, contender, watchman, holding, lock, .. } = self;
+        let loss = holding.lost_by_now();
         drop(released);
         let removal = contender.remove().await;
         drop(watchman);

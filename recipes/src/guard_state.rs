@@ -1,13 +1,16 @@
 //! What the holder of a guard may believe, and each change of it.
 
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use futures::future::FutureExt;
 use futures::stream::{Stream, StreamExt};
-use znode::{Client, State, StateStream};
+use tokio::time::Instant;
+use znode::{State, StateStream};
 
+use crate::holding::Holding;
 use crate::loss::{Lost, LostReason};
 
 /// What the holder of a guard may believe.
@@ -18,7 +21,12 @@ pub enum GuardState {
     Held,
     /// The connection is down, or its server is cut off from its quorum. The lock may be held or
     /// lost; if the session survives it is held again, with the same token.
-    Suspect,
+    #[non_exhaustive]
+    Suspect {
+        /// Until when nobody else can have the lock, all the same; it may have passed. See
+        /// [`Guard::deadline`](crate::Guard::deadline).
+        until: Instant,
+    },
     /// The lock is lost for ever.
     Lost(LostReason),
 }
@@ -26,25 +34,42 @@ pub enum GuardState {
 /// The states of a guard; see [`Guard::states`](crate::Guard::states).
 #[must_use = "streams do nothing unless polled"]
 pub struct GuardStates {
+    holding: Holding,
     lost: Lost,
     states: StateStream,
     last: Option<GuardState>,
 }
 
 impl GuardState {
-    /// What the state of a session says about what it holds.
-    pub(crate) fn of(state: State) -> Self {
+    /// What the state of a session says about what it holds, where that is assured up to `until`.
+    pub(crate) fn of(state: State, until: Instant) -> Self {
         match (LostReason::of(state), state) {
             (Some(reason), _) => Self::Lost(reason),
             (None, State::Connected) => Self::Held,
-            (None, _) => Self::Suspect,
+            (None, _) => Self::Suspect { until },
         }
+    }
+
+    /// Whether the lock is held, as far as can be known.
+    pub fn is_held(self) -> bool {
+        matches!(self, Self::Held)
+    }
+
+    /// Whether the lock may be held or lost.
+    pub fn is_suspect(self) -> bool {
+        matches!(self, Self::Suspect { .. })
+    }
+
+    /// Whether the lock is lost for ever.
+    pub fn is_lost(self) -> bool {
+        matches!(self, Self::Lost(_))
     }
 }
 
 impl GuardStates {
-    pub(crate) fn new(client: &Client, lost: Lost) -> Self {
-        Self { lost, states: client.states(), last: None }
+    pub(crate) fn new(holding: &Holding) -> Self {
+        let (lost, states) = (holding.lost().clone(), holding.client().states());
+        Self { holding: holding.clone(), lost, states, last: None }
     }
 }
 
@@ -52,7 +77,7 @@ impl Stream for GuardStates {
     type Item = GuardState;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<GuardState>> {
-        if matches!(self.last, Some(GuardState::Lost(_))) {
+        if self.last.is_some_and(GuardState::is_lost) {
             return Poll::Ready(None);
         }
         // The verdict first: that a node is gone is older news than what the session does now.
@@ -64,9 +89,11 @@ impl Stream for GuardStates {
         loop {
             let change = ready!(self.states.poll_next_unpin(cx));
             let state = change.map_or(GuardState::Lost(LostReason::Closed), |change| {
-                GuardState::of(change.state)
+                GuardState::of(change.state, self.holding.deadline())
             });
-            if self.last != Some(state) {
+            let is_news =
+                self.last.map(|last| mem::discriminant(&last)) != Some(mem::discriminant(&state));
+            if is_news {
                 self.last = Some(state);
                 return Poll::Ready(Some(state));
             }
@@ -83,19 +110,21 @@ impl fmt::Debug for GuardStates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::now;
 
     #[test]
     fn only_a_server_of_the_quorum_vouches_for_a_lock() {
+        let until = now();
         for (state, held) in [
             (State::Connected, GuardState::Held),
-            (State::ConnectedReadOnly, GuardState::Suspect),
-            (State::Suspect, GuardState::Suspect),
-            (State::Connecting, GuardState::Suspect),
+            (State::ConnectedReadOnly, GuardState::Suspect { until }),
+            (State::Suspect, GuardState::Suspect { until }),
+            (State::Connecting, GuardState::Suspect { until }),
             (State::Expired, GuardState::Lost(LostReason::SessionExpired)),
             (State::AuthFailed, GuardState::Lost(LostReason::AuthFailed)),
             (State::Closed, GuardState::Lost(LostReason::Closed)),
         ] {
-            assert_eq!(GuardState::of(state), held, "{state}");
+            assert_eq!(GuardState::of(state, until), held, "{state}");
         }
     }
 }

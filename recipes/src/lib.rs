@@ -27,33 +27,78 @@
 //!   news of losing it. Dropping the guard lets go.
 //! - A server's refusal is an error, never silence.
 //!
+//! # Which lock
+//!
+//! | recipe | who holds | on the wire |
+//! |---|---|---|
+//! | [`Mutex`] | one | Curator's `InterProcessMutex`, or kazoo's or go-zookeeper's [`Layout`] |
+//! | [`ReadWriteLock`] | a writer, or readers | Curator's `InterProcessReadWriteLock`; kazoo's |
+//! | [`Semaphore`] | as many as there are permits | Curator's `InterProcessSemaphoreV2` |
+//! | [`MultiLock`] | one holder of several of these | |
+//! | [`ReentrantGuard`] | the holder of one, several times | |
+//!
+//! # What a guard is worth
+//! A guard that is [held](GuardState::Held) is a belief: a follower that was cut off answers pings
+//! while its leader has given the lock away. Three things are more than that. Whatever is written
+//! through [`Guard::client`] has taken effect under the lock, or not at all. Whoever compares
+//! [tokens](Guard::token), or verifies a [`Sequencer`], is told by nobody who holds no more. And
+//! up to its [deadline](Guard::deadline) nobody else can have the lock; a guard that is
+//! [strict](LockOptions::strict) sees to it that this is always ahead, or is lost.
+//!
 //! # A map of the rooms
 //!
 //! | room | what it holds |
 //! |---|---|
-//! | `lock` | [`Mutex`], and the line that contenders stand in |
-//! | `guard`, `guarded` | [`Guard`] and [`GuardedClient`], what every lock-like recipe hands out |
-//! | `guard_state`, `loss` | [`GuardState`], [`LostReason`], and how a holder learns of them |
-//! | `contender` | the ephemeral sequential node that is never lost sight of |
-//! | `sequence` | which children contend, in which order, and whose turn it is; pure |
-//! | `error` | [`LockError`] |
+//! | `lock` | the locks, and the `line` that contenders of each stand in |
+//! | `guard`, `guarded`, `run` | [`Guard`], [`GuardedClient`], [`Run`]: what every lock hands out |
+//! | `parked` | guarded writes that wait out a connection that is down |
+//! | `holding`, `guard_state`, `loss` | what a holder may believe, until when, and why no longer |
+//! | `watchman` | the task that watches over a held node |
+//! | `sequencer`, `tombstone` | what others are told of a holding, and of a holder that died |
+//! | `contender`, `departure` | the ephemeral sequential node that is never lost sight of |
+//! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
+//! | `order` | locks that are asked for in both orders, found in debug builds |
+//! | `options`, `reentrant`, `error` | [`LockOptions`], [`ReentrantGuard`], [`LockError`] |
 //!
 //! A lock is acquired along one straight line: `lock/mutex.rs` asks `lock/line.rs`, which enters
 //! a `contender`, asks `sequence` where it stands, waits for the one ahead, and hands the
 //! contender to a `guard`.
 
+mod clock;
 mod contender;
+mod departure;
 mod error;
 mod guard;
 mod guard_state;
 mod guarded;
+mod holding;
+mod layout;
 mod lock;
 mod loss;
+mod options;
+mod order;
+mod parked;
+mod reentrant;
+mod run;
 mod sequence;
+mod sequencer;
+mod tombstone;
+mod watchman;
 
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;
 pub use guard_state::{GuardState, GuardStates};
 pub use guarded::{GuardedClient, GuardedReply};
-pub use lock::Mutex;
+pub use layout::Layout;
+pub use lock::{
+    MultiGuard, MultiLock, Mutex, Permits, Place, Progress, ReadGuard, ReadWriteLock, Semaphore,
+    Upgrade, Waiting, WriteGuard,
+};
 pub use loss::{Lost, LostReason};
+pub use options::LockOptions;
+pub use reentrant::ReentrantGuard;
+pub use run::Run;
+pub use sequence::Mode;
+pub use sequencer::{InvalidSequencer, Sequencer};
+pub use tombstone::UncleanDeath;
+pub use watchman::Revoked;

@@ -1,18 +1,14 @@
-//! How a holder learns that it holds no more.
+//! That a holder holds no more, and why: decided once, told to everybody who waits for it.
 
 use std::fmt;
-use std::future::{Future, pending};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use futures::future::{BoxFuture, FutureExt, Shared};
-use futures::stream::StreamExt;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
-use znode::{Client, ErrorKind, EventType, State};
-
-use crate::contender::Contender;
+use znode::State;
 
 /// Why a guard holds nothing any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -27,6 +23,10 @@ pub enum LostReason {
     /// The client was closed or detached.
     #[error("the session was closed")]
     Closed,
+    /// Of a [strict](crate::LockOptions::strict) guard: its deadline has passed, as it could not be
+    /// renewed in time. Nobody has taken it away yet, as far as is known.
+    #[error("it could not be renewed before its deadline")]
+    Overdue,
     /// Somebody else deleted the node.
     #[error("its node was deleted by somebody else")]
     Deleted,
@@ -50,10 +50,6 @@ pub struct Lost {
 #[derive(Debug)]
 pub(crate) struct Verdict(Mutex<Option<oneshot::Sender<LostReason>>>);
 
-/// Watches over a held node until it is dropped.
-#[derive(Debug)]
-pub(crate) struct Watchman(AbortHandle);
-
 impl LostReason {
     /// Why what a session stands for is lost in this state, if it is.
     pub(crate) fn of(state: State) -> Option<Self> {
@@ -70,7 +66,7 @@ impl LostReason {
     pub fn is_session_over(self) -> bool {
         match self {
             Self::SessionExpired | Self::AuthFailed | Self::Closed => true,
-            Self::Deleted | Self::Released => false,
+            Self::Overdue | Self::Deleted | Self::Released => false,
         }
     }
 }
@@ -97,60 +93,6 @@ impl Lost {
     /// The reason, if it is decided already.
     pub(crate) fn decided(&self) -> Option<LostReason> {
         self.clone().now_or_never()
-    }
-}
-
-impl Watchman {
-    /// Begins to watch over the node of a contender, off the path of whoever waits for it.
-    pub(crate) fn over(contender: &Contender, verdict: Arc<Verdict>) -> Self {
-        let (client, path) = (contender.client().clone(), contender.path().to_owned());
-        let task = contender.runtime().spawn(async move {
-            // A session that is over takes the node with it, so it is asked first.
-            let reason = tokio::select! {
-                biased;
-                reason = session_end(&client) => reason,
-                () = deletion(&client, &path) => LostReason::Deleted,
-            };
-            tracing::debug!(path, %reason, "lost");
-            verdict.decide(reason);
-        });
-        Self(task.abort_handle())
-    }
-}
-
-/// Waits until the session is over.
-async fn session_end(client: &Client) -> LostReason {
-    let mut states = client.states();
-    while let Some(change) = states.next().await {
-        if let Some(reason) = LostReason::of(change.state) {
-            return reason;
-        }
-    }
-    LostReason::Closed
-}
-
-/// Waits until the node is deleted. Never returns if that cannot be known.
-async fn deletion(client: &Client, path: &str) {
-    loop {
-        match client.until_answered(|| client.get_data_watched(path)).await {
-            Ok((_, _, watcher)) => match watcher.await {
-                Ok(event) if event.kind == EventType::NodeDeleted => return,
-                // Somebody wrote to it, or removed the watch.
-                Ok(_) => {}
-                Err(_) => pending::<()>().await,
-            },
-            Err(error) if error.kind() == ErrorKind::NoNode => return,
-            Err(error) => {
-                tracing::debug!(path, %error, "the node cannot be watched");
-                pending::<()>().await;
-            }
-        }
-    }
-}
-
-impl Drop for Watchman {
-    fn drop(&mut self) {
-        self.0.abort();
     }
 }
 

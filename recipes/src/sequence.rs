@@ -2,17 +2,37 @@
 //!
 //! Pure. Nothing here asks a server; everything here is decided from a list of names.
 
+use crate::layout::Layout;
+
 /// How the contenders of a recipe are named: some text, a marker, and the digits that the server
 /// appends.
 ///
-/// A child contends if what follows the last occurrence of a marker is a number; any other child
-/// is somebody else's and is ignored. (Curator counts every child: CURATOR-43.)
+/// A child contends if what follows the last occurrence of a marker is a number. A child that
+/// contends for something else, as others do with our paths, shows that the path is used for two
+/// things, and neither would exclude the other; any other child is somebody else's and is ignored.
+/// (Curator counts every child: CURATOR-43.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Naming {
-    /// The marker of the nodes that we make, which is Curator's.
-    own: &'static str,
-    /// The markers of others whose nodes contend with ours.
-    others: &'static [&'static str],
+    curator: Markers,
+    kazoo: Markers,
+    /// Whether a number may be given again, to a node that takes the place of another.
+    may_inherit: bool,
+}
+
+/// The markers of one family of clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Markers {
+    exclusive: &'static str,
+    shared: Option<&'static str>,
+}
+
+/// What a contender holds once it is its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mode {
+    /// Nobody else holds anything meanwhile.
+    Exclusive,
+    /// Others may hold the same.
+    Shared,
 }
 
 /// The number that a server has given to a sequential node.
@@ -22,78 +42,193 @@ pub(crate) struct Naming {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Sequence(i32);
 
+/// A child that contends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Contending<'a> {
+    pub(crate) sequence: Sequence,
+    pub(crate) mode: Mode,
+    pub(crate) name: &'a str,
+}
+
 /// Where a contender stands among the children of its parent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing<'a> {
     /// It is among the first; it has what it contends for.
     Held,
-    /// Its turn cannot come before this child is gone.
-    Behind(&'a str),
+    /// Its turn has not come.
+    Behind(Behind<'a>),
     /// It is not there any more.
     Gone,
 }
 
-/// The numbers of a parent are used up: it has children with negative ones, and nobody can tell
-/// any more who came first.
+/// Who is ahead of a contender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Behind<'a> {
+    /// Its turn cannot come before this child is gone.
+    pub(crate) of: &'a str,
+    /// How many contenders came before it.
+    pub(crate) position: usize,
+    /// Whether its turn certainly has come once that child is gone.
+    pub(crate) is_next: bool,
+}
+
+/// Why a list of children cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the sequence number of {0:?} has rolled over; its parent must be deleted and made anew")]
-pub(crate) struct RolledOver(String);
+pub(crate) enum Refusal {
+    /// The numbers of a parent are used up: it has children with negative ones, and nobody can
+    /// tell any more who came first.
+    #[error(
+        "the sequence number of {0:?} has rolled over; its parent must be deleted and made anew"
+    )]
+    RolledOver(String),
+    /// Some child contends for something else.
+    #[error("{0:?} belongs to another recipe, which has the same path")]
+    OtherRecipe(String),
+}
+
+/// What the contenders of any recipe are marked with, ours and others'.
+const MARKERS: [&str; 9] =
+    ["lock-", "__lock__", "__WRIT__", "__READ__", "__rlock__", "latch-", "lease-", "queue-", "qn-"];
+
+/// The children of a semaphore's path.
+pub(crate) const LOCKS: &str = "locks";
+pub(crate) const LEASES: &str = "leases";
 
 impl Naming {
     /// Exclusive locks: Curator's `_c_<uuid>-lock-<number>`, which go-zookeeper shares, and
     /// kazoo's `<hex>__lock__<number>`.
-    pub(crate) const LOCK: Self = Self { own: "lock-", others: &["__lock__"] };
+    pub(crate) const LOCK: Self = Self {
+        curator: Markers { exclusive: "lock-", shared: None },
+        kazoo: Markers { exclusive: "__lock__", shared: None },
+        may_inherit: false,
+    };
 
-    /// The marker that the name of a new node ends with.
-    pub(crate) fn marker(self) -> &'static str {
-        self.own
+    /// Locks with readers and writers: Curator's `_c_<uuid>-__READ__<number>` and `…__WRIT__…`,
+    /// and kazoo's `<hex>__rlock__<number>` and `…__lock__…`.
+    pub(crate) const READ_WRITE: Self = Self {
+        curator: Markers { exclusive: "__WRIT__", shared: Some("__READ__") },
+        kazoo: Markers { exclusive: "__lock__", shared: Some("__rlock__") },
+        may_inherit: true,
+    };
+
+    /// The leases of a semaphore, which only count: Curator's `_c_<uuid>-lease-<number>`.
+    pub(crate) const LEASE: Self = Self {
+        curator: Markers { exclusive: "lease-", shared: None },
+        kazoo: Markers { exclusive: "lease-", shared: None },
+        may_inherit: false,
+    };
+
+    /// What the name of a new node begins with, up to the number.
+    pub(crate) fn prefix(self, layout: Layout, mode: Mode, guid: &str) -> String {
+        let markers = match layout {
+            Layout::Curator | Layout::GoZookeeper => self.curator,
+            Layout::Kazoo => self.kazoo,
+        };
+        format!("{}{}", layout.owner(guid), markers.of(mode))
     }
 
-    /// The number of a contender, or `None` of any other child.
-    pub(crate) fn sequence(self, name: &str) -> Option<Sequence> {
-        let mut markers = std::iter::once(self.own).chain(self.others.iter().copied());
-        markers.find_map(|marker| {
-            let (_, number) = name.rsplit_once(marker)?;
-            Sequence::parse(number)
-        })
-    }
-
-    /// Where `ours` stands among `children`, of which the first `leases` hold.
-    ///
-    /// Who waits depends on one other child, the last of those whose leaving can make room for
-    /// it, so that a leaving child concerns one waiter.
+    /// Every child that contends, in no order.
     ///
     /// # Errors
-    /// [`RolledOver`] if any contender has a negative number: it is younger than all others, but
-    /// other clients of the same lock, which compare text or signed numbers, take it for older.
+    /// If a child has a negative number, it is younger than all others, but other clients of the
+    /// same lock, which compare text or signed numbers, take it for older.
+    pub(crate) fn contenders(self, children: &[String]) -> Result<Vec<Contending<'_>>, Refusal> {
+        let is_there = |name: &str| children.iter().any(|child| child == name);
+        if is_there(LEASES) && is_there(LOCKS) {
+            return Err(Refusal::OtherRecipe(LEASES.to_owned()));
+        }
+        let mut contenders = Vec::with_capacity(children.len());
+        for name in children {
+            match self.contending(name) {
+                Some(Contending { sequence: Sequence(..0), .. }) => {
+                    return Err(Refusal::RolledOver(name.clone()));
+                }
+                Some(contending) => contenders.push(contending),
+                None if is_marked(name) => {
+                    return Err(Refusal::OtherRecipe(name.clone()));
+                }
+                None => {}
+            }
+        }
+        Ok(contenders)
+    }
+
+    /// Where `ours` stands among `children`.
+    ///
+    /// Who waits depends on one other child, the last of those that keep it waiting, so that a
+    /// leaving child concerns one waiter, or the readers that wait for one writer.
+    ///
+    /// # Errors
+    /// As [`contenders`](Self::contenders).
     pub(crate) fn standing<'a>(
         self,
         children: &'a [String],
         ours: &str,
-        leases: usize,
-    ) -> Result<Standing<'a>, RolledOver> {
-        assert!(leases > 0, "a lock that nobody can hold");
-        let mut contenders = Vec::with_capacity(children.len());
-        for name in children {
-            match self.sequence(name) {
-                Some(Sequence(..0)) => return Err(RolledOver(name.clone())),
-                Some(sequence) => contenders.push((sequence, name.as_str())),
-                None => {}
-            }
-        }
-        let Some(us) = contenders.iter().find(|(_, name)| *name == ours).copied() else {
+    ) -> Result<Standing<'a>, Refusal> {
+        let mut contenders = self.contenders(children)?;
+        let Some(us) = contenders.iter().find(|contender| contender.name == ours).copied() else {
             return Ok(Standing::Gone);
         };
-        // Numbers repeat only where somebody made a node by hand; the names decide then.
+        // Numbers repeat only where a node has taken the place of another, or somebody has made
+        // one by hand; the names decide then.
         contenders.retain(|contender| *contender < us);
-        match contenders.len().checked_sub(leases) {
-            None => Ok(Standing::Held),
-            Some(index) => {
-                let (_, &mut (_, name), _) = contenders.select_nth_unstable(index);
-                Ok(Standing::Behind(name))
+        let position = contenders.len();
+        let last = contenders.iter().filter(|contender| contender.mode.excludes(us.mode)).max();
+        // Where each number is given once, nobody can come before us any more.
+        let is_next = position == 1 && !self.may_inherit;
+        Ok(match last {
+            None => Standing::Held,
+            Some(last) => Standing::Behind(Behind { of: last.name, position, is_next }),
+        })
+    }
+
+    /// How a child contends, if it does.
+    pub(crate) fn contending(self, name: &str) -> Option<Contending<'_>> {
+        for markers in [self.curator, self.kazoo] {
+            if let Some(sequence) = number(name, markers.exclusive) {
+                return Some(Contending { sequence, mode: Mode::Exclusive, name });
+            }
+            if let Some(sequence) = markers.shared.and_then(|marker| number(name, marker)) {
+                return Some(Contending { sequence, mode: Mode::Shared, name });
             }
         }
+        None
     }
+}
+
+impl Markers {
+    fn of(self, mode: Mode) -> &'static str {
+        match mode {
+            Mode::Exclusive => self.exclusive,
+            Mode::Shared => self.shared.unwrap_or(self.exclusive),
+        }
+    }
+}
+
+impl Mode {
+    /// Whether who holds this keeps the other waiting.
+    pub(crate) fn excludes(self, other: Self) -> bool {
+        self == Self::Exclusive || other == Self::Exclusive
+    }
+}
+
+/// Makes sure that nobody contends right below a path whose contenders stand further below.
+pub(crate) fn none_contends(children: &[String]) -> Result<(), Refusal> {
+    match children.iter().find(|name| is_marked(name)) {
+        Some(name) => Err(Refusal::OtherRecipe(name.clone())),
+        None => Ok(()),
+    }
+}
+
+/// Whether a child contends for anything.
+fn is_marked(name: &str) -> bool {
+    MARKERS.iter().any(|marker| number(name, marker).is_some())
+}
+
+/// The number behind the last occurrence of a marker.
+fn number(name: &str, marker: &str) -> Option<Sequence> {
+    let (_, number) = name.rsplit_once(marker)?;
+    Sequence::parse(number)
 }
 
 impl Sequence {
@@ -105,6 +240,11 @@ impl Sequence {
         }
         text.parse().ok().map(Self)
     }
+
+    /// As a server writes it.
+    pub(crate) fn digits(self) -> String {
+        format!("{:010}", self.0)
+    }
 }
 
 #[cfg(test)]
@@ -114,6 +254,7 @@ mod tests {
 
     use super::*;
 
+    const GUID: &str = "6c0ae3f5-0f4c-4bd3-a3d2-7e0c2bf9d5c1";
     const CURATOR: &str = "_c_6c0ae3f5-0f4c-4bd3-a3d2-7e0c2bf9d5c1-lock-";
     const KAZOO: &str = "0f3a5cdd23f14a94ae1b8b2a52ae3ee0__lock__";
     const GO: &str = "_c_6c0ae3f50f4c4bd3a3d27e0c2bf9d5c1-lock-";
@@ -125,7 +266,7 @@ mod tests {
     }
 
     fn sequence(name: &str) -> Option<i32> {
-        Naming::LOCK.sequence(name).map(|sequence| sequence.0)
+        Naming::LOCK.contending(name).map(|contending| contending.sequence.0)
     }
 
     #[test]
@@ -162,8 +303,8 @@ mod tests {
     fn a_number_that_rolled_over_is_refused_whosever_it_is() {
         let ours = children([5, i32::MIN]);
         for us in &ours {
-            let refused = Naming::LOCK.standing(&ours, us, 1).unwrap_err();
-            assert_eq!(refused, RolledOver(ours[1].clone()));
+            let refused = Naming::LOCK.standing(&ours, us).unwrap_err();
+            assert_eq!(refused, Refusal::RolledOver(ours[1].clone()));
         }
         assert_eq!(sequence("lock--000000001"), Some(-1));
         assert_eq!(sequence("lock--2147483648"), Some(i32::MIN));
@@ -173,16 +314,15 @@ mod tests {
     fn order_is_by_number_and_not_by_text() {
         // By text, kazoo's name comes before Curator's, and 10 before 9.
         let ours = vec![format!("{KAZOO}10"), format!("{CURATOR}9")];
-        assert_eq!(Naming::LOCK.standing(&ours, &ours[1], 1), Ok(Standing::Held));
-        let behind = Standing::Behind(&ours[1]);
-        assert_eq!(Naming::LOCK.standing(&ours, &ours[0], 1), Ok(behind));
+        assert_eq!(Naming::LOCK.standing(&ours, &ours[1]), Ok(Standing::Held));
+        assert_eq!(Naming::LOCK.standing(&ours, &ours[0]), Ok(behind(&ours[1], 1)));
     }
 
     #[test]
     fn who_is_not_listed_is_gone() {
         let others = children([1, 2]);
         let us = format!("{CURATOR}0000000003");
-        assert_eq!(Naming::LOCK.standing(&others, &us, 1), Ok(Standing::Gone));
+        assert_eq!(Naming::LOCK.standing(&others, &us), Ok(Standing::Gone));
     }
 
     proptest! {
@@ -200,29 +340,89 @@ mod tests {
         }
 
         #[test]
-        fn exactly_the_first_hold_and_each_other_waits_for_one_of_its_own(
+        fn exactly_the_first_holds_and_each_other_waits_for_the_one_ahead(
             (sorted, foreign, shuffled) in families(),
-            leases in 1_usize..5,
         ) {
             for (index, us) in sorted.iter().enumerate() {
-                let expected = match index.checked_sub(leases) {
-                    None => Standing::Held,
-                    Some(before) => Standing::Behind(&sorted[before]),
+                let expected = match index {
+                    0 => Standing::Held,
+                    _ => behind(&sorted[index - 1], index),
                 };
-                prop_assert_eq!(Naming::LOCK.standing(&shuffled, us, leases), Ok(expected));
+                prop_assert_eq!(Naming::LOCK.standing(&shuffled, us), Ok(expected));
             }
             for name in &foreign {
-                let standing = Naming::LOCK.standing(&shuffled, name, leases);
-                prop_assert_eq!(standing, Ok(Standing::Gone));
+                prop_assert_eq!(Naming::LOCK.standing(&shuffled, name), Ok(Standing::Gone));
+            }
+        }
+
+        #[test]
+        fn writers_hold_alone_and_readers_with_each_other(modes: Vec<bool>) {
+            let names: Vec<_> = (modes.iter().enumerate())
+                .map(|(number, is_writer)| match (is_writer, number % 2) {
+                    (true, 0) => format!("_c_x-__WRIT__{number:010}"),
+                    (true, _) => format!("x__lock__{number:010}"),
+                    (false, 0) => format!("_c_x-__READ__{number:010}"),
+                    (false, _) => format!("x__rlock__{number:010}"),
+                })
+                .collect();
+            let standing = |us: &String| Naming::READ_WRITE.standing(&names, us).unwrap();
+            let holds = |index: &usize| standing(&names[*index]) == Standing::Held;
+            let holders: Vec<_> = (0..modes.len()).filter(holds).collect();
+            let readers = modes.iter().take_while(|is_writer| !**is_writer).count();
+            let expected = if readers == 0 { modes.len().min(1) } else { readers };
+            prop_assert_eq!(holders, (0..expected).collect::<Vec<_>>());
+            for index in expected..modes.len() {
+                let writers = |at: &usize| modes[index] || modes[*at];
+                let last = (0..index).rfind(writers).unwrap();
+                let Standing::Behind(behind) = standing(&names[index]) else { panic!("it holds") };
+                prop_assert_eq!((behind.of, behind.position), (&names[last][..], index));
+                prop_assert!(!behind.is_next, "a number may come again");
             }
         }
     }
 
+    fn behind(of: &str, position: usize) -> Standing<'_> {
+        Standing::Behind(Behind { of, position, is_next: position == 1 })
+    }
+
+    #[test]
+    fn each_layout_has_its_names() {
+        let name = |naming: Naming, layout, mode| naming.prefix(layout, mode, GUID);
+        let (lock, rw) = (Naming::LOCK, Naming::READ_WRITE);
+        let hex = "6c0ae3f50f4c4bd3a3d27e0c2bf9d5c1";
+        assert_eq!(name(lock, Layout::Curator, Mode::Exclusive), CURATOR);
+        assert_eq!(name(lock, Layout::GoZookeeper, Mode::Exclusive), GO);
+        assert_eq!(name(lock, Layout::Kazoo, Mode::Exclusive), format!("{hex}__lock__"));
+        assert_eq!(name(rw, Layout::Kazoo, Mode::Shared), format!("{hex}__rlock__"));
+        assert_eq!(name(rw, Layout::Kazoo, Mode::Exclusive), format!("{hex}__lock__"));
+        assert_eq!(name(rw, Layout::Curator, Mode::Shared), format!("_c_{GUID}-__READ__"));
+        assert_eq!(name(rw, Layout::Curator, Mode::Exclusive), format!("_c_{GUID}-__WRIT__"));
+    }
+
+    #[test]
+    fn what_contends_for_something_else_is_refused() {
+        for other in [
+            "_c_x-__WRIT__0000000001",
+            "_c_x-latch-0000000001",
+            "_c_x-lease-0000000001",
+            "queue-0000000001",
+            "x__rlock__0000000001",
+        ] {
+            let children = vec![format!("{CURATOR}0000000002"), other.to_owned()];
+            let refused = Naming::LOCK.standing(&children, &children[0]).unwrap_err();
+            assert_eq!(refused, Refusal::OtherRecipe(other.to_owned()));
+        }
+        let both = vec![LEASES.to_owned(), LOCKS.to_owned()];
+        assert_eq!(Naming::LOCK.contenders(&both), Err(Refusal::OtherRecipe(LEASES.to_owned())));
+        assert_eq!(Naming::LOCK.contenders(&both[..1]), Ok(vec![]));
+    }
+
     /// Contenders in order, children that do not contend, and all of them in no order.
     fn families() -> impl Strategy<Value = (Vec<String>, Vec<String>, Vec<String>)> {
-        let foreign = any::<[String; 3]>().prop_map(|names| {
-            names.into_iter().filter(|name| sequence(name).is_none()).collect::<Vec<_>>()
-        });
+        let is_foreign =
+            |name: &String| Naming::LOCK.contenders(std::slice::from_ref(name)) == Ok(vec![]);
+        let foreign = any::<[String; 3]>()
+            .prop_map(move |names| names.into_iter().filter(is_foreign).collect::<Vec<_>>());
         (btree_set(0..i32::MAX, 1..40).prop_map(children), foreign).prop_flat_map(
             |(sorted, foreign)| {
                 let all: Vec<_> = sorted.iter().chain(&foreign).cloned().collect();

@@ -56,7 +56,7 @@ pub(crate) struct SendTask {
 
 impl SendTask {
     pub(crate) fn new(config: Config, shared: Arc<Shared>, tap: Option<Following>) -> Self {
-        let clock = Clock::start();
+        let clock = shared.clock;
         Self {
             session: Session::new(clock.now(), config),
             out: Outbox::default(),
@@ -186,6 +186,7 @@ impl SendTask {
             return;
         }
         self.shared.set_last_zxid(self.session.last_zxid());
+        self.shared.set_assured_until(self.session.assured_until());
         let figures = self.session.figures();
         let ending = self.session.ending();
         let (outputs, mut bytes) = self.out.drain();

@@ -6,13 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
+use super::clock::Clock;
 use super::stats::Published;
 use super::submissions::Submissions;
 use super::transport::{Connecting, Connector};
 use crate::chroot::Chroot;
 use crate::connect_string::{HostPort, Scheme};
 use crate::hosts::Seeded;
+use crate::moment::Moment;
 use crate::proto::{EventType, SessionId, Zxid};
 use crate::secret::Secret;
 use crate::session::{Ending, Established, WatcherId};
@@ -27,6 +30,10 @@ pub(crate) struct Shared {
     connector: Arc<dyn Connector>,
     scheme: Scheme,
     facts: Mutex<Facts>,
+    /// What the session's moments are counted from.
+    pub(super) clock: Clock,
+    /// Until when the session is assured, in nanoseconds of that clock.
+    assured_until: AtomicU64,
     last_zxid: AtomicI64,
     next_watcher: AtomicU64,
     seeded: Mutex<Seeded>,
@@ -70,6 +77,8 @@ impl Shared {
                 states: vec![],
                 events: vec![],
             }),
+            clock: Clock::start(),
+            assured_until: AtomicU64::new(0),
             last_zxid: AtomicI64::new(0),
             next_watcher: AtomicU64::new(WatcherId::DEFAULT.0 + 1),
             seeded: Mutex::new(Seeded::new(seed)),
@@ -111,6 +120,11 @@ impl Shared {
 
     pub(crate) fn last_zxid(&self) -> Zxid {
         Zxid(self.last_zxid.load(Ordering::Acquire))
+    }
+
+    /// Until when the session is assured.
+    pub(crate) fn assured_until(&self) -> Instant {
+        self.clock.instant(Moment::from_nanos(self.assured_until.load(Ordering::Acquire)))
     }
 
     pub(crate) fn next_watcher(&self) -> WatcherId {
@@ -157,6 +171,10 @@ impl Shared {
 
     pub(super) fn set_last_error(&self, error: io::Error) {
         self.facts().last_error = Some(Arc::new(error));
+    }
+
+    pub(super) fn set_assured_until(&self, moment: Moment) {
+        self.assured_until.store(moment.as_nanos(), Ordering::Release);
     }
 
     pub(super) fn set_last_zxid(&self, zxid: Zxid) {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::assured::is_write;
 use super::fallback::with_stat;
 use super::handshake::{Identity, Verdict};
 use super::input::WatchEffect;
@@ -65,6 +66,10 @@ impl<R> Session<R> {
                 let is_known = self.identity.is_known || !read_only;
                 self.identity = Identity { session_id, password: password.clone(), is_known };
                 self.timers.confirmed(timeout, sent_at);
+                // A server that is cut off from its quorum has asked nobody.
+                if !read_only {
+                    self.assured.handshaken(sent_at, timeout);
+                }
                 out.push(Output::Established(Established { session_id, password, timeout }));
                 if !self.begin_sasl(now, deadline, read_only, out) {
                     self.enter_connected(now, read_only, out);
@@ -134,6 +139,7 @@ impl<R> Session<R> {
             && let Some(sent_at) = connected.ping_sent_at.take()
         {
             self.timers.answered(sent_at);
+            self.assured.answered(now, sent_at, false);
             self.last_ping = now.since(sent_at);
         }
     }
@@ -163,6 +169,8 @@ impl<R> Session<R> {
         };
         self.heard_without_persistent(out);
         self.timers.answered(sent.sent_at);
+        let is_committed = header.error == ErrorCode::Ok && is_write(sent.op);
+        self.assured.answered(now, sent.sent_at, is_committed);
         let latency = now.as_nanos().saturating_sub(sent.sent_at.as_nanos());
         self.last_latency = latency;
         self.max_latency = self.max_latency.max(latency);

@@ -30,6 +30,8 @@ pub struct Config {
     pub limits: Limits,
     /// How the session proves who it is.
     pub sasl: Option<Sasl>,
+    /// The tick of the ensemble, where it is known.
+    pub tick: Option<Duration>,
 }
 
 /// How much may wait at once, for an answer or for its turn.

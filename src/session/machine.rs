@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::assured::Assured;
 use super::auth::Auth;
 use super::fallback::Create2;
 use super::handshake::Identity;
@@ -34,6 +35,7 @@ pub struct Session<R> {
     /// Where to go instead, as soon as that server has answered every request.
     pub(super) destination: Option<Destination>,
     pub(super) timers: Timers,
+    pub(super) assured: Assured,
     pub(super) identity: Identity,
     pub(super) read_only_allowed: bool,
     /// The newest transaction seen in a reply. Events do not count: several of one transaction
@@ -88,6 +90,7 @@ impl<R> Session<R> {
             host,
             destination: None,
             timers,
+            assured: Assured::new(config.tick),
             identity: Identity { session_id, password, is_known: session_id != SessionId::NONE },
             read_only_allowed: config.read_only,
             last_zxid,
@@ -162,6 +165,12 @@ impl<R> Session<R> {
             last_latency: Duration::from_nanos(self.last_latency),
             max_latency: Duration::from_nanos(self.max_latency),
         }
+    }
+
+    /// When the session may be over at the earliest, as far as committed writes and handshakes
+    /// prove it. Says nothing of a session that has ended.
+    pub fn assured_until(&self) -> Moment {
+        self.assured.until()
     }
 
     /// The newest transaction seen in a reply.

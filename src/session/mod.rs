@@ -18,10 +18,12 @@
 //! | `watches`, `replay` | who watches what, and how a new connection is told |
 //! | `roaming` | leaving a server that works for a better one, with nothing lost |
 //! | `timers` | pings, read timeouts, and when a silent session counts as lost |
+//! | `assured` | until when the ensemble certainly keeps the session |
 //!
 //! Invariants of absence: no clock, no socket, no `.await`, no unordered iteration, no randomness
 //! but the seed in [`Config`].
 
+mod assured;
 mod auth;
 mod connection;
 mod fallback;

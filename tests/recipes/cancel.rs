@@ -38,7 +38,7 @@ where
 }
 
 #[tokio::test]
-async fn a_lock_can_be_dropped_at_every_await() {
+async fn fact_19_a_lock_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;
@@ -105,7 +105,7 @@ async fn a_waiter_can_be_dropped_at_every_await() {
         release.abort();
         is_free(&ground, &other).await;
         if is_complete {
-            assert!(pending > 3, "nothing was dropped");
+            assert!(pending > 2, "nothing was dropped");
             return;
         }
     }

@@ -3,10 +3,11 @@
 use znode::proto::OpCode;
 use znode_recipes::Mutex;
 
-use crate::ground::{Ground, LOCK, children_are, contenders, make_lock, soon};
+use crate::ground::{Ground, LOCK, children_are, contenders, is_pending, make_lock, soon};
+use znode_tests::support::Wire;
 
 #[tokio::test]
-async fn a_lock_that_nobody_has_costs_two_requests_in_one_round_trip() {
+async fn a_lock_that_nobody_has_costs_three_requests_two_of_them_in_one_round_trip() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     make_lock(&client).await;
@@ -18,13 +19,28 @@ async fn a_lock_that_nobody_has_costs_two_requests_in_one_round_trip() {
     wire.until(OpCode::GetChildren, 1).await;
     wire.resume();
     let guard = soon(lock).await.unwrap().unwrap();
-    // The third is the watch on the node that was granted.
-    wire.until(OpCode::GetData, 1).await;
-    assert_eq!(wire.requests() - before, 3);
     guard.release().await.unwrap();
-    assert_eq!(wire.requests() - before, 4);
     ground.nothing_left().await;
-    assert_eq!(wire.requests() - before, 4, "nothing else was asked");
+    assert_eq!(wire.requests() - before, 3, "the third is the deletion");
+}
+
+#[tokio::test]
+async fn who_holds_for_longer_or_wants_news_watches_its_node_with_one_request_more() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    make_lock(&client).await;
+    let mutex = Mutex::new(&client, LOCK);
+    for wants_news in [false, true] {
+        let (before, reads) = (wire.requests(), wire.count(OpCode::GetData));
+        let guard = soon(mutex.lock()).await.unwrap();
+        if wants_news {
+            drop(guard.lost());
+        }
+        wire.until(OpCode::GetData, reads + 1).await;
+        guard.release().await.unwrap();
+        assert_eq!(wire.requests() - before, 4);
+    }
+    ground.nothing_left().await;
 }
 
 #[tokio::test]
@@ -33,10 +49,9 @@ async fn the_first_lock_of_all_costs_a_look_and_a_create_for_each_missing_parent
     let (client, wire) = ground.connect_wired().await;
     let before = wire.requests();
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
-    wire.until(OpCode::GetData, 1).await;
-    // Create and list; a look at both parents, and both made; create and list; the watch. Each
-    // pair takes one round trip.
-    assert_eq!(wire.requests() - before, 9);
+    // Create and list; a look at both parents, and both made; create and list. Each pair takes one
+    // round trip.
+    assert_eq!(wire.requests() - before, 8);
     assert_eq!(wire.count(OpCode::CreateContainer), 2);
     drop(guard);
     ground.nothing_left().await;
@@ -53,10 +68,85 @@ async fn who_is_second_in_line_needs_four_requests() {
     assert_eq!(wire.requests() - before, 3);
     holder.release().await.unwrap();
     let guard = soon(waiter).await.unwrap().unwrap();
-    wire.until(OpCode::GetData, 2).await;
-    assert_eq!(wire.requests() - before, 4 + 1, "the last is the watch on what was granted");
+    guard.release().await.unwrap();
+    assert_eq!(wire.requests() - before, 4, "it does not list again");
+    assert_eq!(wire.count(OpCode::GetChildren), 1);
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn who_is_further_back_needs_five_requests() {
+    let ground = Ground::start().await;
+    let holder = soon(Mutex::new(&ground.connect().await, LOCK).lock()).await.unwrap();
+    let (second, ahead) = ground.connect_wired().await;
+    let second = tokio::spawn(Mutex::new(&second, LOCK).lock());
+    ahead.until(OpCode::GetData, 1).await;
+    let (client, wire) = ground.connect_wired().await;
+    let before = wire.requests();
+    let waiter = tokio::spawn(Mutex::new(&client, LOCK).lock());
+    wire.until(OpCode::GetData, 1).await;
+    holder.release().await.unwrap();
+    soon(second).await.unwrap().unwrap().release().await.unwrap();
+    soon(waiter).await.unwrap().unwrap().release().await.unwrap();
+    assert_eq!(wire.requests() - before, 5);
     assert_eq!(wire.count(OpCode::GetChildren), 2);
-    drop(guard);
+    ground.nothing_left().await;
+}
+
+/// Only the deletion of one who was first in the list proves anything.
+#[tokio::test]
+async fn a_holds_b_waits_c_waits_behind_b_b_cancels_and_c_does_not_hold() {
+    let ground = Ground::start().await;
+    let a = soon(Mutex::new(&ground.connect().await, LOCK).lock()).await.unwrap();
+    let (client, b_wire) = ground.connect_wired().await;
+    let b = tokio::spawn(Mutex::new(&client, LOCK).lock());
+    b_wire.until(OpCode::GetData, 1).await;
+    let (client, c_wire) = ground.connect_wired().await;
+    let mut c = tokio::spawn(Mutex::new(&client, LOCK).lock());
+    c_wire.until(OpCode::GetData, 1).await;
+    b.abort();
+    // It has listed again, and waits for the holder.
+    c_wire.until(OpCode::GetData, 2).await;
+    soon(client.sync("/")).await.unwrap();
+    assert!(is_pending(&mut c), "two hold");
+    assert_eq!(c_wire.count(OpCode::GetChildren), 2);
+    a.release().await.unwrap();
+    soon(c).await.unwrap().unwrap().release().await.unwrap();
+    ground.nothing_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fact_15_a_release_wakes_one_of_a_thousand_and_each_lists_once_more() {
+    const CLIENTS: usize = 20;
+    const EACH: usize = 50;
+
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let (mut waiters, mut wires) = (Vec::new(), Vec::new());
+    for _ in 0..CLIENTS {
+        let (client, wire) = ground.connect_wired().await;
+        let mutex = Mutex::new(&client, LOCK);
+        waiters.extend((0..EACH).map(|_| {
+            let lock = mutex.lock();
+            tokio::spawn(async move { lock.await.unwrap().release().await.unwrap() })
+        }));
+        wire.until(OpCode::GetData, EACH).await;
+        wires.push(wire);
+    }
+    holder.release().await.unwrap();
+    for waiter in waiters {
+        soon(waiter).await.unwrap();
+    }
+    let total = |op| wires.iter().map(|wire| wire.count(op)).sum::<usize>();
+    let told: usize = wires.iter().map(Wire::notifications).sum();
+    assert_eq!(told, CLIENTS * EACH, "one event for each release");
+    assert_eq!(total(OpCode::Create2), CLIENTS * EACH);
+    // One list to begin with, and one for each wake-up, but for the one who was second.
+    assert_eq!(total(OpCode::GetChildren), 2 * CLIENTS * EACH - 1);
+    assert_eq!(total(OpCode::Delete), CLIENTS * EACH);
+    assert_eq!(total(OpCode::GetData), CLIENTS * EACH);
+    ground.nothing_left().await;
 }
 
 #[tokio::test]
@@ -76,7 +166,7 @@ async fn each_waiter_watches_the_one_ahead_and_a_release_wakes_one() {
     const WAITERS: usize = 10;
 
     let ground = Ground::start().await;
-    let client = ground.connect().await;
+    let (client, holder_wire) = ground.connect_wired().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
     let (mut waiters, mut wires) = (Vec::new(), Vec::new());
     for number in 0..WAITERS {
@@ -87,6 +177,9 @@ async fn each_waiter_watches_the_one_ahead_and_a_release_wakes_one() {
         assert_eq!(contenders(&client_of(&wires)).await.len(), number + 2);
     }
     // One watch of the holder on its own node, and one of each waiter on the node ahead.
+    drop(holder.lost());
+    holder_wire.until(OpCode::GetData, 1).await;
+    soon(client.sync("/")).await.unwrap();
     let mut watched = ground.watched().await;
     let total = watched.len();
     assert_eq!(total, 1 + WAITERS);
@@ -113,12 +206,12 @@ async fn each_waiter_watches_the_one_ahead_and_a_release_wakes_one() {
     ground.nothing_left().await;
 }
 
-fn client_of(wires: &[(znode::Client, znode_tests::support::Wire)]) -> znode::Client {
+fn client_of(wires: &[(znode::Client, Wire)]) -> znode::Client {
     wires.last().unwrap().0.clone()
 }
 
 #[tokio::test]
-async fn a_waiter_that_gives_up_moves_only_the_one_behind_it() {
+async fn fact_14_a_waiter_that_gives_up_moves_only_the_one_behind_it() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();

@@ -1,7 +1,7 @@
 //! What others see on the wire, and what we make of theirs.
 
 use znode::{Client, CreateMode, Version};
-use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
+use znode_recipes::{GuardState, Layout, LockErrorKind, LockOptions, LostReason, Mutex};
 
 use crate::ground::{Ground, LOCK, children_are, contenders, delete, is_pending, make_lock, soon};
 
@@ -68,11 +68,11 @@ async fn parents_that_exist_stay_what_they_are() {
 }
 
 #[tokio::test]
-async fn children_that_do_not_contend_are_ignored() {
+async fn curator_43_kazoo_cc8ce89_children_that_do_not_contend_are_ignored() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;
-    for name in ["config", "a-lock-", "lock-x", "lock-99999999999", "_c_-__WRIT__0000000000"] {
+    for name in ["config", "a-lock-", "lock-x", "lock-99999999999", "_c_-__WRIT__"] {
         let path = format!("{LOCK}/{name}");
         soon(client.create(&path, "", CreateMode::Persistent)).await.unwrap();
     }
@@ -130,7 +130,7 @@ async fn numbers_are_compared_and_not_text() {
 }
 
 #[tokio::test]
-async fn numbers_that_have_rolled_over_are_refused() {
+async fn fact_28_go_zookeeper_21b4929_numbers_that_have_rolled_over_are_refused() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;
@@ -164,4 +164,80 @@ async fn a_note_written_into_a_contender_disturbs_nobody() {
     assert_eq!(soon(guard.lost()).await, LostReason::Deleted);
     drop(soon(waiter).await.unwrap().unwrap());
     ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn in_the_layouts_of_others_we_are_named_as_they_are() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    for (layout, before, after) in
+        [(Layout::Kazoo, "", "__lock__"), (Layout::GoZookeeper, "_c_", "-lock-")]
+    {
+        let options = LockOptions::new().layout(layout).data("me:17");
+        let mutex = Mutex::new(&client, "/theirs/one").with_options(options);
+        let guard = soon(mutex.lock()).await.unwrap();
+        let name = guard.path().strip_prefix("/theirs/one/").unwrap();
+        let (hex, digits) = name.strip_prefix(before).unwrap().split_once(after).unwrap();
+        assert_eq!((hex.len(), digits.len()), (32, 10), "{name}");
+        assert!(hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{name}");
+        let (data, _) = soon(client.get_data(guard.path())).await.unwrap();
+        assert_eq!(&data[..], b"me:17");
+        // They do not make their path anew once it was reaped.
+        if let Some(is_container) = ground.is_container("/theirs/one").await {
+            assert!(!is_container);
+        }
+        guard.release().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn those_of_different_layouts_exclude_each_other() {
+    let ground = Ground::start().await;
+    let layouts = [Layout::Kazoo, Layout::Curator, Layout::GoZookeeper, Layout::Kazoo];
+    let client = ground.connect().await;
+    make_lock(&client).await;
+    let mut waiters = std::collections::VecDeque::new();
+    for (number, layout) in layouts.into_iter().enumerate() {
+        let options = LockOptions::new().layout(layout);
+        let mutex = Mutex::new(&ground.connect().await, LOCK).with_options(options);
+        waiters.push_back(tokio::spawn(mutex.lock()));
+        children_are(&client, number + 1).await;
+    }
+    while let Some(first) = waiters.pop_front() {
+        let guard = soon(first).await.unwrap().unwrap();
+        soon(client.sync("/")).await.unwrap();
+        assert!(waiters.iter_mut().all(is_pending), "two hold");
+        guard.release().await.unwrap();
+    }
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
+async fn a_path_of_another_recipe_is_refused_and_nothing_is_left_there() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    make_lock(&client).await;
+    for theirs in ["_c_x-__WRIT__", "_c_x-latch-", "_c_x-lease-", "queue-", "x__rlock__"] {
+        let path = format!("{LOCK}/{theirs}");
+        let made = client.create(&path, "", CreateMode::PersistentSequential);
+        let made = soon(made).await.unwrap().path;
+        let mutex = Mutex::new(&client, LOCK);
+        for error in [
+            soon(mutex.lock()).await.unwrap_err(),
+            soon(mutex.try_lock()).await.unwrap_err(),
+            soon(mutex.participants()).await.unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.path()), (LockErrorKind::OtherRecipe, Some(LOCK)));
+            let source = std::error::Error::source(&error).unwrap().to_string();
+            assert!(source.contains(theirs), "{source}");
+        }
+        delete(&client, &made).await.unwrap();
+        ground.nothing_left().await;
+    }
+    // A semaphore's path is known by its children.
+    for child in ["locks", "leases"] {
+        soon(client.create(&format!("{LOCK}/{child}"), "", CreateMode::Container)).await.unwrap();
+    }
+    let error = soon(Mutex::new(&client, LOCK).lock()).await.unwrap_err();
+    assert_eq!(error.kind(), LockErrorKind::OtherRecipe);
 }

@@ -115,9 +115,9 @@ async fn a_guard_is_held_again_after_a_reconnect_with_the_same_token() {
     reach(&mut states, GuardState::Held).await;
     for _ in 0..3 {
         disconnect(&client, &wire).await;
-        assert_eq!(guard.state(), GuardState::Suspect);
+        assert!(guard.state().is_suspect());
         wire.admit();
-        assert_eq!(soon(states.next()).await, Some(GuardState::Suspect));
+        assert!(soon(states.next()).await.unwrap().is_suspect());
         assert_eq!(soon(states.next()).await, Some(GuardState::Held));
         assert_eq!((guard.state(), guard.token()), (GuardState::Held, token));
     }

@@ -57,7 +57,7 @@ async fn a_list_whose_reply_is_lost_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn a_waiter_keeps_its_place_over_lost_links() {
+async fn kazoo_282_a_waiter_keeps_its_place_over_lost_links() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
     let holder = soon(Mutex::new(&other, LOCK).lock()).await.unwrap();
@@ -84,7 +84,7 @@ async fn a_waiter_keeps_its_place_over_lost_links() {
 /// Two clients with one seed draw equal GUIDs, as a process that was copied while it ran would;
 /// and a session that is dying has nodes that look like ours (CURATOR-498, CURATOR-604).
 #[tokio::test]
-async fn a_node_of_another_session_is_never_adopted() {
+async fn fact_05_curator_498_604_a_node_of_another_session_is_never_adopted() {
     let ground = Ground::start().await;
     let seeded = || ConnectOptions::new().seed(7);
     let other = ground.connect_with(seeded()).await;
@@ -116,7 +116,7 @@ async fn a_node_of_another_session_is_never_adopted() {
 }
 
 #[tokio::test]
-async fn a_contender_dropped_while_its_reply_is_lost_is_found_and_removed() {
+async fn curator_3_18_45_79_a_create_in_flight_at_a_drop_leaves_no_ghost() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     make_lock(&client).await;
@@ -133,7 +133,7 @@ async fn a_contender_dropped_while_its_reply_is_lost_is_found_and_removed() {
 }
 
 #[tokio::test]
-async fn a_release_whose_reply_is_lost_has_released() {
+async fn curator_678_a_release_whose_reply_is_lost_has_released() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     for cut in [

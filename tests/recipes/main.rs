@@ -7,8 +7,16 @@
 //! | `mutex`, `timeout` | who gets the lock, when, and who does not |
 //! | `layout` | what others see on the wire, and what we make of theirs |
 //! | `cost` | how many requests and watches it takes |
+//! | `compressed` | locks of a client that compresses what it writes; with its feature |
 //! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
+//! | `cut_off` | a holder whose server is cut off from its quorum; on an ensemble of ours |
+//! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
+//! | `read_write` | readers and writers, and how one becomes the other |
+//! | `semaphore` | permits: how many are held, and who gets the next |
+//! | `multi_lock` | several locks as one, and one lock several times |
+//! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
+//! | `facts` | what no other room tells of |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
@@ -16,12 +24,24 @@ mod ground;
 
 mod cancel;
 mod chaos;
+#[cfg(feature = "gzip")]
+mod compressed;
 mod cost;
+mod cut_off;
+mod deadline;
+mod facts;
+mod grace;
 mod guarded;
 mod layout;
+mod lock_delay;
 mod loss;
 mod lost_reply;
+mod multi_lock;
 mod mutex;
 mod paused;
+mod queue;
+mod read_write;
 mod release;
+mod semaphore;
+mod sequencer;
 mod timeout;

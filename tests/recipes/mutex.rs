@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex as StdMutex};
 use futures::future::join_all;
 use znode::proto::OpCode;
 use znode::{Acl, ConnectOptions, CreateMode, ErrorKind, Op, Perms, Version, Zxid};
-use znode_recipes::{GuardState, LockErrorKind, LostReason, Mutex};
+use znode_recipes::{GuardState, LockErrorKind, LockOptions, LostReason, Mutex};
 
 use crate::ground::{Ground, LOCK, children_are, contenders, delete, is_pending, make_lock, soon};
 use znode_tests::support::Capture;
@@ -44,7 +44,7 @@ async fn ten_contenders_exclude_each_other_and_their_tokens_rise() {
 }
 
 #[tokio::test]
-async fn the_lock_is_granted_in_the_order_in_which_it_was_asked_for() {
+async fn fact_14_the_lock_is_granted_in_the_order_in_which_it_was_asked_for() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
@@ -80,7 +80,7 @@ async fn tasks_of_one_client_exclude_each_other_too() {
 }
 
 #[tokio::test]
-async fn the_token_is_the_czxid_of_the_lock_node() {
+async fn curator_537_the_token_is_the_czxid_of_the_lock_node() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
@@ -90,7 +90,7 @@ async fn the_token_is_the_czxid_of_the_lock_node() {
 }
 
 #[tokio::test]
-async fn tokens_rise_also_when_the_parent_is_made_anew() {
+async fn fact_02_tokens_rise_also_when_the_parent_is_made_anew() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let mutex = Mutex::new(&client, LOCK);
@@ -117,7 +117,7 @@ async fn nothing_happens_before_a_future_is_polled() {
 }
 
 #[tokio::test]
-async fn futures_and_guards_can_be_moved_to_other_threads() {
+async fn fact_25_gh_867_guards_can_be_moved_and_released_anywhere() {
     fn is_movable<T: Send + 'static>(what: T) -> T {
         what
     }
@@ -149,7 +149,7 @@ async fn an_impossible_path_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_denial_is_an_error_and_not_silence() {
+async fn fact_18_a_denial_is_an_error_and_not_silence() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let kind = |path| {
@@ -228,13 +228,47 @@ async fn a_waiter_whose_node_was_deleted_takes_a_new_place() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
-    let waiter = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    let second = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    children_are(&client, 2).await;
+    let third = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    children_are(&client, 3).await;
+    let place = contenders(&client).await.pop().unwrap();
+    delete(&client, &format!("{LOCK}/{place}")).await.unwrap();
+    holder.release().await.unwrap();
+    soon(second).await.unwrap().unwrap().release().await.unwrap();
+    let guard = soon(third).await.unwrap().unwrap();
+    assert!(!guard.path().ends_with(&place));
+    drop(guard);
+    ground.nothing_left().await;
+}
+
+/// The second in line does not list again, so it learns of it as a holder does.
+#[tokio::test]
+async fn the_second_in_line_whose_node_was_deleted_has_lost_what_it_is_granted() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let second = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
     children_are(&client, 2).await;
     let place = contenders(&client).await.pop().unwrap();
     delete(&client, &format!("{LOCK}/{place}")).await.unwrap();
     holder.release().await.unwrap();
-    let guard = soon(waiter).await.unwrap().unwrap();
+    let guard = soon(second).await.unwrap().unwrap();
+    let written = guard.client().create("/a", "", CreateMode::Persistent);
+    assert_eq!(soon(written).await.unwrap_err().kind(), LockErrorKind::LockLost);
+    assert_eq!(soon(guard.lost()).await, LostReason::Deleted);
+    // A strict one proves its place before it is granted, and takes a new one.
+    let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    let strict = LockOptions::new().strict();
+    let mutex = Mutex::new(&ground.connect().await, LOCK).with_options(strict);
+    let second = tokio::spawn(mutex.lock());
+    children_are(&client, 2).await;
+    let place = contenders(&client).await.pop().unwrap();
+    delete(&client, &format!("{LOCK}/{place}")).await.unwrap();
+    holder.release().await.unwrap();
+    let guard = soon(second).await.unwrap().unwrap();
     assert!(!guard.path().ends_with(&place));
+    soon(guard.client().create("/a", "", CreateMode::Persistent)).await.unwrap();
     drop(guard);
     ground.nothing_left().await;
 }
@@ -265,12 +299,14 @@ async fn whoever_is_sent_away_again_and_again_goes() {
 }
 
 #[tokio::test]
-async fn a_lock_whose_parents_are_swept_away_is_made_anew() {
+async fn fact_16_a_lock_whose_parents_are_swept_away_is_made_anew() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let holder = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
-    let waiter = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    let second = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
     children_are(&client, 2).await;
+    let waiter = tokio::spawn(Mutex::new(&ground.connect().await, LOCK).lock());
+    children_are(&client, 3).await;
     let places = contenders(&client).await;
     let places = places.iter().map(|name| Op::delete(format!("{LOCK}/{name}"), Version::ANY));
     let parents = [LOCK, "/locks"].map(|path| Op::delete(path, Version::ANY));
@@ -278,6 +314,7 @@ async fn a_lock_whose_parents_are_swept_away_is_made_anew() {
     assert_eq!(soon(holder.lost()).await, LostReason::Deleted);
     let guard = soon(waiter).await.unwrap().unwrap();
     assert!(guard.token() > holder.token());
+    assert_eq!(soon(soon(second).await.unwrap().unwrap().lost()).await, LostReason::Deleted);
     drop((guard, holder));
     ground.nothing_left().await;
 }

@@ -34,7 +34,7 @@ async fn patiently<F: Future>(what: F) -> F::Output {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_time_limit_holds_whatever_the_link_does() {
+async fn fact_23_a_time_limit_covers_the_whole_call_whatever_the_link_does() {
     let server = TestingServer::start().await.unwrap();
     let (client, wire) = connect(&server).await;
     let holder = Mutex::new(&server.connect().await.unwrap(), LOCK).lock().await.unwrap();
@@ -57,7 +57,7 @@ async fn a_time_limit_holds_whatever_the_link_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_waiter_waits_for_a_day_at_no_cost() {
+async fn go_zookeeper_1d7be4e_a_waiter_waits_for_a_day_and_does_not_spin() {
     let server = TestingServer::start().await.unwrap();
     let (client, wire) = connect(&server).await;
     let holder = Mutex::new(&server.connect().await.unwrap(), LOCK).lock().await.unwrap();
@@ -72,7 +72,7 @@ async fn a_waiter_waits_for_a_day_at_no_cost() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_knows_of_its_loss_before_the_next_one_holds() {
+async fn fact_03_a_loss_is_known_before_the_server_gives_the_lock_away() {
     let server = TestingServer::start().await.unwrap();
     let (client, wire) = connect(&server).await;
     let holder = Mutex::new(&client, LOCK).lock().await.unwrap();
@@ -92,7 +92,7 @@ async fn a_holder_knows_of_its_loss_before_the_next_one_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_restarted_server_finds_the_lock_held_with_the_same_token() {
+async fn fact_17_a_restart_in_time_leaves_guards_held_with_the_same_token() {
     let server = TestingServer::start().await.unwrap();
     let (client, _wire) = connect(&server).await;
     let guard = Mutex::new(&client, LOCK).lock().await.unwrap();
@@ -101,7 +101,8 @@ async fn a_restarted_server_finds_the_lock_held_with_the_same_token() {
         tokio::spawn(Mutex::new(&server.connect().await.unwrap(), LOCK).lock_timeout(HOUR));
     server.stop().await;
     tokio::time::sleep(Duration::from_secs(5)).await; // virtual: the clock is paused
-    assert_eq!((client.state(), guard.state()), (State::Suspect, GuardState::Suspect));
+    assert_eq!(client.state(), State::Suspect);
+    assert!(guard.state().is_suspect());
     server.restart().await.unwrap();
     patiently(client.sync("/")).await.unwrap();
     assert_eq!((guard.state(), guard.token()), (GuardState::Held, token));
@@ -111,13 +112,13 @@ async fn a_restarted_server_finds_the_lock_held_with_the_same_token() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_turns_leave_no_trace() {
+async fn fact_22_many_thousand_turns_leave_no_trace() {
     let server = TestingServer::start().await.unwrap();
     let (client, _wire) = connect(&server).await;
     let mutex = Mutex::new(&client, LOCK);
     mutex.lock().await.unwrap().release().await.unwrap();
     let nodes = server.znode_count().await;
-    for turn in 0..10_000 {
+    for turn in 0..20_000 {
         let guard = mutex.lock().await.unwrap();
         if turn % 2 == 0 {
             guard.release().await.unwrap();

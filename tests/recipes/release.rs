@@ -47,7 +47,7 @@ async fn a_drop_comes_before_whatever_its_client_asks_next() {
 }
 
 #[tokio::test]
-async fn a_panic_while_it_is_held_lets_go() {
+async fn fact_20_a_panic_while_it_is_held_lets_go() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();

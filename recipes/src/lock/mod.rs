@@ -1,6 +1,19 @@
-//! Locks: who may, one at a time.
+//! Locks: who may, one at a time or as many as can.
 
+mod exchange;
+mod leases;
+mod limit;
 mod line;
+mod multi_lock;
 mod mutex;
+mod permits;
+mod place;
+mod read_write;
+mod semaphore;
 
+pub use multi_lock::{MultiGuard, MultiLock};
 pub use mutex::Mutex;
+pub use permits::Permits;
+pub use place::{Place, Progress, Waiting};
+pub use read_write::{ReadGuard, ReadWriteLock, Upgrade, WriteGuard};
+pub use semaphore::Semaphore;

@@ -52,6 +52,7 @@ fn config() -> Config {
         resume: None,
         limits: Limits { in_flight_max: 3, in_flight_bytes_max: 1 << 20, waiting_max: 100 },
         sasl: None,
+        tick: Some(Duration::from_secs(2)),
     }
 }
 

@@ -43,3 +43,45 @@ fn the_timeout_runs_from_the_sending_of_what_was_answered_not_from_the_answer() 
     pair.wait(Duration::from_millis(1));
     assert!(pair.log().contains(&"state Expired".to_owned()));
 }
+
+#[test]
+fn a_session_is_assured_by_committed_writes_and_handshakes_alone() {
+    // T is 9 s and half a tick 1 s: 5 s from the sending of what proves it.
+    let after = |seconds: u64| Moment::START + Duration::from_secs(seconds);
+    let mut pair = Pair::connected();
+    assert_eq!(pair.session.assured_until(), after(5));
+    pair.wait(Duration::from_secs(2));
+    pair.ask(OpCode::GetData, "read");
+    pair.answer(1, 1, ErrorCode::Ok);
+    pair.ask(OpCode::SetData, "refused");
+    pair.answer(2, 1, ErrorCode::NoNode);
+    pair.ask(OpCode::Sync, "synced");
+    pair.answer(3, 1, ErrorCode::Ok);
+    assert_eq!(pair.session.assured_until(), after(5));
+    pair.ask(OpCode::Multi, "written");
+    pair.wait(Duration::from_secs(1));
+    pair.answer(4, 2, ErrorCode::Ok);
+    assert_eq!(pair.session.assured_until(), after(2 + 5));
+    pair.wait(Duration::from_secs(1));
+    pair.step(Input::Broken);
+    pair.wait(Duration::ZERO);
+    pair.shake_hands(7);
+    assert_eq!(pair.session.assured_until(), after(4 + 5));
+}
+
+#[test]
+fn a_server_that_is_cut_off_assures_nothing() {
+    let mut pair = Pair::new(Config { read_only: true, ..config() });
+    pair.step(Input::Connected);
+    pair.receive(|out| {
+        out.put(&ConnectResponse {
+            protocol_version: 0,
+            timeout_ms: 9000,
+            session_id: SessionId(7),
+            password: Some(&[5; 16]),
+            read_only: Some(true),
+        });
+    });
+    assert!(pair.log().contains(&"state ConnectedReadOnly".to_owned()));
+    assert_eq!(pair.session.assured_until(), Moment::START);
+}
