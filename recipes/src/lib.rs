@@ -37,6 +37,17 @@
 //! | [`MultiLock`] | one holder of several of these | |
 //! | [`ReentrantGuard`] | the holder of one, several times | |
 //!
+//! # Who leads
+//!
+//! | recipe | what it is for | on the wire |
+//! |---|---|---|
+//! | [`LeaderLatch`] | to lead, to know who does, to be told of it | Curator's `LeaderLatch` |
+//! | [`LeaderSelector`] | to do some work while leading, in turns | Curator's `LeaderSelector` |
+//! | [`HotStandby`] | to go on with the work of whoever is gone | a selector and a checkpoint |
+//! | [`ColdStandby`] | many pieces of work, and few who work | some of those |
+//!
+//! A leadership is a [`Guard`], and its token the epoch.
+//!
 //! # What a guard is worth
 //! A guard that is [held](GuardState::Held) is a belief: a follower that was cut off answers pings
 //! while its leader has given the lock away. Three things are more than that. Whatever is written
@@ -51,6 +62,7 @@
 //! |---|---|
 //! | `lock` | the locks, and the `line` that contenders of each stand in |
 //! | `guard`, `guarded`, `run` | [`Guard`], [`GuardedClient`], [`Run`]: what every lock hands out |
+//! | `leader` | the elections, and those who take part in them |
 //! | `parked` | guarded writes that wait out a connection that is down |
 //! | `holding`, `guard_state`, `loss` | what a holder may believe, until when, and why no longer |
 //! | `watchman` | the task that watches over a held node |
@@ -73,6 +85,7 @@ mod guard_state;
 mod guarded;
 mod holding;
 mod layout;
+mod leader;
 mod lock;
 mod loss;
 mod options;
@@ -90,6 +103,10 @@ pub use guard::Guard;
 pub use guard_state::{GuardState, GuardStates};
 pub use guarded::{GuardedClient, GuardedReply};
 pub use layout::Layout;
+pub use leader::{
+    Candidacy, CloseMode, ColdStandby, HotStandby, LeaderChanges, LeaderEvent, LeaderEvents,
+    LeaderLatch, LeaderSelector, Participant, Shift, Term,
+};
 pub use lock::{
     MultiGuard, MultiLock, Mutex, Permits, Place, Progress, ReadGuard, ReadWriteLock, Semaphore,
     Upgrade, Waiting, WriteGuard,

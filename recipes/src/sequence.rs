@@ -118,6 +118,13 @@ impl Naming {
         may_inherit: false,
     };
 
+    /// Who wants to lead: Curator's `_c_<uuid>-latch-<number>`.
+    pub(crate) const LATCH: Self = Self {
+        curator: Markers { exclusive: "latch-", shared: None },
+        kazoo: Markers { exclusive: "latch-", shared: None },
+        may_inherit: false,
+    };
+
     /// What the name of a new node begins with, up to the number.
     pub(crate) fn prefix(self, layout: Layout, mode: Mode, guid: &str) -> String {
         let markers = match layout {

@@ -1,11 +1,12 @@
 //! Locks whose holders, servers and links fail in every way: nobody holds what somebody else holds.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex as Std};
 use std::time::Duration;
 
 use tokio::time::sleep;
 use znode::{Client, ConnectOptions, CreateMode, State, Version, Zxid};
-use znode_recipes::Mutex;
+use znode_recipes::{LeaderLatch, LeaderSelector, Mutex, Term};
 use znode_testing::{Fault, Faults, Simulation, World};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -175,4 +176,50 @@ fn a_mutex_is_cut_at_every_boundary_and_leaves_nothing() {
     assert!(requests > 3 && replies > 3, "{requests} {replies}");
     (2..=requests).for_each(|number| _ = once(Some(Fault::CutAtRequest(0, number))));
     (2..=replies).for_each(|number| _ = once(Some(Fault::CutAtReply(0, number))));
+}
+
+/// Takes part in an election again and again, and uses the resource while it leads.
+async fn stand(world: World, resource: Resource, who: usize) {
+    while world.elapsed() < 20 * SECOND {
+        let Some(client) = connect(&world).await else { continue };
+        let selector = LeaderSelector::new(&client, "/leaders/one").with_id(who.to_string());
+        let work = |term: Term| {
+            let (world, resource) = (world.clone(), resource.clone());
+            async move {
+                resource.begin(who, term.epoch());
+                let _using = Using(resource, who);
+                world.random_pause(3 * SECOND).await;
+                if world.elapsed() < 20 * SECOND {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        // It ends with the session.
+        let _ = selector.run(work).await;
+        let _ = client.close().await;
+    }
+}
+
+#[test]
+fn nobody_leads_while_somebody_else_does() {
+    let mut terms = 0;
+    for seed in 1..=number("ZNODE_SIM_SEEDS", 40) {
+        let faults = Faults::random().until(20 * SECOND).without_expiry();
+        terms += Simulation::new(seed).faults(faults).run(|world| async move {
+            let resource = Resource::default();
+            let stands = (0..4).map(|who| stand(world.clone(), resource.clone(), who));
+            let stands: Vec<_> = stands.map(|stand| world.spawn(stand)).collect();
+            for stand in stands {
+                stand.await.unwrap();
+            }
+            world.after_faults().await;
+            let last = world.connect().await.unwrap();
+            let guard = LeaderLatch::new(&last, "/leaders/other").lead().await.unwrap();
+            guard.release().await.unwrap();
+            resource.count()
+        });
+    }
+    assert!(terms > 300, "{terms}");
 }

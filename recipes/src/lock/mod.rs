@@ -3,7 +3,7 @@
 mod exchange;
 mod leases;
 mod limit;
-mod line;
+pub(crate) mod line;
 mod multi_lock;
 mod mutex;
 mod permits;

@@ -1,0 +1,342 @@
+//! Taking part in the background.
+
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::stream::{Stream, StreamExt};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use znode::Zxid;
+
+use crate::error::LockError;
+use crate::guard::Guard;
+use crate::guard_state::GuardState;
+use crate::guarded::GuardedClient;
+use crate::lock::line::{Line, Patience};
+use crate::loss::LostReason;
+
+/// One that takes part in an election, in the background; see
+/// [`LeaderLatch::join`](crate::LeaderLatch::join).
+///
+/// Dropping it is [leaving](Self::leave) silently, but without an answer.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use futures::StreamExt;
+/// use znode_recipes::{CloseMode, LeaderEvent, LeaderLatch};
+///
+/// let candidacy = LeaderLatch::new(&client, "/leaders/billing").with_id("host-1").join();
+/// let mut events = candidacy.events();
+/// tokio::spawn(async move {
+///     while let Some(event) = events.next().await {
+///         if let LeaderEvent::Elected { epoch } = event {
+///             println!("we lead, epoch {epoch}");
+///         }
+///     }
+/// });
+/// if let Some(writer) = candidacy.client() {
+///     // Takes effect under this leadership, or not at all.
+///     writer.set_data("/billing/leader", "host-1", znode::Version::ANY).await?;
+/// }
+/// candidacy.leave(CloseMode::NotifyLeader).await
+/// # }
+/// ```
+pub struct Candidacy {
+    shared: Arc<Shared>,
+    leave: Option<oneshot::Sender<CloseMode>>,
+    task: JoinHandle<Result<(), LockError>>,
+}
+
+/// Whether those who listen are told that a leadership has ended because its candidacy has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum CloseMode {
+    /// They are not: their streams end.
+    #[default]
+    Silent,
+    /// They are told of [`LeaderEvent::Resigned`] before, if this one leads.
+    NotifyLeader,
+}
+
+/// What becomes of a candidacy.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LeaderEvent {
+    /// It leads.
+    #[non_exhaustive]
+    Elected {
+        /// The token of this leadership: larger than those of all that were before.
+        epoch: Zxid,
+    },
+    /// The connection is down. It may lead or not; if the session survives it leads again.
+    #[non_exhaustive]
+    Suspect {
+        /// The token of this leadership.
+        epoch: Zxid,
+        /// Until when nobody else can lead all the same, unless somebody deletes the node.
+        until: Instant,
+    },
+    /// The connection stands again, and it leads as before.
+    #[non_exhaustive]
+    Reassured {
+        /// The token of this leadership.
+        epoch: Zxid,
+    },
+    /// It leads no more, and stands in line again if the session lives.
+    #[non_exhaustive]
+    Deposed {
+        /// The token that is worth nothing any more.
+        epoch: Zxid,
+        /// Why.
+        reason: LostReason,
+    },
+    /// It led, and has left.
+    #[non_exhaustive]
+    Resigned {
+        /// The token that is worth nothing any more.
+        epoch: Zxid,
+    },
+    /// It cannot take part any more, for this reason; nothing follows.
+    Failed(LockError),
+}
+
+/// What becomes of a candidacy, from the call on; see [`Candidacy::events`]. It ends with the
+/// candidacy, or after [`LeaderEvent::Failed`].
+#[must_use = "streams do nothing unless polled"]
+pub struct LeaderEvents(UnboundedReceiver<LeaderEvent>);
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    leading: Option<Leading>,
+    failed: Option<LockError>,
+    has_left: bool,
+    listeners: Vec<UnboundedSender<LeaderEvent>>,
+}
+
+/// A leadership that was not seen to be lost.
+struct Leading {
+    epoch: Zxid,
+    client: GuardedClient,
+    state: GuardState,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.lock());
+        self.changed.notify_waiters();
+    }
+
+    fn tell(&self, event: &LeaderEvent) {
+        // Whoever does not listen any more has dropped the other end.
+        self.lock().listeners.retain(|listener| listener.send(event.clone()).is_ok());
+    }
+}
+
+impl Candidacy {
+    pub(super) fn new(line: Line) -> Self {
+        let shared = Arc::new(Shared { state: Mutex::default(), changed: Notify::new() });
+        let (leave, left) = oneshot::channel();
+        let task = tokio::spawn(take_part(line, Arc::clone(&shared), left));
+        Self { shared, leave: Some(leave), task }
+    }
+
+    /// Whether it leads, as far as can be known: not if the connection is down.
+    pub fn is_leader(&self) -> bool {
+        let state = self.shared.lock();
+        state.leading.as_ref().is_some_and(|leading| leading.state.is_held())
+    }
+
+    /// The token of its leadership, if it leads or may lead.
+    pub fn epoch(&self) -> Option<Zxid> {
+        self.shared.lock().leading.as_ref().map(|leading| leading.epoch)
+    }
+
+    /// A client for writes in the name of its leadership, if it leads or may lead: each takes
+    /// effect while it does, or not at all.
+    pub fn client(&self) -> Option<GuardedClient> {
+        self.shared.lock().leading.as_ref().map(|leading| leading.client.clone())
+    }
+
+    /// Waits until it leads; returns the token.
+    ///
+    /// # Errors
+    /// It cannot take part any more, as of [`LeaderLatch::lead`](crate::LeaderLatch::lead).
+    ///
+    /// # Cancel safety
+    /// It goes on taking part.
+    pub async fn until_leader(&self) -> Result<Zxid, LockError> {
+        loop {
+            let mut changed = pin!(self.shared.changed.notified());
+            changed.as_mut().enable();
+            {
+                let state = self.shared.lock();
+                if let Some(failed) = &state.failed {
+                    return Err(failed.clone());
+                }
+                if let Some(leading) = state.leading.as_ref().filter(|it| it.state.is_held()) {
+                    return Ok(leading.epoch);
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// What becomes of it from now on, beginning with what it is: that it leads, if it does, or
+    /// that it has failed. Nothing is left out; whoever does not read keeps what was told.
+    pub fn events(&self) -> LeaderEvents {
+        let (sender, receiver) = unbounded_channel();
+        let mut state = self.shared.lock();
+        let tell = |event| drop(sender.send(event));
+        if let Some(leading) = &state.leading {
+            let epoch = leading.epoch;
+            tell(LeaderEvent::Elected { epoch });
+            if let GuardState::Suspect { until, .. } = leading.state {
+                tell(LeaderEvent::Suspect { epoch, until });
+            }
+        }
+        match &state.failed {
+            Some(failed) => tell(LeaderEvent::Failed(failed.clone())),
+            None if state.has_left => {}
+            None => state.listeners.push(sender),
+        }
+        LeaderEvents(receiver)
+    }
+
+    /// Takes part no more. When this returns its node is gone, or goes as soon as the connection
+    /// allows.
+    ///
+    /// # Errors
+    /// The node could not be deleted, or it had failed before; whatever is left goes with the
+    /// session.
+    ///
+    /// # Cancel safety
+    /// It leaves all the same, from the first poll on.
+    pub async fn leave(mut self, mode: CloseMode) -> Result<(), LockError> {
+        if let Some(leave) = self.leave.take() {
+            // It may have failed before.
+            let _ = leave.send(mode);
+        }
+        match (&mut self.task).await {
+            Ok(left) => left,
+            Err(error) => match error.try_into_panic() {
+                Ok(payload) => std::panic::resume_unwind(payload),
+                // The runtime ends.
+                Err(_) => Ok(()),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for Candidacy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Candidacy").field("epoch", &self.epoch()).finish_non_exhaustive()
+    }
+}
+
+/// Stands in line, leads, and does it again, until it is to leave or cannot go on.
+async fn take_part(
+    line: Line,
+    shared: Arc<Shared>,
+    mut left: oneshot::Receiver<CloseMode>,
+) -> Result<(), LockError> {
+    let mut gone = false;
+    let outcome = loop {
+        let stood = tokio::select! {
+            biased;
+            _ = &mut left => {
+                gone = true;
+                break Ok(());
+            }
+            stood = line.stand(Patience::Endless, drop) => stood,
+        };
+        let guard = match stood {
+            Ok(guard) => guard.expect("endless patience ends with a turn or an error"),
+            Err(error) => break Err(error),
+        };
+        if let Some(mode) = lead(&guard, &shared, &mut left).await {
+            let epoch = guard.token();
+            shared.change(|state| state.leading = None);
+            if mode == CloseMode::NotifyLeader {
+                shared.tell(&LeaderEvent::Resigned { epoch });
+            }
+            break guard.release().await;
+        }
+    };
+    if gone {
+        // Its place is given up in the background; what is asked now is answered behind that.
+        let _ = line.client.exists(&line.path).await;
+    }
+    shared.change(|state| {
+        state.has_left = true;
+        if let Err(error) = &outcome {
+            state.failed = Some(error.clone());
+        }
+    });
+    if let Err(error) = &outcome {
+        shared.tell(&LeaderEvent::Failed(error.clone()));
+    }
+    shared.lock().listeners.clear();
+    outcome
+}
+
+/// Leads until that is lost, for nothing; or until it is to leave.
+async fn lead(
+    guard: &Guard,
+    shared: &Shared,
+    left: &mut oneshot::Receiver<CloseMode>,
+) -> Option<CloseMode> {
+    let epoch = guard.token();
+    let mut states = guard.states();
+    let leading = Leading { epoch, client: guard.client(), state: GuardState::Held };
+    shared.change(|state| state.leading = Some(leading));
+    shared.tell(&LeaderEvent::Elected { epoch });
+    let mut was_suspect = false;
+    loop {
+        let state = tokio::select! {
+            biased;
+            state = states.next() => state.unwrap_or(GuardState::Lost(LostReason::Closed)),
+            mode = &mut *left => return Some(mode.unwrap_or_default()),
+        };
+        let event = match state {
+            GuardState::Held if was_suspect => LeaderEvent::Reassured { epoch },
+            GuardState::Held => continue,
+            GuardState::Suspect { until, .. } => LeaderEvent::Suspect { epoch, until },
+            GuardState::Lost(reason) => LeaderEvent::Deposed { epoch, reason },
+        };
+        was_suspect = state.is_suspect();
+        shared.change(|shared| match &mut shared.leading {
+            Some(leading) if !state.is_lost() => leading.state = state,
+            leading => *leading = None,
+        });
+        shared.tell(&event);
+        if state.is_lost() {
+            return None;
+        }
+    }
+}
+
+impl Stream for LeaderEvents {
+    type Item = LeaderEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<LeaderEvent>> {
+        self.0.poll_recv(cx)
+    }
+}
+
+impl fmt::Debug for LeaderEvents {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LeaderEvents")
+    }
+}
