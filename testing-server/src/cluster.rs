@@ -252,6 +252,7 @@ impl TestingCluster {
             config,
             settings: self.spec.peer_settings(),
             config_file: spec.disk.as_ref().map(|disk| disk.data_dir.join("zoo.cfg")),
+            standalone_enabled: false,
             network: Network::Memory(self.switchboard.plug(me)),
         };
         let server = TestingServer::start_behind(opened, spec, Some(membership))?;

@@ -33,6 +33,8 @@ pub(crate) struct Membership {
     pub(crate) settings: PeerSettings,
     /// Its `zoo.cfg`, beside which it is kept who is in the ensemble once that has changed.
     pub(crate) config_file: Option<PathBuf>,
+    /// Whether a single voter would be no ensemble any more.
+    pub(crate) standalone_enabled: bool,
     /// How the others are reached.
     pub(crate) network: Network,
 }
@@ -75,7 +77,13 @@ impl Membership {
             election: ELECTION,
             committed_log: COMMITTED_LOG_MAX,
         };
-        let config_file = ensemble.config_file.clone();
-        Ok(Self { me, config, settings, config_file, network })
+        Ok(Self {
+            me,
+            config,
+            settings,
+            config_file: ensemble.config_file.clone(),
+            standalone_enabled: ensemble.standalone_enabled,
+            network,
+        })
     }
 }

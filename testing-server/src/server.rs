@@ -125,7 +125,8 @@ impl TestingServer {
         membership: Option<Membership>,
     ) -> io::Result<Self> {
         let mut settings = settings(&spec);
-        if let Some(Membership { me, .. }) = &membership {
+        if let Some(Membership { me, standalone_enabled, .. }) = &membership {
+            settings.standalone_enabled = *standalone_enabled;
             settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);
         }
         let mut disk = spec.disk.clone();
@@ -462,7 +463,7 @@ fn settings(spec: &InstanceSpec) -> Settings {
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
         reconfig_enabled: spec.reconfig_enabled,
-        standalone_enabled: spec.ensemble.as_ref().is_none_or(|it| it.standalone_enabled),
+        standalone_enabled: true,
         digest: spec.digest,
         throttle: spec.throttle.clone(),
         frame_len_max: spec.frame_len_max,

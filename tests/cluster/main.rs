@@ -58,6 +58,21 @@ async fn insist<T, F: Future<Output = Result<T, Error>>>(mut what: impl FnMut() 
     .await
 }
 
+/// Creates a node, however often the connection breaks: whether it was done is not known then.
+async fn create(client: &Client, path: &str) {
+    soon(async {
+        loop {
+            match client.create(path, "", CreateMode::Persistent).await {
+                Ok(_) => return,
+                Err(error) if error.kind() == ErrorKind::NodeExists => return,
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    })
+    .await;
+}
+
 /// The servers that vote and do not lead, in the order of their numbers.
 async fn followers(cluster: &TestingCluster, voters: u64) -> Vec<u64> {
     let leader = soon(cluster.leader()).await;

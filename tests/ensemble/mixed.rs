@@ -42,7 +42,7 @@ async fn mix(voters: [Kind; 3]) {
     let ours = voters.iter().filter(|kind| **kind == Kind::Ours).count();
     let observer = if ours == 2 { Kind::Apache } else { Kind::Ours };
     let kinds = [&voters[..], &[observer]].concat();
-    let mut ensemble = Ensemble::start(&kinds, 1, &[FIXED]).await;
+    let mut ensemble = Ensemble::start(&kinds, 1, &[]).await;
     assert_eq!(ensemble.serves(4).await, "observer");
     let mut load = Load::start(ensemble.connect_string(), 4).await;
     load.goes_on(50).await;

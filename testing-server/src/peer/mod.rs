@@ -158,7 +158,7 @@ impl QuorumPeer {
 
     /// Whether this server orders writes.
     pub(crate) fn is_leading(&self) -> bool {
-        matches!(&self.role, Role::Leading(leader) if leader.phase == Leading::Broadcast)
+        matches!(&self.role, Role::Leading(leader) if leader.is_deciding())
     }
 
     /// Whether learners that have promised are to be sent the history.

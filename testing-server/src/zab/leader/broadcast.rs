@@ -115,7 +115,11 @@ impl Node {
         places.retain(|zxid| *zxid > before);
         places.sort_unstable();
         let decides = |zxid: &&Zxid| {
-            planted.is(Bug::NoQuorum) || quorums.is_quorum(|sid| acked_by(sid) >= **zxid)
+            let agrees = |sid| acked_by(sid) >= **zxid;
+            planted.is(Bug::NoQuorum)
+                || (planted.is(Bug::OldVotersAlone) && quorums.committed.is_quorum(agrees))
+                || (planted.is(Bug::NewVotersAlone) && quorums.last_seen().is_quorum(agrees))
+                || quorums.is_quorum(agrees)
         };
         let decided = places.iter().rev().find(decides).filter(|_| leader.successor.is_none());
         if let Some(decided) = decided.copied() {
