@@ -42,7 +42,8 @@ struct Peer {
 
 impl Peer {
     fn new() -> Self {
-        let mut node = Node::new(Settings { server_id: 2, ..Settings::fixed() });
+        let mut node =
+            Node::new(Settings { server_id: 2, reconfig_enabled: true, ..Settings::fixed() });
         let epochs = Epochs::default();
         let quorums = Quorums::new(three());
         let peer = QuorumPeer::new(ME, settings(), quorums, &three(), epochs, Zxid::ZERO);

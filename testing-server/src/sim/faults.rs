@@ -81,7 +81,8 @@ impl World {
             let this = &self.servers[server];
             let decides = this.node.as_ref().is_some_and(Node::is_deciding);
             if decides && !this.is_paused {
-                self.ask_reconfiguration(server, &request);
+                // It may refuse.
+                let _ = self.ask_reconfiguration(server, &request);
             }
         }
     }
