@@ -106,25 +106,22 @@ impl TestingServer {
             Some(ensemble) => Some(Membership::over_tcp(ensemble, spec.tick)?),
             None => None,
         };
-        Self::start_member(spec, membership)
+        Self::start_member(&spec, membership)
     }
 
     /// Starts a server, alone or as one of an ensemble.
-    pub(crate) fn start_member(
-        spec: InstanceSpec,
-        membership: Option<Membership>,
-    ) -> io::Result<Self> {
-        let opened = Doors::of(&spec)?.open()?;
+    fn start_member(spec: &InstanceSpec, membership: Option<Membership>) -> io::Result<Self> {
+        let opened = Doors::of(spec)?.open()?;
         Self::start_behind(opened, spec, membership)
     }
 
     /// Starts a server behind doors that are open, so that others know beforehand where they are.
     pub(crate) fn start_behind(
         (doors, open): (Doors, Open),
-        spec: InstanceSpec,
+        spec: &InstanceSpec,
         membership: Option<Membership>,
     ) -> io::Result<Self> {
-        let mut settings = settings(&spec);
+        let mut settings = settings(spec);
         if let Some(Membership { me, standalone_enabled, .. }) = &membership {
             settings.standalone_enabled = *standalone_enabled;
             settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);

@@ -82,7 +82,7 @@ impl TestingCluster {
         // What it is started with is older than whatever the others have agreed on.
         told.members.insert(sid, member.clone());
         told.version = Zxid::ZERO;
-        self.add(id, opened, told, spec)?;
+        self.add(id, opened, told, &spec)?;
         let joins = QuorumConfig::joining(sid, &member);
         self.reconfigure(&joins, |config| {
             config.members.get(&sid).is_some_and(|member| member.role == role)

@@ -91,12 +91,7 @@ impl Node {
                 let mut results = std::mem::take(&mut self.results);
                 results.clear();
                 let outcome = self.applier(&logged, out).apply_body(body, &mut results);
-                let outcome = match outcome {
-                    Some(Outcome::Written(id)) if header.kind == OpCode::Reconfig.code() => {
-                        Some(Outcome::Reconfigured(id))
-                    }
-                    other => other,
-                };
+                let outcome = outcome.map(|outcome| outcome.of_kind(header.kind));
                 let error = outcome.map_or(ErrorCode::Ok, Outcome::error);
                 if let Some(to) = to
                     && error == ErrorCode::SessionMoved
