@@ -4,7 +4,7 @@ use crate::ground::{Ensemble, Kind, turn, wants_apache};
 use crate::judge::{agree, no_mismatch};
 use crate::load::Load;
 
-/// The servers are who they are: none of them is to take part in a reconfiguration.
+/// The servers are who they are, and their configuration has no version.
 pub(crate) const FIXED: &str = "reconfigEnabled=false";
 
 /// Every way in which both kinds can make up three servers that vote.
