@@ -213,3 +213,38 @@ fn whoever_is_no_member_follows_and_does_not_count() {
     settle(&mut world);
     assert!(!peer(&world, leads).is_serving() && !peer(&world, follower).is_serving());
 }
+
+#[test]
+fn whoever_is_to_vote_and_does_not_know_it_helps_all_the_same() {
+    let mut world = world(1, 1);
+    cut(&mut world, 0, 1);
+    let zxid = change(&mut world, 0, &request("server.2=h2:1:2;9", ""));
+    settle(&mut world);
+    assert!(!peer(&world, 0).is_serving(), "two of two are needed");
+    assert_eq!(peer(&world, 1).reconfig_under_way(), None);
+    world.mend();
+    settle(&mut world);
+    assert_eq!((agreed(&world, 0).version, voters(&world, 1)), (zxid, vec![1, 2]));
+    assert!(world.is_settled());
+}
+
+#[test]
+fn whoever_is_to_vote_is_no_candidate_for_those_who_do_not_know_it() {
+    let mut world = world(2, 1);
+    let leads = leader(&world);
+    let other = 1 - leads;
+    // The third one logs what the second one never hears of, and has the largest number.
+    cut(&mut world, leads, other);
+    let leaving = (other + 1).to_string();
+    let zxid = change(&mut world, leads, &request("server.3=h3:1:2;9", &leaving));
+    pass(&mut world, Duration::from_millis(60));
+    assert_eq!(peer(&world, 2).reconfig_under_way(), Some(zxid));
+    assert_eq!(peer(&world, other).reconfig_under_way(), None);
+    world.kill(leads);
+    world.cut.clear();
+    world.start(leads);
+    settle(&mut world);
+    assert!(world.is_settled());
+    assert_eq!(voters(&world, other), voters(&world, leads));
+    assert_eq!(agreed(&world, other).version, zxid);
+}
