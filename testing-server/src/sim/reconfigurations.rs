@@ -222,6 +222,9 @@ fn whoever_is_to_vote_and_does_not_know_it_helps_all_the_same() {
     settle(&mut world);
     assert!(!peer(&world, 0).is_serving(), "two of two are needed");
     assert_eq!(peer(&world, 1).reconfig_under_way(), None);
+    // And it is ahead of the other in rounds.
+    world.kill(0);
+    settle(&mut world);
     world.mend();
     settle(&mut world);
     assert_eq!((agreed(&world, 0).version, voters(&world, 1)), (zxid, vec![1, 2]));
