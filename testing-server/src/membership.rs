@@ -9,7 +9,6 @@ use crate::election::ElectionTimes;
 use crate::io::peers::Network;
 use crate::io::peers::tcp::TcpPeers;
 use crate::peer::PeerSettings;
-use crate::quorum::member::MemberAddress;
 use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::history::COMMITTED_LOG_MAX;
 
@@ -55,17 +54,9 @@ impl Membership {
         let mine = ensemble.me();
         let mine =
             mine.ok_or_else(|| wrong(format!("server.{my_id}: is not among the members")))?;
-        let listen = |port: fn(&MemberAddress) -> u16| {
-            let addresses = mine.addresses.iter();
-            let host = |at: &MemberAddress| match ensemble.listen_on_all_addresses {
-                true => "0.0.0.0".to_owned(),
-                false => at.host.clone(),
-            };
-            addresses.map(|at| (host(at), port(at))).collect()
-        };
         let network = Network::Tcp(TcpPeers {
-            election: listen(|at| at.election_port),
-            quorum: listen(|at| at.quorum_port),
+            addresses: mine.addresses.clone(),
+            listen_on_all: ensemble.listen_on_all_addresses,
             dial_timeout: Duration::from_millis(ensemble.connection_timeout_ms),
         });
         let config = ensemble.config.clone();

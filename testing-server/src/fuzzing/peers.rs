@@ -78,7 +78,7 @@ impl Peer {
             Output::Append { zxid, .. } | Output::SaveSnapshot { zxid, .. } => {
                 self.node.step(now, Input::Persisted(zxid), out);
             }
-            Output::SaveConfig { .. } => {}
+            Output::SaveConfig { .. } | Output::Move { .. } | Output::MoveClients { .. } => {}
             Output::SaveEpoch { kind, epoch } => {
                 self.node.step(now, Input::EpochSaved { kind, epoch }, out);
             }

@@ -435,6 +435,8 @@ impl World {
                     self.at(after, Event::Dialed(server, incarnation, *kind, target));
                 }
                 Output::Listen { open } => self.servers[server].is_listening = *open,
+                // Servers and clients find each other by numbers.
+                Output::Move { .. } | Output::MoveClients { .. } => {}
                 Output::Halt { why } => panic!("server {server} halts: {why}"),
             }
         }
