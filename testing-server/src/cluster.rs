@@ -69,7 +69,7 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct TestingCluster {
     servers: BTreeMap<u64, TestingServer>,
-    spec: ClusterSpec,
+    spec: Box<ClusterSpec>,
     switchboard: Switchboard,
     connector: ClusterConnector,
 }
@@ -256,7 +256,7 @@ impl TestingCluster {
         }
         let mut cluster = Self {
             servers: BTreeMap::new(),
-            spec,
+            spec: Box::new(spec),
             switchboard: Switchboard::default(),
             connector: ClusterConnector::default(),
         };
@@ -270,7 +270,8 @@ impl TestingCluster {
         });
         let config = QuorumConfig::majority(members.collect());
         for (id, opened) in opened {
-            cluster.add(id, opened, config.clone(), cluster.spec.instance(id))?;
+            let spec = cluster.spec.instance(id);
+            cluster.add(id, opened, config.clone(), &spec)?;
         }
         let all_serve = || cluster.servers.values().all(|server| look(server, Node::is_serving));
         if timeout(START_LIMIT, cluster.until(all_serve)).await.is_err() {
@@ -285,7 +286,7 @@ impl TestingCluster {
         id: u64,
         opened: (Doors, Open),
         config: QuorumConfig,
-        spec: InstanceSpec,
+        spec: &InstanceSpec,
     ) -> io::Result<()> {
         let me = number(id);
         let membership = Membership {
@@ -293,6 +294,7 @@ impl TestingCluster {
             config,
             settings: self.spec.peer_settings(),
             config_file: spec.disk.as_ref().map(|disk| disk.data_dir.join("zoo.cfg")),
+            standalone_enabled: false,
             network: Network::Memory(self.switchboard.plug(me)),
         };
         let server = TestingServer::start_behind(opened, spec, Some(membership))?;

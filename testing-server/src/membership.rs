@@ -11,7 +11,6 @@ use crate::io::peers::tcp::TcpPeers;
 #[cfg(feature = "tls")]
 use crate::io::tls::PeerTls;
 use crate::peer::{LocalSessions, PeerSettings};
-use crate::quorum::member::MemberAddress;
 use crate::quorum::{QuorumConfig, Sid};
 use crate::spec::InstanceSpec;
 use crate::zab::history::COMMITTED_LOG_MAX;
@@ -40,6 +39,8 @@ pub(crate) struct Membership {
     pub(crate) settings: PeerSettings,
     /// Its `zoo.cfg`, beside which it is kept who is in the ensemble once that has changed.
     pub(crate) config_file: Option<PathBuf>,
+    /// Whether a single voter would be no ensemble any more.
+    pub(crate) standalone_enabled: bool,
     /// How the others are reached.
     pub(crate) network: Network,
 }
@@ -61,17 +62,9 @@ impl Membership {
         let mine = ensemble.me();
         let mine =
             mine.ok_or_else(|| wrong(format!("server.{my_id}: is not among the members")))?;
-        let listen = |port: fn(&MemberAddress) -> u16| {
-            let addresses = mine.addresses.iter();
-            let host = |at: &MemberAddress| match ensemble.listen_on_all_addresses {
-                true => "0.0.0.0".to_owned(),
-                false => at.host.clone(),
-            };
-            addresses.map(|at| (host(at), port(at))).collect()
-        };
         let network = Network::Tcp(TcpPeers {
-            election: listen(|at| at.election_port),
-            quorum: listen(|at| at.quorum_port),
+            addresses: mine.addresses.clone(),
+            listen_on_all: ensemble.listen_on_all_addresses,
             dial_timeout: Duration::from_millis(ensemble.connection_timeout_ms),
             #[cfg(feature = "tls")]
             security: spec.peer_tls.as_ref().map(PeerTls::security).transpose()?,
@@ -91,7 +84,13 @@ impl Membership {
             },
             read_only_after: ensemble.read_only_mode.then(|| tick.max(READ_ONLY_WAIT)),
         };
-        let config_file = ensemble.config_file.clone();
-        Ok(Self { me, config, settings, config_file, network })
+        Ok(Self {
+            me,
+            config,
+            settings,
+            config_file: ensemble.config_file.clone(),
+            standalone_enabled: ensemble.standalone_enabled,
+            network,
+        })
     }
 }

@@ -106,26 +106,24 @@ impl TestingServer {
             Some(ensemble) => Some(Membership::over_tcp(ensemble, &spec)?),
             None => None,
         };
-        Self::start_member(spec, membership)
+        Self::start_member(&spec, membership)
     }
 
     /// Starts a server, alone or as one of an ensemble.
-    pub(crate) fn start_member(
-        spec: InstanceSpec,
-        membership: Option<Membership>,
-    ) -> io::Result<Self> {
-        let opened = Doors::of(&spec)?.open()?;
+    fn start_member(spec: &InstanceSpec, membership: Option<Membership>) -> io::Result<Self> {
+        let opened = Doors::of(spec)?.open()?;
         Self::start_behind(opened, spec, membership)
     }
 
     /// Starts a server behind doors that are open, so that others know beforehand where they are.
     pub(crate) fn start_behind(
         (doors, open): (Doors, Open),
-        spec: InstanceSpec,
+        spec: &InstanceSpec,
         membership: Option<Membership>,
     ) -> io::Result<Self> {
-        let mut settings = settings(&spec);
-        if let Some(Membership { me, .. }) = &membership {
+        let mut settings = settings(spec);
+        if let Some(Membership { me, standalone_enabled, .. }) = &membership {
+            settings.standalone_enabled = *standalone_enabled;
             settings.server_id = u8::try_from(me.0).unwrap_or(u8::MAX);
         }
         let mut disk = spec.disk.clone();
@@ -462,7 +460,7 @@ fn settings(spec: &InstanceSpec) -> Settings {
         connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
         reconfig_enabled: spec.reconfig_enabled,
-        standalone_enabled: spec.ensemble.as_ref().is_none_or(|it| it.standalone_enabled),
+        standalone_enabled: true,
         digest: spec.digest,
         throttle: spec.throttle.clone(),
         frame_len_max: spec.frame_len_max,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use znode::CreateMode;
 use znode_testing::{ClusterSpec, InstanceSpec, TestingCluster};
 
-use super::{connect_to, followers, insist, soon};
+use super::{connect_to, create, followers, insist, soon};
 
 /// A directory that is removed in the end.
 pub(crate) struct Dir(PathBuf);
@@ -106,5 +106,5 @@ async fn a_server_with_a_damaged_file_does_not_start_and_says_why() {
     std::fs::write(&epoch, "seven").unwrap();
     let error = soon(cluster.restart(victim)).await.unwrap_err().to_string();
     assert!(error.contains("currentEpoch") && error.contains("is no epoch"), "{error}");
-    insist(|| client.create("/all-the-same", "", CreateMode::Persistent)).await;
+    create(&client, "/all-the-same").await;
 }

@@ -1,5 +1,7 @@
 //! An ensemble of ours, torn apart in every way that a test can ask for.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
+
 mod failover;
 mod files;
 mod local;
@@ -41,6 +43,21 @@ async fn insist<T, F: Future<Output = Result<T, Error>>>(mut what: impl FnMut() 
         }
     })
     .await
+}
+
+/// Creates a node, however often the connection breaks: whether it was done is not known then.
+async fn create(client: &Client, path: &str) {
+    soon(async {
+        loop {
+            match client.create(path, "", CreateMode::Persistent).await {
+                Ok(_) => return,
+                Err(error) if error.kind() == ErrorKind::NodeExists => return,
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+    })
+    .await;
 }
 
 /// The servers that vote and do not lead, in the order of their numbers.

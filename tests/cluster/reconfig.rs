@@ -9,7 +9,7 @@ use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Reconfig};
 use znode_testing::{ClusterSpec, InstanceSpec, Role, TestingCluster};
 
 use super::files::Dir;
-use super::{cluster, connect_to, insist, soon};
+use super::{cluster, connect_to, create, insist, soon};
 
 #[tokio::test]
 async fn a_server_joins_and_counts_from_then_on() {
@@ -23,7 +23,7 @@ async fn a_server_joins_and_counts_from_then_on() {
     // Two of two would have been needed; two of three are enough.
     soon(cluster.kill(1)).await;
     let other = connect_to(&cluster, third).await;
-    insist(|| other.create("/after", "", CreateMode::Persistent)).await;
+    create(&other, "/after").await;
 }
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn an_observer_joins_votes_and_observes_again() {
     soon(cluster.change_role(1, Role::Observer)).await.unwrap();
     assert_eq!((cluster.voters(), cluster.observers()), (vec![2, 3, fourth], vec![1]));
     let client = connect_to(&cluster, 1).await;
-    insist(|| client.create("/through-an-observer", "", CreateMode::Persistent)).await;
+    create(&client, "/through-an-observer").await;
     soon(cluster.await_converged()).await;
     assert_ne!(soon(cluster.leader()).await, 1);
 }
@@ -46,15 +46,15 @@ async fn a_leader_that_leaves_or_votes_no_longer_hands_over() {
     let cluster = cluster(4, 0).await;
     let client = soon(cluster.connect()).await.unwrap();
     let first = soon(cluster.leader()).await;
-    insist(|| client.create("/a", "", CreateMode::Persistent)).await;
+    create(&client, "/a").await;
     soon(cluster.remove(first)).await.unwrap();
     let second = soon(cluster.leader()).await;
     assert_ne!(second, first);
-    insist(|| client.create("/b", "", CreateMode::Persistent)).await;
+    create(&client, "/b").await;
     soon(cluster.change_role(second, Role::Observer)).await.unwrap();
     let third = soon(cluster.leader()).await;
     assert!(third != first && third != second, "{third}");
-    insist(|| client.create("/c", "", CreateMode::Persistent)).await;
+    create(&client, "/c").await;
     // Who has left follows without a vote, until it is stopped.
     soon(cluster.await_converged()).await;
     assert!(cluster.server(first).node("/c").await.is_some());
@@ -86,8 +86,7 @@ async fn under_load_everybody_is_replaced_and_nothing_is_lost() {
     for prefix in ["x", "y"] {
         let options = options.clone().connector(cluster.connector());
         let client = soon(options.connect(&cluster.connect_string())).await.unwrap();
-        let mut follows = client.follow_config();
-        _ = &mut follows;
+        let follows = client.follow_config();
         let is_over = Arc::clone(&is_over);
         writers.push(tokio::spawn(async move {
             let _follows = follows;
@@ -143,7 +142,7 @@ async fn what_is_asked_for_is_judged_by_the_rules() {
     assert_eq!((version & 0xffff_ffff, stat.version.0), (0, -1));
     for (change, expected) in [
         (Reconfig::incremental(none, [3]).from_config(7), ErrorKind::BadVersion),
-        (Reconfig::incremental(none, [2, 3]), ErrorKind::BadArguments),
+        (Reconfig::incremental(none, [1, 2, 3]), ErrorKind::BadArguments),
         (Reconfig::incremental(["server.9=127.0.0.1:1:2"], []), ErrorKind::BadArguments),
         (
             Reconfig::incremental(["server.8=a:1:2;3", "server.9=b:1:2;3"], [2, 3]),
@@ -183,7 +182,7 @@ async fn everybody_comes_back_as_what_it_has_become() {
     soon(cluster.remove(1)).await.unwrap();
     soon(cluster.change_role(2, Role::Observer)).await.unwrap();
     let client = connect_to(&cluster, fourth).await;
-    insist(|| client.create("/kept", "", CreateMode::Persistent)).await;
+    create(&client, "/kept").await;
     soon(cluster.await_converged()).await;
     let agreed = cluster.configuration(fourth);
     for id in cluster.ids() {

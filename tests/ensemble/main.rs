@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `ground`, `words` | servers as processes, and what they tell of themselves |
 //! | `load`, `judge` | clients that write, and whether all servers agree on what they wrote |
+//! | `reconfig` | ensembles of both kinds whose members change |
 //! | `apache` | reconfiguration and read-only servers, of Apache's alone |
 //! | `mixed`, `rolling` | ensembles of both kinds, and one kind taking the place of the other |
 //! | `stopped` | a leader that stands still and goes on |

@@ -1,7 +1,9 @@
 //! Ensembles of both kinds of servers whose members change: led by either kind, joined by either.
 
 use std::fs;
+use std::net::TcpListener;
 
+use tokio::net::TcpStream;
 use znode::{Client, ConnectOptions, Reconfig};
 
 use crate::ground::{Ensemble, Kind, SESSION, UNSYNCED, soon, turn, until, wants_apache};
@@ -150,6 +152,55 @@ async fn reconfigured(leads: Kind, other: Kind) {
     agreed(&mut ensemble, &[1, 2, 3, 4], &[1, 2, 3, 4]).await;
     soon(client.close()).await.unwrap();
     agree(&mut ensemble, load).await;
+}
+
+/// Ports that nobody has, as far as one can know.
+fn free_ports() -> [u16; 3] {
+    let listeners = [0; 3].map(|port| TcpListener::bind(("127.0.0.1", port)).unwrap());
+    listeners.map(|listener| listener.local_addr().unwrap().port())
+}
+
+/// A follower of ours moves: to other ports for followers, for elections and for clients.
+async fn moved(kinds: [Kind; 3]) {
+    let mut ensemble = Ensemble::start(&kinds, 0, &[UNSYNCED]).await;
+    let leader = ensemble.leader().await;
+    let moves = (1..=3).find(|number| *number != leader && kinds[number - 1] == Kind::Ours);
+    let moves = moves.unwrap();
+    let [quorum, election, clients] = free_ports();
+    let line =
+        format!("server.{moves}=127.0.0.1:{quorum}:{election}:participant;127.0.0.1:{clients}");
+    let old = ensemble.member(moves).address.clone();
+    let other = ensemble.member(leader).address.clone();
+    let client = superuser(&other).await;
+    change(&client, Reconfig::incremental([&line], [])).await;
+    ensemble.member(moves).address = format!("127.0.0.1:{clients}");
+    assert_eq!(ensemble.serves(moves).await, "follower");
+    until(async || TcpStream::connect(&old).await.is_err().then_some(())).await;
+    let moved = agreed(&mut ensemble, &[1, 2, 3], &[1, 2, 3]).await;
+    assert!(moved.contains(&line), "{moved:?}");
+
+    soon(client.close()).await.unwrap();
+    // It is found there by whoever elects, and by whoever follows it.
+    ensemble.member(leader).kill();
+    ensemble.leader_but(Some(leader)).await;
+    ensemble.member(leader).start();
+    ensemble.serves(leader).await;
+    for number in 1..=3 {
+        ensemble.member(number).stop().await;
+    }
+    for number in 1..=3 {
+        ensemble.member(number).start();
+    }
+    assert_eq!(agreed(&mut ensemble, &[1, 2, 3], &[1, 2, 3]).await, moved);
+}
+
+#[tokio::test]
+async fn a_server_of_ours_is_found_where_it_has_moved_to() {
+    let _turn = turn().await;
+    moved([Kind::Ours; 3]).await;
+    if wants_apache() {
+        moved([Kind::Ours, Kind::Apache, Kind::Apache]).await;
+    }
 }
 
 #[tokio::test]

@@ -33,7 +33,7 @@ use crate::loss::LostReason;
 /// let mut events = candidacy.events();
 /// tokio::spawn(async move {
 ///     while let Some(event) = events.next().await {
-///         if let LeaderEvent::Elected { epoch } = event {
+///         if let LeaderEvent::Elected { epoch, .. } = event {
 ///             println!("we lead, epoch {epoch}");
 ///         }
 ///     }

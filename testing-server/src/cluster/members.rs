@@ -82,7 +82,7 @@ impl TestingCluster {
         // What it is started with is older than whatever the others have agreed on.
         told.members.insert(sid, member.clone());
         told.version = Zxid::ZERO;
-        self.add(id, opened, told, spec)?;
+        self.add(id, opened, told, &spec)?;
         let joins = QuorumConfig::joining(sid, &member);
         self.reconfigure(&joins, |config| {
             config.members.get(&sid).is_some_and(|member| member.role == role)
@@ -98,7 +98,7 @@ impl TestingCluster {
     /// If it leads, the voter that has logged the most leads in its place, without an election.
     ///
     /// # Errors
-    /// Fewer than two voters would be left; or the [specification](super::ClusterSpec::reconfig_enabled)
+    /// Nobody would be left to vote; or the [specification](super::ClusterSpec::reconfig_enabled)
     /// says that nothing is to change.
     ///
     /// # Cancel safety
@@ -112,7 +112,7 @@ impl TestingCluster {
     /// Has a member vote, or vote no longer. When this returns, every server that runs knows of it.
     ///
     /// # Errors
-    /// The server is no member; fewer than two voters would be left; or the
+    /// The server is no member; nobody would be left to vote; or the
     /// [specification](super::ClusterSpec::reconfig_enabled) says that nothing is to change.
     ///
     /// # Cancel safety

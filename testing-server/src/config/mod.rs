@@ -124,10 +124,9 @@ impl Config {
         let text = std::fs::read_to_string(path);
         let text = text.map_err(|error| ConfigError(format!("{name}: {error}")))?;
         let mut config = Self::parse(&name, &text)?;
-        for ensemble in [Some(&mut config.ensemble), config.spec.ensemble.as_mut()] {
-            if let Some(ensemble) = ensemble {
-                ensemble.config_file = Some(path.to_owned());
-            }
+        let told = [Some(&mut config.ensemble), config.spec.ensemble.as_mut()];
+        for ensemble in told.into_iter().flatten() {
+            ensemble.config_file = Some(path.to_owned());
         }
         Ok(config)
     }

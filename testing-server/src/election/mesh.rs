@@ -100,17 +100,14 @@ struct Peer {
 impl Mesh {
     /// A server without connections, reached at these addresses.
     pub(crate) fn new(me: Sid, addresses: &[MemberAddress]) -> Self {
-        let told = |address: &MemberAddress| {
-            format!("{}:{}", Bracketed(&address.host), address.election_port)
-        };
-        let told: Vec<String> = addresses.iter().map(told).collect();
-        let version = if told.len() > 1 { VERSION_2 } else { VERSION_1 };
-        let mut greeting = Vec::new();
-        greeting.put(&version);
-        greeting.put(&me.0);
-        greeting.put_string(&told.join("|"));
+        let greeting = greeting(me, addresses);
         let (peers, by_link) = (BTreeMap::new(), BTreeMap::new());
         Self { me, greeting, peers, strangers: VecDeque::new(), by_link }
+    }
+
+    /// The server is reached elsewhere from now on.
+    pub(crate) fn moved_to(&mut self, addresses: &[MemberAddress]) {
+        self.greeting = greeting(self.me, addresses);
     }
 
     /// Sends a message, now or as soon as there is a connection.
@@ -227,6 +224,19 @@ impl Peer {
             actions.push(Action::Dial(sid, self.addresses.clone()));
         }
     }
+}
+
+/// What a server says of itself to whomever it connects to.
+fn greeting(me: Sid, addresses: &[MemberAddress]) -> Vec<u8> {
+    let told =
+        |address: &MemberAddress| format!("{}:{}", Bracketed(&address.host), address.election_port);
+    let told: Vec<String> = addresses.iter().map(told).collect();
+    let version = if told.len() > 1 { VERSION_2 } else { VERSION_1 };
+    let mut greeting = Vec::new();
+    greeting.put(&version);
+    greeting.put(&me.0);
+    greeting.put_string(&told.join("|"));
+    greeting
 }
 
 /// Reads a greeting: who it is, and where.

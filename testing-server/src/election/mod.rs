@@ -218,10 +218,13 @@ impl Election {
         }
         let better =
             |vote: &Vote, than: &Vote| vote.is_better_than(than, quorums.weight(vote.leader));
-        if ballot.round < self.round {
+        // One that does not vote has no rounds of its own: it may be a voter to others already, who
+        // hear of its votes only in theirs.
+        let follows = !quorums.is_voter(self.me);
+        if ballot.round < self.round && !follows {
             return;
         }
-        if ballot.round > self.round {
+        if ballot.round != self.round {
             self.round = ballot.round;
             looking.received.clear();
             looking.proposal =

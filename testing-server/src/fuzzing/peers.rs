@@ -42,7 +42,8 @@ struct Peer {
 
 impl Peer {
     fn new() -> Self {
-        let mut node = Node::new(Settings { server_id: 2, ..Settings::fixed() });
+        let mut node =
+            Node::new(Settings { server_id: 2, reconfig_enabled: true, ..Settings::fixed() });
         let epochs = Epochs::default();
         let quorums = Quorums::new(three());
         let peer = QuorumPeer::new(ME, settings(), quorums, &three(), epochs, Zxid::ZERO);
@@ -77,7 +78,7 @@ impl Peer {
             Output::Append { zxid, .. } | Output::SaveSnapshot { zxid, .. } => {
                 self.node.step(now, Input::Persisted(zxid), out);
             }
-            Output::SaveConfig { .. } => {}
+            Output::SaveConfig { .. } | Output::Move { .. } | Output::MoveClients { .. } => {}
             Output::SaveEpoch { kind, epoch } => {
                 self.node.step(now, Input::EpochSaved { kind, epoch }, out);
             }

@@ -113,7 +113,7 @@ impl Door<TcpListener> {
 
 async fn serve(
     shared: &Arc<Shared>,
-    doors: Vec<Door<TcpListener>>,
+    mut doors: Vec<Door<TcpListener>>,
     pipes: &mut UnboundedReceiver<DuplexStream>,
     stop: &mut oneshot::Receiver<()>,
     mut connections: JoinSet<()>,
@@ -128,6 +128,7 @@ async fn serve(
             },
             () = ring(deadline) => {}
             () = shared.deadline_moved.notified() => {}
+            () = shared.door_moved.notified() => move_door(shared, &mut doors).await,
             Some(pipe) = pipes.recv() => {
                 let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
                 if !shared.lock().refuses {
@@ -146,6 +147,26 @@ async fn serve(
     }
     drop(doors);
     connections.shutdown().await;
+}
+
+/// Has clients come to another port. If that cannot be had, they come to the one that there is, as
+/// to Apache's server.
+async fn move_door(shared: &Shared, doors: &mut [Door<TcpListener>]) {
+    let Some((host, port)) = shared.take_door() else { return };
+    // The plain one is the first.
+    let Some(door) = doors.first_mut() else { return };
+    match TcpListener::bind((host.as_str(), port)).await {
+        Ok(listener) => {
+            tracing::info!(%host, port, "clients come here from now on");
+            if let Ok(address) = listener.local_addr() {
+                shared.tell_port(address);
+            }
+            door.listener = listener;
+        }
+        Err(error) => {
+            tracing::error!(%host, port, %error, "clients cannot come here; nothing changes");
+        }
+    }
 }
 
 /// The next one who comes to any of the doors.

@@ -33,6 +33,8 @@ pub(crate) struct Shared {
     pub(super) must_stop: Notify,
     /// Rung for whoever waits for a failure.
     pub(crate) has_failed: Notify,
+    /// Rung for the acceptor when clients are to come to another port.
+    pub(super) door_moved: Notify,
     /// Rung when the server has applied something, or does something else than before.
     pub(crate) has_moved: Notify,
 }
@@ -65,6 +67,8 @@ pub(crate) struct Engine {
     pub(super) reply_delay: Duration,
     /// Whether whoever connects is cut off.
     pub(super) refuses: bool,
+    /// Where clients are to find the server from now on, if somewhere else.
+    door: Option<(String, u16)>,
 }
 
 impl Shared {
@@ -86,10 +90,12 @@ impl Shared {
                 paused: Vec::new(),
                 reply_delay: Duration::ZERO,
                 refuses: false,
+                door: None,
             }),
             deadline_moved: Notify::new(),
             must_stop: Notify::new(),
             has_failed: Notify::new(),
+            door_moved: Notify::new(),
             has_moved: Notify::new(),
         })
     }
@@ -119,6 +125,9 @@ impl Shared {
         }
         if engine.node.peer.is_some() {
             self.has_moved.notify_waiters();
+        }
+        if engine.door.is_some() {
+            self.door_moved.notify_one();
         }
         let deadline = engine.node.next_deadline();
         if deadline < engine.armed {
@@ -169,6 +178,16 @@ impl Shared {
             Poll::Ready(())
         })
         .await;
+    }
+
+    /// Where clients are to find the server from now on, once.
+    pub(super) fn take_door(&self) -> Option<(String, u16)> {
+        self.lock().door.take()
+    }
+
+    /// Clients find the server here from now on.
+    pub(super) fn tell_port(&self, address: SocketAddr) {
+        self.lock().node.settings.client_port = address.port();
     }
 
     /// Opens a port for a connection to another server.
@@ -486,6 +505,8 @@ impl Engine {
                     self.tell_peers(Command::Dial { kind, to, addresses });
                 }
                 Output::Listen { open } => self.tell_peers(Command::Listen(*open)),
+                Output::Move { addresses } => self.tell_peers(Command::Move(addresses.clone())),
+                Output::MoveClients { host, port } => self.door = Some((host.clone(), *port)),
                 Output::Halt { why } => halted = Some(why.clone()),
                 Output::Append { .. }
                 | Output::SaveEpoch { .. }

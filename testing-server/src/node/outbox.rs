@@ -7,6 +7,7 @@ use znode::proto::{ErrorCode, EventType, JutePut, KeeperState, Xid, Zxid};
 use super::faults::Losses;
 use super::input::{ConfigKind, ConnId, EpochKind, LinkKind};
 use crate::admin::stats::Sent;
+use crate::quorum::member::MemberAddress;
 use crate::quorum::{QuorumConfig, Sid};
 
 /// One thing to do.
@@ -79,6 +80,18 @@ pub(crate) enum Output {
     Listen {
         /// Whether they may.
         open: bool,
+    },
+    /// Be found elsewhere from now on: by other servers.
+    Move {
+        /// Where.
+        addresses: Vec<MemberAddress>,
+    },
+    /// Be found elsewhere from now on: by clients.
+    MoveClients {
+        /// A name or an address.
+        host: String,
+        /// The port.
+        port: u16,
     },
     /// Stop for good: going on would tell clients what is not so.
     Halt {
@@ -221,6 +234,16 @@ impl Outbox {
     /// Opens or closes the port for learners.
     pub(crate) fn listen(&mut self, open: bool) {
         self.outputs.push(Output::Listen { open });
+    }
+
+    /// Has other servers find this one elsewhere.
+    pub(crate) fn move_to(&mut self, addresses: &[MemberAddress]) {
+        self.outputs.push(Output::Move { addresses: addresses.to_vec() });
+    }
+
+    /// Has clients find this server elsewhere.
+    pub(crate) fn move_clients(&mut self, host: &str, port: u16) {
+        self.outputs.push(Output::MoveClients { host: host.to_owned(), port });
     }
 
     /// Stops the server.

@@ -92,12 +92,7 @@ impl Node {
                 results.clear();
                 let outcome =
                     self.applier(entry.zxid, header.time_ms, out).apply_body(body, &mut results);
-                let outcome = match outcome {
-                    Some(Outcome::Written(id)) if header.kind == OpCode::Reconfig.code() => {
-                        Some(Outcome::Reconfigured(id))
-                    }
-                    other => other,
-                };
+                let outcome = outcome.map(|outcome| outcome.of_kind(header.kind));
                 let error = outcome.map_or(ErrorCode::Ok, Outcome::error);
                 if let Some(to) = to
                     && error == ErrorCode::SessionMoved

@@ -107,7 +107,10 @@ impl Node {
         let Some(peer) = self.peer.as_deref_mut() else { return };
         peer.mesh.closed(link);
         match &peer.role {
-            Role::Leading(_) => self.learner_lost(link),
+            Role::Leading(_) => {
+                self.learner_lost(link);
+                self.hand_over_alone(out);
+            }
             Role::Learning(learner) if learner.link() == Some(link) => {
                 self.step_down("the connection to the leader broke", out);
             }

@@ -32,6 +32,7 @@ use crate::node::Node;
 use crate::node::input::EpochKind;
 use crate::node::outbox::{Outbox, ReplyTo};
 use crate::pipeline::txn::Txn;
+use crate::quorum::member::MemberAddress;
 use crate::quorum::{QuorumConfig, Quorums, Sid};
 use crate::tree::CONFIG_PATH;
 use crate::tree::node::Image;
@@ -117,6 +118,8 @@ pub(crate) enum Role {
 #[derive(Debug)]
 pub(crate) struct QuorumPeer {
     pub(crate) me: Sid,
+    /// Where the others find it.
+    pub(crate) addresses: Vec<MemberAddress>,
     pub(crate) settings: PeerSettings,
     pub(crate) quorums: Quorums,
     pub(crate) epochs: Epochs,
@@ -157,14 +160,15 @@ impl QuorumPeer {
         last: Zxid,
     ) -> Self {
         let member = quorums.member(me).or_else(|| told.members.get(&me));
-        let addresses = member.map(|member| member.addresses.clone());
+        let addresses = member.map(|member| member.addresses.clone()).unwrap_or_default();
         Self {
             me,
             quorums,
             epochs,
             history: History::new(last, settings.committed_log),
             election: Election::new(me, settings.election),
-            mesh: Mesh::new(me, &addresses.unwrap_or_default()),
+            mesh: Mesh::new(me, &addresses),
+            addresses,
             role: Role::Looking,
             prepared: VecDeque::new(),
             is_trusted: true,
@@ -191,7 +195,7 @@ impl QuorumPeer {
 
     /// Whether this server orders writes.
     pub(crate) fn is_leading(&self) -> bool {
-        matches!(&self.role, Role::Leading(leader) if leader.phase == Leading::Broadcast)
+        matches!(&self.role, Role::Leading(leader) if leader.is_deciding())
     }
 
     /// Whether learners that have promised are to be sent the history.

@@ -27,6 +27,10 @@ pub(crate) enum Bug {
     PromiseNotWritten,
     /// A learner is forwarded nothing of what is proposed while it catches up.
     NotForwarded,
+    /// While a reconfiguration is under way, only the voters of the old configuration decide.
+    OldVotersAlone,
+    /// Or only those of the new one.
+    NewVotersAlone,
 }
 
 /// Which mistake a server makes; outside of tests, none.

@@ -50,9 +50,23 @@ impl Node {
         if !self.settings.reconfig_enabled {
             return false;
         }
+        let client_port = self.settings.client_port;
         let Some(peer) = self.peer.as_deref_mut() else { return false };
         let Some(before) = peer.quorums.commit(config) else { return false };
         let now = &peer.quorums.committed;
+        if let Some(mine) = now.members.get(&peer.me) {
+            if peer.addresses != mine.addresses {
+                peer.addresses.clone_from(&mine.addresses);
+                peer.mesh.moved_to(&mine.addresses);
+                out.move_to(&mine.addresses);
+            }
+            // Who has no port for plain text gets none.
+            if let Some((host, port)) = &mine.client
+                && ![0, *port].contains(&client_port)
+            {
+                out.move_clients(host, *port);
+            }
+        }
         out.save_config(ConfigKind::Committed, now);
         tracing::info!(me = %peer.me, version = %now.version, "a configuration is agreed on");
         if before.is_same_but_version(now) {

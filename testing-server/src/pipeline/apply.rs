@@ -72,6 +72,14 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
+    /// The same, of a transaction of this type: what a reconfiguration writes its reply tells.
+    pub(crate) fn of_kind(self, kind: i32) -> Self {
+        match self {
+            Self::Written(id) if kind == OpCode::Reconfig.code() => Self::Reconfigured(id),
+            other => other,
+        }
+    }
+
     /// The error that the header of a reply tells.
     pub(crate) fn error(self) -> ErrorCode {
         match self {

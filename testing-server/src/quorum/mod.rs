@@ -138,9 +138,9 @@ impl Quorums {
         std::iter::once(&self.committed).chain(&self.proposed)
     }
 
-    /// A configuration was proposed, or told by a leader as the newest that it knows. If it is newer
-    /// than what was agreed on, its voters decide as well from now on; if not, nothing is under way
-    /// any more. True if that is news.
+    /// A configuration was proposed, or told by a leader as the newest that it knows. If it is
+    /// newer than what was agreed on, its voters decide as well from now on; if not, nothing is
+    /// under way any more. True if that is news.
     pub(crate) fn see(&mut self, config: QuorumConfig) -> bool {
         let proposed = Some(config).filter(|config| config.version > self.committed.version);
         let version = |config: &Option<QuorumConfig>| config.as_ref().map(|config| config.version);

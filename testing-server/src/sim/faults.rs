@@ -47,23 +47,33 @@ impl World {
         }
     }
 
-    /// Somebody joins, leaves, or changes what it is: as one or two of the servers are drawn.
+    /// Somebody joins, leaves, or changes what it is; or everybody is drawn anew.
     fn reconfigure(&mut self, server: usize, other: usize) {
-        let sid = |server: usize| Sid(i64::try_from(server + 1).expect("few servers"));
         let role = *self.random.pick(&[Role::Participant, Role::Participant, Role::Observer]);
         // Where its learners find it somewhere else, even a leader that votes must hand over.
         let port = if self.random.once_in(5) { 3 } else { 1 };
-        let joins = |server| format!("{}={}", sid(server), member(sid(server), role, port));
-        let leaves = |server| sid(server).0.to_string();
-        let (joining, leaving) = match self.random.below(4) {
-            0 => (Some(joins(server)), None),
-            1 => (None, Some(leaves(server))),
-            2 => (Some(joins(server)), Some(leaves(other))),
-            _ => (Some(format!("{},{}", joins(server), joins(other))), None),
+        let joins = |server: usize| {
+            let sid = Sid(i64::try_from(server + 1).expect("few servers"));
+            format!("{sid}={}", member(sid, role, port))
+        };
+        let leaves = |server: usize| (server + 1).to_string();
+        let (joining, leaving) = match self.random.below(5) {
+            0 => (joins(server), String::new()),
+            1 => (String::new(), leaves(server)),
+            2 => (joins(server), leaves(other)),
+            3 => (format!("{},{}", joins(server), joins(other)), String::new()),
+            _ => {
+                let all: Vec<usize> = (0..self.servers.len()).collect();
+                let (join, leave): (Vec<usize>, Vec<usize>) =
+                    all.into_iter().partition(|_| !self.random.once_in(3));
+                let join: Vec<String> = join.into_iter().map(joins).collect();
+                let leave: Vec<String> = leave.into_iter().map(leaves).collect();
+                (join.join(","), leave.join(","))
+            }
         };
         let request = ReconfigRequest {
-            joining: joining.map(Into::into),
-            leaving: leaving.map(Into::into),
+            joining: Some(joining.into()),
+            leaving: Some(leaving.into()),
             new_members: None,
             current_config_id: -1,
         };
@@ -71,7 +81,8 @@ impl World {
             let this = &self.servers[server];
             let decides = this.node.as_ref().is_some_and(Node::is_deciding);
             if decides && !this.is_paused {
-                self.ask_reconfiguration(server, &request);
+                // It may refuse.
+                let _ = self.ask_reconfiguration(server, &request);
             }
         }
     }

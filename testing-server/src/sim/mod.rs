@@ -9,6 +9,7 @@
 //! | [`disk`] | what a crash leaves |
 //! | [`client`] | clients that judge what they are told |
 //! | [`transcript`], [`scenarios`] | talk in words; and the talk of a few worlds, to be read |
+//! | [`reconfigurations`] | who belongs together changes, rule by rule |
 //! | [`oracle`] | what must be true whatever happens |
 //! | [`random`](crate::random) | every choice, drawn from one seed |
 //!
@@ -20,6 +21,7 @@ mod disk;
 mod faults;
 mod network;
 mod oracle;
+mod reconfigurations;
 mod scenarios;
 mod tests;
 mod transcript;

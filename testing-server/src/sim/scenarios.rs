@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use znode::Moment;
 
+use super::reconfigurations::request;
 use super::world::{Event, Layout, World};
 
 fn layout() -> Layout {
@@ -50,6 +51,14 @@ impl Scenario {
         for server in servers {
             self.world.start(server - 1);
         }
+        self.settle();
+    }
+
+    /// The leader is asked to change who belongs together.
+    fn reconfigure(&mut self, leader: usize, joining: &str, leaving: &str) {
+        let request = request(joining, leaving);
+        let asked = self.world.ask_reconfiguration(leader - 1, &request);
+        asked.expect("there is nothing against it");
         self.settle();
     }
 
@@ -145,5 +154,23 @@ fn another_leads_when_the_leader_is_gone() {
     scenario.settle();
     scenario.tell("It comes back, and follows.");
     scenario.start(&[3]);
+    scenario.end();
+}
+
+#[test]
+fn a_server_joins_and_the_leader_leaves() {
+    let about = "Two servers that may be joined: their configuration is of the first epoch.";
+    let two = Layout { participants: 2, spares: 1, reconfigures: true, ..layout() };
+    let mut scenario = Scenario::new("reconfiguration", about, &two);
+    scenario.start(&[1, 2]);
+    scenario
+        .tell("A third one comes. It learns whom it belongs to, and observes nothing: it follows.");
+    scenario.start(&[3]);
+    scenario.tell("It joins, and votes.");
+    scenario.reconfigure(2, "server.3=h3:1:2;9", "");
+    scenario.tell("The leader leaves: another one leads at once, and nobody is elected.");
+    scenario.reconfigure(2, "", "2");
+    scenario.tell("The first one votes no longer. Of one voter a majority is one.");
+    scenario.reconfigure(1, "server.1=h1:1:2:observer;9", "");
     scenario.end();
 }

@@ -7,6 +7,9 @@ use crate::election::vote::{ServerState, Vote};
 use crate::log::record::Logged;
 use crate::log::snapshot::Snapshot;
 use crate::node::input::LinkKind;
+use crate::peer::reconfig::config_of;
+use crate::quorum::text::parse;
+use crate::quorum::{QuorumConfig, Sid};
 use crate::zab::packet::{Forwarded, Kind, LearnerInfo, QuorumPacket};
 
 /// A message in words; nothing if it only says that its sender is there.
@@ -69,15 +72,37 @@ fn packet(bytes: &[u8]) -> Option<String> {
         },
         Kind::Proposal | Kind::Inform => {
             let what = Logged::read(data).map_or(0, |logged| logged.header.kind);
-            format!("{:?} {at}, {}", packet.kind, name(what))
+            let config = config_of(data).ok().flatten();
+            let config = config.map(|config| format!(" to {}", members(&config)));
+            format!("{:?} {at}, {}{}", packet.kind, name(what), config.unwrap_or_default())
         }
         Kind::Request => match Forwarded::read(&packet) {
             Ok(request) => format!("Request of a client, {}", name(request.info.op)),
             Err(_) => "Request that cannot be read".to_owned(),
         },
+        Kind::NewLeader => match parse(&String::from_utf8_lossy(data)) {
+            Ok(config) if config.version != Zxid::ZERO => {
+                format!("NewLeader {at}; {}", members(&config))
+            }
+            _ => format!("NewLeader {at}"),
+        },
+        Kind::CommitAndActivate | Kind::InformAndActivate => {
+            let designated = Decoder::new(data).read::<i64>().unwrap_or(-1);
+            format!("{:?} {at}; server {designated} leads", packet.kind)
+        }
         Kind::UpToDate | Kind::Sync | Kind::Revalidate => format!("{:?}", packet.kind),
         kind => format!("{kind:?} {at}"),
     })
+}
+
+/// A configuration: who votes, who observes, and since when.
+fn members(config: &QuorumConfig) -> String {
+    let named = |sid: &Sid| match config.is_observer(*sid) {
+        true => format!("({})", sid.0),
+        false => sid.0.to_string(),
+    };
+    let members: Vec<String> = config.members.keys().map(named).collect();
+    format!("members {} of {}", members.join(" "), place(config.version))
 }
 
 fn name(op: i32) -> String {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use znode::Moment;
-use znode::proto::Zxid;
 use znode::proto::requests::ReconfigRequest;
+use znode::proto::{ErrorCode, Zxid};
 
 use super::client::Client;
 use super::disk::{Disk, Write};
@@ -255,8 +255,14 @@ impl World {
     fn settings(&self, server: usize) -> Settings {
         let server_id = u8::try_from(server + 1).expect("few servers");
         let session_timeout_min = Duration::from_millis(200);
-        let reconfig_enabled = self.reconfigures;
-        Settings { server_id, session_timeout_min, reconfig_enabled, ..Settings::fixed() }
+        Settings {
+            server_id,
+            session_timeout_min,
+            reconfig_enabled: self.reconfigures,
+            // One voter alone is an ensemble, too.
+            standalone_enabled: false,
+            ..Settings::fixed()
+        }
     }
 
     /// Who a server is told to be with when it first starts. One that is to join lists itself.
@@ -366,15 +372,20 @@ impl World {
     }
 
     /// Asks a leader for a reconfiguration. It may refuse, for reasons of its own.
-    pub(super) fn ask_reconfiguration(&mut self, server: usize, request: &ReconfigRequest<'_>) {
+    pub(super) fn ask_reconfiguration(
+        &mut self,
+        server: usize,
+        request: &ReconfigRequest<'_>,
+    ) -> Result<Zxid, ErrorCode> {
         let now = self.local(server);
-        let Some(node) = self.servers[server].node.as_mut() else { return };
+        let node = self.servers[server].node.as_mut().ok_or(ErrorCode::ConnectionLoss)?;
         let mut out = Outbox::default();
         let outcome = node.reconfigure(now, request, &mut out);
         if self.transcript {
             println!("{:>9} {request:?}: {outcome:?}", self.now.as_nanos() / 1000);
         }
         self.done(server, &out);
+        outcome
     }
 
     fn arm(&mut self, server: usize) {
@@ -427,6 +438,8 @@ impl World {
                     self.at(after, Event::Dialed(server, incarnation, *kind, target));
                 }
                 Output::Listen { open } => self.servers[server].is_listening = *open,
+                // Servers and clients find each other by numbers.
+                Output::Move { .. } | Output::MoveClients { .. } => {}
                 Output::Halt { why } => panic!("server {server} halts: {why}"),
             }
         }

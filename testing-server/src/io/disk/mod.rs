@@ -316,6 +316,8 @@ impl Disk {
             | Output::Close { .. }
             | Output::Dial { .. }
             | Output::Listen { .. }
+            | Output::Move { .. }
+            | Output::MoveClients { .. }
             | Output::Halt { .. } => return,
         };
         self.queue.lock().orders.push_back(order);

@@ -22,6 +22,7 @@ use super::connection::Connection;
 use super::engine::Shared;
 use crate::node::input::{Input, LinkKind};
 use crate::quorum::Sid;
+use crate::quorum::member::MemberAddress;
 use switchboard::{Incoming, Plug};
 use tcp::TcpPeers;
 
@@ -43,6 +44,8 @@ pub(crate) enum Command {
     },
     /// Learners, or none any more.
     Listen(bool),
+    /// To be found elsewhere.
+    Move(Vec<MemberAddress>),
 }
 
 /// How the other servers are reached.
@@ -82,6 +85,8 @@ impl Task {
                 command = commands.recv() => match command {
                     None => return,
                     Some(Command::Listen(open)) => plug.listen(open),
+                    // Here servers are found by their numbers.
+                    Some(Command::Move(_)) => {}
                     Some(Command::Dial { kind, to, .. }) => {
                         self.dialed(kind, to, plug.dial(kind, to)).await;
                     }
@@ -94,7 +99,7 @@ impl Task {
         }
     }
 
-    async fn over_tcp(mut self, peers: TcpPeers, mut commands: UnboundedReceiver<Command>) {
+    async fn over_tcp(mut self, mut peers: TcpPeers, mut commands: UnboundedReceiver<Command>) {
         let (mut dials, mut arrivals) = (JoinSet::new(), JoinSet::new());
         let mut doors = peers.open().await;
         loop {
@@ -103,6 +108,10 @@ impl Task {
                 command = commands.recv() => match command {
                     None => return,
                     Some(Command::Listen(open)) => doors.listen(open).await,
+                    Some(Command::Move(addresses)) => {
+                        peers.addresses = addresses;
+                        doors.reopen(&peers).await;
+                    }
                     Some(Command::Dial { kind, to, addresses }) => {
                         let dial = peers.dial(addresses);
                         dials.spawn(async move { (kind, to, dial.await) });

@@ -14,6 +14,7 @@ use znode::Transport;
 #[cfg(feature = "tls")]
 use crate::io::tls::PeerSecurity;
 use crate::node::input::LinkKind;
+use crate::quorum::member::MemberAddress;
 
 /// How long to wait when a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
@@ -24,10 +25,10 @@ const BIND_PAUSE: Duration = Duration::from_secs(1);
 /// How servers are reached over TCP.
 #[derive(Debug, Clone)]
 pub(crate) struct TcpPeers {
-    /// Where this server listens for elections: hosts and ports.
-    pub(crate) election: Vec<(String, u16)>,
-    /// Where it listens for learners while it leads.
-    pub(crate) quorum: Vec<(String, u16)>,
+    /// Where the others find this server.
+    pub(crate) addresses: Vec<MemberAddress>,
+    /// Whether it listens on all addresses of the machine: `quorumListenOnAllIPs`.
+    pub(crate) listen_on_all: bool,
     /// How long a connection may take to come about: `cnxTimeout`.
     pub(crate) dial_timeout: Duration,
     /// What is spoken, if it is not plain text.
@@ -47,12 +48,23 @@ impl TcpPeers {
     /// Listens for elections. A port that is taken is tried until it is free: a server that has
     /// just ended may still hold it.
     pub(super) async fn open(&self) -> Doors {
-        let mut doors =
-            Doors { election: Vec::new(), quorum: Vec::new(), quorum_at: self.quorum.clone() };
-        for at in &self.election {
+        let mut doors = Doors {
+            election: Vec::new(),
+            quorum: Vec::new(),
+            quorum_at: self.places(|at| at.quorum_port),
+        };
+        for at in &self.places(|at| at.election_port) {
             doors.election.push(bind(at).await);
         }
         doors
+    }
+
+    fn places(&self, port: fn(&MemberAddress) -> u16) -> Vec<(String, u16)> {
+        let host = |at: &MemberAddress| match self.listen_on_all {
+            true => "0.0.0.0".to_owned(),
+            false => at.host.clone(),
+        };
+        self.addresses.iter().map(|at| (host(at), port(at))).collect()
     }
 
     /// Connects to the first of these addresses that answers.
@@ -109,6 +121,16 @@ impl TcpPeers {
 }
 
 impl Doors {
+    /// Listens elsewhere, for the same.
+    pub(super) async fn reopen(&mut self, peers: &TcpPeers) {
+        let open = !self.quorum.is_empty();
+        // Some of the ports may be the same.
+        self.election.clear();
+        self.quorum.clear();
+        *self = peers.open().await;
+        self.listen(open).await;
+    }
+
     /// Listens for learners, or no longer.
     pub(super) async fn listen(&mut self, open: bool) {
         self.quorum.clear();

@@ -227,6 +227,10 @@ fn reconfiguration_is_disabled_on_a_server_that_stands_alone() {
         current_config_id: -1,
     };
     assert_eq!(world.error(c, OpCode::Reconfig, &request), ErrorCode::ReconfigDisabled);
+    // Switched on, there is still nobody to be joined.
+    let mut world = World::with(Settings { reconfig_enabled: true, ..Settings::fixed() });
+    let c = world.connect();
+    assert_eq!(world.error(c, OpCode::Reconfig, &request), ErrorCode::Unimplemented);
 }
 
 #[test]

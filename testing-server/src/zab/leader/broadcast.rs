@@ -4,14 +4,15 @@ use bytes::Bytes;
 use znode::proto::{OpCode, Zxid};
 
 use super::reconfig::designated;
-use super::{LearnerHandler, Phase, Stage};
+use super::{Leader, LearnerHandler, Phase, Stage};
 use crate::node::Node;
 use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
-use crate::peer::planted::Bug;
+use crate::peer::planted::{Bug, Planted};
 use crate::peer::{Prepared, QuorumPeer, Role};
 use crate::pipeline::txn::{Change, Txn};
-use crate::zab::history::Entry;
+use crate::quorum::{Quorums, Sid};
+use crate::zab::history::{Entry, History};
 use crate::zab::packet::{Kind, QuorumPacket, put};
 
 /// The last place of an epoch that is given to a transaction: one more would run into the next
@@ -99,68 +100,93 @@ impl Node {
         if leader.phase != Phase::Broadcast {
             return;
         }
-        let mut reconfigured = None;
         let before = history.committed;
-        let acked = |learner: &LearnerHandler| {
-            let counts = matches!(learner.stage, Stage::Synchronized | Stage::Serving);
-            if counts && !learner.is_observer { learner.acked } else { Zxid(i64::MIN) }
-        };
-        let acked_by = |sid| {
-            let mine = (sid == *me).then_some(history.persisted);
-            let others = leader.learners.values().filter(|learner| learner.sid == sid).map(acked);
-            others.chain(mine).max().unwrap_or(Zxid(i64::MIN))
-        };
-        let mut places: Vec<Zxid> = leader.learners.values().map(acked).collect();
-        places.push(history.persisted);
-        places.retain(|zxid| *zxid > before);
-        places.sort_unstable();
-        let decides = |zxid: &&Zxid| {
-            planted.is(Bug::NoQuorum) || quorums.is_quorum(|sid| acked_by(sid) >= **zxid)
-        };
-        let decided = places.iter().rev().find(decides).filter(|_| leader.successor.is_none());
-        if let Some(decided) = decided.copied() {
+        let decided = leader.newly_decided(*me, quorums, history, *planted);
+        if let Some(decided) = decided.filter(|_| leader.successor.is_none()) {
             let next = quorums.proposed.clone().filter(|next| next.version <= decided);
-            let next = next.map(|next| (designated(*me, quorums, &next, &acked_by), next));
+            let acked_by = |sid| leader.acked_by(*me, history, sid);
+            let next = next.map(|next| (designated(*me, quorums, &next, acked_by), next));
             // What comes behind is for the next leader to decide.
             let decided = match &next {
                 Some((leader, next)) if leader != me => next.version,
                 _ => decided,
             };
             history.committed = decided;
-            for entry in history.tail().filter(|entry| entry.zxid > before) {
-                if entry.zxid > decided {
-                    break;
-                }
-                let zxid = entry.zxid;
-                if let Some((designated, next)) = &next
-                    && next.version == zxid
-                {
-                    leader.tell_activated(*designated, entry, out);
-                    continue;
-                }
-                let commit = out.encode_packet(|out| put(Kind::Commit, zxid, None, out));
-                let mut inform = None;
-                for (link, learner) in leader.listeners() {
-                    let packet = if learner.is_observer {
-                        let bytes = Some(&entry.bytes[..]);
-                        inform.get_or_insert_with(|| {
-                            out.encode_packet(|out| put(Kind::Inform, zxid, bytes, out))
-                        })
-                    } else {
-                        &commit
-                    };
-                    out.send(link, packet.clone());
+            let fresh = history.tail().filter(|entry| entry.zxid > before);
+            for entry in fresh.take_while(|entry| entry.zxid <= decided) {
+                match &next {
+                    Some((designated, next)) if next.version == entry.zxid => {
+                        leader.tell_activated(*designated, entry, out);
+                    }
+                    _ => leader.tell_decided(entry, out),
                 }
             }
-            reconfigured = next;
-        }
-        if let Some((designated, config)) = reconfigured {
-            self.reconfigured(designated, config, out);
-            // Fewer may have to agree on what comes behind.
-            return self.count_acks(out);
+            if let Some((designated, config)) = next {
+                self.reconfigured(designated, config, out);
+                // Fewer may have to agree on what comes behind.
+                return self.count_acks(out);
+            }
         }
         // Also what was decided before may only now be on the leader's own disk.
         self.apply_ready(out);
         self.answer_syncs(out);
+    }
+}
+
+impl Leader {
+    /// Up to where a server has everything on its disk.
+    fn acked_by(&self, me: Sid, history: &History, sid: Sid) -> Zxid {
+        let mine = (sid == me).then_some(history.persisted);
+        let learners = self.learners.values().filter(|learner| learner.sid == sid);
+        let others = learners.filter_map(LearnerHandler::counted);
+        others.chain(mine).max().unwrap_or(Zxid(i64::MIN))
+    }
+
+    /// The last transaction that a quorum has on its disks, if it is not known to be decided.
+    fn newly_decided(
+        &self,
+        me: Sid,
+        quorums: &Quorums,
+        history: &History,
+        planted: Planted,
+    ) -> Option<Zxid> {
+        let mut places: Vec<Zxid> =
+            self.learners.values().filter_map(LearnerHandler::counted).collect();
+        places.push(history.persisted);
+        places.retain(|zxid| *zxid > history.committed);
+        places.sort_unstable();
+        places.into_iter().rev().find(|zxid| {
+            let agrees = |sid| self.acked_by(me, history, sid) >= *zxid;
+            planted.is(Bug::NoQuorum)
+                || (planted.is(Bug::OldVotersAlone) && quorums.committed.is_quorum(agrees))
+                || (planted.is(Bug::NewVotersAlone) && quorums.last_seen().is_quorum(agrees))
+                || quorums.is_quorum(agrees)
+        })
+    }
+
+    /// Tells everybody that a transaction is decided.
+    fn tell_decided(&self, entry: &Entry, out: &mut Outbox) {
+        let zxid = entry.zxid;
+        let commit = out.encode_packet(|out| put(Kind::Commit, zxid, None, out));
+        let mut inform = None;
+        for (link, learner) in self.listeners() {
+            let packet = if learner.is_observer {
+                let bytes = Some(&entry.bytes[..]);
+                inform.get_or_insert_with(|| {
+                    out.encode_packet(|out| put(Kind::Inform, zxid, bytes, out))
+                })
+            } else {
+                &commit
+            };
+            out.send(link, packet.clone());
+        }
+    }
+}
+
+impl LearnerHandler {
+    /// Up to where it has acknowledged, if that counts.
+    fn counted(&self) -> Option<Zxid> {
+        let counts = matches!(self.stage, Stage::Synchronized | Stage::Serving);
+        (counts && !self.is_observer).then_some(self.acked)
     }
 }

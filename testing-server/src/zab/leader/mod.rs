@@ -141,6 +141,11 @@ impl Leader {
         }
     }
 
+    /// Whether it orders writes: not before it serves, nor once it has handed over.
+    pub(crate) fn is_deciding(&self) -> bool {
+        self.phase == Phase::Broadcast && self.successor.is_none()
+    }
+
     /// The first place of the epoch: no transaction, but the name of the new leader.
     pub(crate) fn first_zxid(&self) -> Zxid {
         Zxid(i64::from(self.epoch) << 32)

@@ -104,6 +104,18 @@ impl Node {
         })
     }
 
+    /// The last learner of a leader that has handed over may have left it: then there is nothing to
+    /// wait for, unless a client waits for the reconfiguration itself.
+    pub(crate) fn hand_over_alone(&mut self, out: &mut Outbox) {
+        let last_processed = self.last_processed;
+        if let Some(QuorumPeer { role: Role::Leading(leader), quorums, .. }) = self.peer.as_deref()
+            && leader.learners.is_empty()
+            && last_processed >= quorums.committed.version
+        {
+            self.hand_over(out);
+        }
+    }
+
     /// Without its learners, a leader that has handed over learns from its successor.
     pub(super) fn hand_over(&mut self, out: &mut Outbox) -> bool {
         let Some(QuorumPeer { role: Role::Leading(leader), .. }) = self.peer.as_deref() else {
