@@ -41,7 +41,7 @@ use crate::sequence::{Mode, Naming};
 /// watch the one ahead, and has the lock as soon as that leaves. Who is further back lists again
 /// when the one directly ahead leaves, since that may have given up while others hold. A release is
 /// one request; it wakes one waiter. A guard adds one request, to watch its own node, if it is
-/// asked for news, or kept for longer than a moment.
+/// asked for news.
 ///
 /// # Lost connections and sessions
 /// While the connection is down, waiting goes on, in the same place in line if the session
