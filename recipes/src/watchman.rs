@@ -1,5 +1,5 @@
-//! Who watches over a held node: over its session and its deadline, and, once somebody wants to know
-//! of it, over the node itself and what is written in it.
+//! Who watches over a held node: over its session and its deadline, and, once somebody wants to
+//! know of it, over the node itself and what is written in it.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
