@@ -151,7 +151,7 @@ async fn sections_under_pauses_and_kills_lose_no_update() {
         } else {
             signal(pid, "-STOP").await;
             let past_its_session = SHORT + SHORT / 2;
-            let time = if blows % 3 == 0 { past_its_session } else { SHORT / 4 };
+            let time = if blows.is_multiple_of(3) { past_its_session } else { SHORT / 4 };
             tokio::time::sleep(time).await; // the clock of other processes cannot be paused
             signal(pid, "-CONT").await;
         }
