@@ -182,8 +182,8 @@ impl Mutex {
     }
 
     /// Waits for the lock, and tells of the place in line meanwhile: whenever the one directly
-    /// ahead leaves, and every `interval` if one is given. Each time costs one list and one read;
-    /// a thousand who wait and look every second are a thousand lists a second. (CURATOR-592.)
+    /// ahead leaves, and every `interval` if one is given. Each time costs one list: a thousand who
+    /// wait and look every second are a thousand lists a second. (CURATOR-592.)
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
