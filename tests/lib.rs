@@ -1,5 +1,9 @@
-//! Everything that needs a server, and the README's code blocks as doctests.
+//! Everything that needs a server, and the code blocks of the READMEs as doctests.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../recipes/README.md")]
+struct RecipesReadme;
