@@ -113,11 +113,6 @@ impl Guard {
         self.contender.runtime().clone()
     }
 
-    /// The loss, without a watch of its own before the node is watched anyhow.
-    pub(crate) fn lost_in_time(&self) -> Lost {
-        self.holding.lost().clone()
-    }
-
     pub(crate) fn lost_by_now(&self) -> Option<LostReason> {
         self.holding.lost_by_now()
     }
@@ -189,8 +184,10 @@ impl Guard {
         .await
     }
 
-    /// What may be believed as of now.
+    /// What may be believed as of now. Once this is asked, or one of those below, the lock's node
+    /// is watched, which is one request.
     pub fn state(&self) -> GuardState {
+        self.watchman.ask();
         self.holding.state()
     }
 
@@ -205,7 +202,7 @@ impl Guard {
     /// it can be moved to whoever must know.
     ///
     /// That somebody has deleted the node is learnt by a watch on it, which is left once this is
-    /// called, or the lock has been held for a moment. The end of the session is learnt from a
+    /// called. The end of the session is learnt from a
     /// server, or from the clock, once it is a session timeout that the last packet was sent which
     /// was answered. That may be too late, if a follower that was cut off answered it: a
     /// [strict](LockOptions::strict) guard is lost before anybody else can have the lock.
@@ -355,10 +352,11 @@ impl Guard {
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.holding.state();
         f.debug_struct("Guard")
             .field("path", &self.path())
             .field("token", &self.token())
-            .field("state", &self.state())
+            .field("state", &state)
             .finish_non_exhaustive()
     }
 }

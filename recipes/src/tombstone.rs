@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Version};
+use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Version};
 
 use crate::contender::Contender;
 use crate::error::LockError;
@@ -99,54 +99,65 @@ pub(crate) async fn write(
     if lock.is_root() {
         return Err(LockError::no_place_beside(lock.as_str()));
     }
-    let failed = |error| LockError::client(lock.as_str(), error);
     let path = format!("{}{SUFFIX}", lock.as_str());
-    let (client, node) = (contender.client().clone(), contender.path().to_owned());
-    let holder = Sequencer::new(&client, &node, Mode::Exclusive, contender.czxid());
+    let client = contender.client().clone();
+    let holder = Sequencer::new(&client, contender.path(), Mode::Exclusive, contender.czxid());
     let text = UncleanDeath { holder, delay }.text();
-    let (untold, version) = (None, None);
-    let tombstone = Tombstone { path: path.clone(), text: text.clone(), version, untold };
-    *contender.tombstone() = Some(tombstone);
+    let (version, untold) = (None, None);
+    *contender.tombstone() = Some(Tombstone { path, text, version, untold });
+    let mut may_be_written = false;
+    let written = insist(contender, lock.as_str(), &mut may_be_written).await;
+    if !matches!(written, Ok(Ok(_))) && !may_be_written {
+        // Then there is nothing to find out, and the node can go at once.
+        *contender.tombstone() = None;
+    }
+    written
+}
+
+/// Writes it, and looks again whenever that was not answered, or a server was behind.
+async fn insist(
+    contender: &mut Contender,
+    lock: &str,
+    may_be_written: &mut bool,
+) -> Result<Result<Option<UncleanDeath>, ()>, LockError> {
+    let failed = |error| LockError::client(lock, error);
+    let (client, node) = (contender.client().clone(), contender.path().to_owned());
     let mut last: Option<UncleanDeath> = None;
     loop {
-        let found = read(&client, &path).await.map_err(failed)?;
-        let write = match &found {
-            Some((data, version)) if *data == text.as_bytes() => {
-                settled(contender, *version);
+        let Some(tombstone) = contender.tombstone() else { return Ok(Err(())) };
+        let (path, text) = (tombstone.path.as_str(), tombstone.text.as_str());
+        let write = match read(&client, path).await.map_err(failed)? {
+            Some((data, version)) if data == text.as_bytes() => {
+                tombstone.version = Some(version);
                 return Ok(Ok(last));
             }
             Some((data, version)) => {
-                let Some(death) = UncleanDeath::parse(data) else {
-                    return Err(LockError::not_a_tombstone(lock.as_str(), &path));
+                let Some(death) = UncleanDeath::parse(&data) else {
+                    return Err(LockError::not_a_tombstone(lock, path));
                 };
-                last = Some(death);
-                if let Some(tombstone) = contender.tombstone() {
-                    tombstone.untold = Some(data.clone());
-                }
-                Op::set_data(&path, &text, *version)
+                let write = Op::set_data(path, text, version);
+                (last, tombstone.untold) = (Some(death), Some(data));
+                write
             }
-            None => Op::create(&path, &text, CreateMode::Persistent),
+            None => Op::create(path, text, CreateMode::Persistent),
         };
         match client.multi([Op::check(&node, Version::ANY), write]).await {
             Ok(results) => {
-                settled(contender, written(&results));
+                tombstone.version = Some(written(&results));
                 return Ok(Ok(last));
             }
             Err(error) if error.op_index() == Some(0) && error.kind() == ErrorKind::NoNode => {
                 return Ok(Err(()));
             }
-            // A request whose answer was lost has written it, or a server was behind: look again.
             Err(error) if is_worth_a_look(&error) => {
+                *may_be_written |= error.outcome() == Outcome::Unknown;
                 client.until_answered(|| client.sync("/")).await.map_err(failed)?;
             }
-            Err(error) => return Err(failed(error)),
+            Err(error) => {
+                *may_be_written |= error.outcome() == Outcome::Unknown;
+                return Err(failed(error));
+            }
         }
-    }
-}
-
-fn settled(contender: &mut Contender, version: Version) {
-    if let Some(tombstone) = contender.tombstone() {
-        tombstone.version = Some(version);
     }
 }
 

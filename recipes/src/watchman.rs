@@ -1,26 +1,21 @@
-//! Who watches over a held node: over its session, its deadline, itself, and what is written in it.
+//! Who watches over a held node: over its session and its deadline, and, once somebody wants to
+//! know of it, over the node itself and what is written in it.
 
 use std::future::{Future, pending};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use std::{fmt, mem};
 
 use futures::future::{BoxFuture, FutureExt, Shared};
 use futures::stream::StreamExt;
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
-use tokio::time::sleep;
 use znode::{Client, ErrorKind, EventType};
 
 use crate::contender::Contender;
 use crate::holding::Holding;
 use crate::loss::LostReason;
-
-/// How long a node is held before it is watched, unless somebody asks to be told of its loss: who
-/// lets go within this time is spared the request.
-const WATCHED_AFTER: Duration = Duration::from_millis(50);
 
 /// What Curator writes into a holder's node to ask it to let go.
 pub(crate) const REVOKE: &[u8] = b"__REVOKE__";
@@ -55,11 +50,8 @@ impl Watchman {
         let task = contender.runtime().spawn(async move {
             let (client, path) = (holding.client(), holding.node());
             let watched = async {
-                tokio::select! {
-                    biased;
-                    () = asked.notified() => {}
-                    () = sleep(WATCHED_AFTER) => {}
-                }
+                // Who lets go without having wanted to know is spared the request.
+                asked.notified().await;
                 deletion(client, path, revoker).await;
             };
             let kept =

@@ -179,6 +179,11 @@ impl<R> Session<R> {
     }
 
     fn submit(&mut self, now: Moment, request: Request<'_, R>, out: &mut Outbox<R>) {
+        // After the process stood still this may come before the tick that ends the session. What
+        // is sent then comes too late for all that the caller believes.
+        if now >= self.timers.lost_at() && self.ending().is_none() {
+            self.end(Ending::Expired, out);
+        }
         let refused = match (&self.phase, self.leaving) {
             (Phase::Over(ending), _) => Some(*ending),
             (_, Some(_)) => Some(Ending::Closed),

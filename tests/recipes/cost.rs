@@ -1,7 +1,7 @@
 //! How many requests and watches it takes.
 
 use znode::proto::OpCode;
-use znode_recipes::Mutex;
+use znode_recipes::{Guard, Mutex};
 
 use crate::ground::{Ground, LOCK, children_are, contenders, is_pending, make_lock, soon};
 use znode_tests::support::Wire;
@@ -25,16 +25,23 @@ async fn a_lock_that_nobody_has_costs_three_requests_two_of_them_in_one_round_tr
 }
 
 #[tokio::test]
-async fn who_holds_for_longer_or_wants_news_watches_its_node_with_one_request_more() {
+async fn who_wants_news_watches_its_node_with_one_request_more() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     make_lock(&client).await;
     let mutex = Mutex::new(&client, LOCK);
-    for wants_news in [false, true] {
+    let asks: [fn(&Guard); 5] = [
+        |guard| drop(guard.lost()),
+        |guard| drop(guard.states()),
+        |guard| drop(guard.revoked()),
+        |guard| drop(guard.run(async {})),
+        |guard| assert!(guard.state().is_held()),
+    ];
+    for ask in asks {
         let (before, reads) = (wire.requests(), wire.count(OpCode::GetData));
         let guard = soon(mutex.lock()).await.unwrap();
-        if wants_news {
-            drop(guard.lost());
+        for ask in [ask, asks[0]] {
+            ask(&guard);
         }
         wire.until(OpCode::GetData, reads + 1).await;
         guard.release().await.unwrap();

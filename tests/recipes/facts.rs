@@ -167,6 +167,56 @@ async fn fact_18_a_quota_that_is_exceeded_is_an_error_of_the_call() {
 }
 
 #[tokio::test]
+async fn fact_18_who_may_not_is_told_so_by_every_lock() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let read_only = [znode::Acl::read_only()];
+    let made = client.create_with_acl("/closed", "", CreateMode::Persistent, &read_only);
+    soon(made).await.unwrap();
+    let denied = |error: znode_recipes::LockError| {
+        assert_eq!(error.kind(), LockErrorKind::Client, "{error}");
+        assert_eq!(error.client_error().unwrap().kind(), ErrorKind::NoAuth);
+    };
+    let rw = ReadWriteLock::new(&client, "/closed");
+    denied(soon(rw.read()).await.unwrap_err());
+    denied(soon(rw.try_write()).await.unwrap_err());
+    denied(soon(MultiLock::new().write(&rw).lock()).await.unwrap_err());
+    let semaphore = Semaphore::new(&client, "/closed", 1);
+    denied(soon(semaphore.acquire()).await.unwrap_err());
+    denied(soon(semaphore.try_acquire_many(1)).await.unwrap_err());
+    let shared = Semaphore::with_shared_limit(&client, "/open", "/closed/count", 1);
+    denied(soon(shared.acquire()).await.unwrap_err());
+    // A tombstone is written beside the lock.
+    soon(client.create("/own", "", CreateMode::Persistent)).await.unwrap();
+    soon(client.create("/own/lock", "", CreateMode::Persistent)).await.unwrap();
+    soon(client.set_acl("/own", &read_only, Version::ANY)).await.unwrap();
+    let mutex = Mutex::new(&client, "/own/lock");
+    denied(soon(mutex.clone().with_lock_delay(T).lock()).await.unwrap_err());
+    drop(soon(mutex.try_lock()).await.unwrap().expect("nothing is left there"));
+}
+
+#[tokio::test]
+async fn fact_18_a_path_that_cannot_be_one_is_an_error_before_anything_is_sent() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let before = wire.requests();
+    for path in ["", "locks", "/locks/", "/a//b"] {
+        let rw = ReadWriteLock::new(&client, path);
+        let several = MultiLock::new().mutex(&Mutex::new(&client, path));
+        for error in [
+            soon(rw.read()).await.unwrap_err(),
+            soon(rw.write()).await.unwrap_err(),
+            soon(rw.participants()).await.unwrap_err(),
+            soon(Semaphore::new(&client, path, 1).acquire()).await.unwrap_err(),
+            soon(several.lock()).await.unwrap_err(),
+        ] {
+            assert_eq!((error.kind(), error.path()), (LockErrorKind::InvalidPath, Some(path)));
+        }
+    }
+    assert_eq!(wire.requests(), before);
+}
+
+#[tokio::test]
 async fn fact_18_children_of_an_ephemeral_node_are_an_error_of_the_call() {
     let ground = Ground::start().await;
     let client = ground.connect().await;

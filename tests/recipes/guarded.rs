@@ -90,7 +90,6 @@ async fn a_write_that_arrives_late_changes_nothing() {
     soon(client.create("/a", "before", PERSISTENT)).await.unwrap();
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
     let other = ground.connect().await;
-    wire.until(OpCode::GetData, 1).await;
     wire.stall();
     let write = guard.client().set_data("/a", "after", Version::ANY);
     delete(&other, guard.path()).await.unwrap();

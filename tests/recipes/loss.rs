@@ -155,6 +155,7 @@ async fn a_watch_that_somebody_removes_is_left_again() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let guard = soon(Mutex::new(&client, LOCK).lock()).await.unwrap();
+    drop(guard.lost());
     wire.until(znode::proto::OpCode::GetData, 1).await;
     let removed = client.remove_watches(guard.path(), znode::WatcherType::Data);
     soon(removed).await.unwrap();

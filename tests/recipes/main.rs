@@ -16,6 +16,7 @@
 //! | `semaphore` | permits: how many are held, and who gets the next |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
+//! | `processes` | holders that are stopped and killed; `holder` is their program |
 //! | `facts` | what no other room tells of |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -40,6 +41,7 @@ mod lost_reply;
 mod multi_lock;
 mod mutex;
 mod paused;
+mod processes;
 mod queue;
 mod read_write;
 mod release;

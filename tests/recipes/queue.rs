@@ -66,6 +66,22 @@ async fn who_looks_now_and_then_sees_the_line_move() {
 }
 
 #[tokio::test]
+async fn each_look_costs_one_list_and_nothing_else() {
+    let ground = Ground::start().await;
+    let holder = soon(Mutex::new(&ground.connect().await, LOCK).lock()).await.unwrap();
+    let (client, wire) = ground.connect_wired().await;
+    let waiting = Mutex::new(&client, LOCK).queue(Some(Duration::from_millis(1)));
+    let waiting = tokio::spawn(waiting.collect::<Vec<_>>());
+    wire.until(OpCode::GetChildren, 10).await;
+    drop(holder);
+    let told = soon(waiting).await.unwrap();
+    assert!(matches!(&told[..], [Ok(Progress::Waiting(_)), Ok(Progress::Granted(_))]), "{told:?}");
+    assert_eq!((wire.count(OpCode::GetData), wire.count(OpCode::RemoveWatches)), (1, 0));
+    drop(told);
+    ground.nothing_left().await;
+}
+
+#[tokio::test]
 async fn who_stops_looking_leaves_the_line() {
     let ground = Ground::start().await;
     let client = ground.connect().await;

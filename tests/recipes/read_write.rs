@@ -284,8 +284,9 @@ async fn of_two_who_try_at_the_same_time_both_are_refused() {
         .collect();
     children_are(&observer, 4).await;
     wires.iter().for_each(Wire::resume);
-    for attempt in attempts {
-        match soon(attempt).await.unwrap().unwrap() {
+    // Who is refused first reads on until the other is, too.
+    for attempt in soon(join_all(attempts)).await {
+        match attempt.unwrap().unwrap() {
             Upgrade::Refused(reader) => assert!(reader.state().is_held()),
             Upgrade::Done(_) => panic!("it writes beside a reader"),
         }

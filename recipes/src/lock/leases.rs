@@ -95,23 +95,23 @@ impl Leases {
         patience: Patience,
         may_step_aside: bool,
     ) -> Result<Option<Look>, LockError> {
-        let room = async {
-            let look = self.glance(count).await?;
-            if let Look::Blocked { has_some } = look
-                && patience != Patience::None
-                && !(has_some && may_step_aside)
-            {
-                return self.watch(count, may_step_aside).await;
+        let look = self.glance(count).await?;
+        let is_over = match look {
+            Look::Fits => true,
+            Look::Blocked { has_some } => {
+                patience == Patience::None || (has_some && may_step_aside)
             }
-            Ok(look)
         };
+        if is_over {
+            return Ok(Some(look));
+        }
         tokio::select! {
             biased;
-            reason = head.lost_in_time() => {
+            reason = head.lost() => {
                 let is_over = reason.is_session_over();
                 if is_over { Err(LockError::lost(&self.semaphore, reason)) } else { Ok(None) }
             }
-            look = room => look.map(Some),
+            look = self.watch(count, may_step_aside) => look.map(Some),
         }
     }
 

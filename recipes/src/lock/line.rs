@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
-use znode::{Client, ErrorKind, EventType, Path, Version};
+use znode::{Client, ErrorKind, EventType, OneshotWatcher, Path, Version};
 
 use super::place::Place;
 use crate::contender::Contender;
@@ -146,6 +146,8 @@ impl Line {
     ) -> Result<Turn, LockError> {
         let entered = contender.enter(&self.options.data).await;
         let mut children = entered.map_err(|error| self.client_error(error))?;
+        // The node that is watched, and what tells of it.
+        let mut watch = None;
         loop {
             let standing = self.naming.standing(&children, contender.name());
             let behind = match standing {
@@ -158,7 +160,7 @@ impl Line {
             let ahead = contender.sibling(behind.of);
             tracing::debug!(path = contender.path(), ahead, "waiting");
             tell(Place { position: behind.position, ahead: ahead.clone() });
-            let gone = self.wait_for(&ahead, patience).await;
+            let gone = self.wait_for(ahead, &mut watch, patience).await;
             match gone.map_err(|error| self.client_error(error))? {
                 Ahead::Gone if behind.is_next => return Ok(Turn::Ours(None)),
                 Ahead::Gone | Ahead::Changed => {}
@@ -168,13 +170,25 @@ impl Line {
         }
     }
 
-    /// Waits until something happens to a node; at once if it is gone.
-    async fn wait_for(&self, path: &str, patience: Patience) -> Result<Ahead, znode::Error> {
-        let read = || self.client.get_data_watched(path);
-        let watcher = match self.client.until_answered(read).await {
-            Ok((_, _, watcher)) => watcher,
-            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Ahead::Gone),
-            Err(error) => return Err(error),
+    /// Waits until something happens to a node, or until it is time to look again; at once if it is
+    /// gone. A watch that nothing was told by stays for the next time.
+    async fn wait_for(
+        &self,
+        path: String,
+        watch: &mut Option<(String, OneshotWatcher)>,
+        patience: Patience,
+    ) -> Result<Ahead, znode::Error> {
+        let watcher = match watch {
+            Some((watched, watcher)) if *watched == path => watcher,
+            _ => {
+                let read = || self.client.get_data_watched(&path);
+                let watcher = match self.client.until_answered(read).await {
+                    Ok((_, _, watcher)) => watcher,
+                    Err(error) if error.kind() == ErrorKind::NoNode => return Ok(Ahead::Gone),
+                    Err(error) => return Err(error),
+                };
+                &mut watch.insert((path, watcher)).1
+            }
         };
         let time = async {
             match patience {
@@ -187,6 +201,7 @@ impl Line {
             event = watcher => event?,
             () = time => return Ok(Ahead::Changed),
         };
+        *watch = None;
         let is_gone = event.kind == EventType::NodeDeleted;
         Ok(if is_gone { Ahead::Gone } else { Ahead::Changed })
     }

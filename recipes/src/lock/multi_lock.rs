@@ -192,7 +192,7 @@ async fn next(
     if taken.is_empty() {
         return stand.await;
     }
-    let lost = select_all(taken.iter().map(Guard::lost_in_time));
+    let lost = select_all(taken.iter().map(Guard::lost));
     match select(lost, stand).await {
         Either::Left(((reason, at, _), _)) => Err(LockError::lost(taken[at].lock_path(), reason)),
         Either::Right((guard, _)) => guard,

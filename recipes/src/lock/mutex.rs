@@ -41,7 +41,7 @@ use crate::sequence::{Mode, Naming};
 /// watch the one ahead, and has the lock as soon as that leaves. Who is further back lists again
 /// when the one directly ahead leaves, since that may have given up while others hold. A release is
 /// one request; it wakes one waiter. A guard adds one request, to watch its own node, if it is
-/// asked for news, or kept for longer than a moment.
+/// asked for news.
 ///
 /// # Lost connections and sessions
 /// While the connection is down, waiting goes on, in the same place in line if the session
@@ -182,8 +182,8 @@ impl Mutex {
     }
 
     /// Waits for the lock, and tells of the place in line meanwhile: whenever the one directly
-    /// ahead leaves, and every `interval` if one is given. Each time costs one list and one read;
-    /// a thousand who wait and look every second are a thousand lists a second. (CURATOR-592.)
+    /// ahead leaves, and every `interval` if one is given. Each time costs one list: a thousand who
+    /// wait and look every second are a thousand lists a second. (CURATOR-592.)
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {

@@ -85,3 +85,14 @@ fn a_server_that_is_cut_off_assures_nothing() {
     assert!(pair.log().contains(&"state ConnectedReadOnly".to_owned()));
     assert_eq!(pair.session.assured_until(), Moment::START);
 }
+
+/// As after the process was stopped: nobody has told the session what time it is.
+#[test]
+fn what_is_asked_once_the_session_is_lost_is_not_sent() {
+    let mut pair = Pair::connected();
+    pair.now += T;
+    pair.ask(OpCode::SetData, "late");
+    assert!(pair.requests().is_empty());
+    let expired = "late failed unsent Ended(Expired)".to_owned();
+    assert_eq!(pair.log(), ["disconnect".to_owned(), "state Expired".to_owned(), expired]);
+}
