@@ -86,6 +86,8 @@ pub(super) struct World {
     pub(super) in_memory: bool,
     pub(super) faults_until: Moment,
     committed_log: usize,
+    local_sessions: LocalSessions,
+    read_only_after: Option<Duration>,
     disk_us: u64,
     /// What was done, as one number.
     pub(super) trace: u64,
@@ -143,6 +145,13 @@ impl World {
         let layout = Layout::draw(&mut random);
         let (clients, timeout_ms) = (layout.clients, layout.timeout_ms);
         let mut world = Self::empty(&layout, planted, random);
+        let mut habits = Random::new(seed, 99);
+        if habits.once_in(4) {
+            world.local_sessions = LocalSessions::Upgrade;
+        }
+        if habits.once_in(4) {
+            world.read_only_after = Some(TICK * 3);
+        }
         for client in 0..clients {
             let random = Random::new(seed, 100 + client as u64);
             world.clients.push(Client::new(client, random, timeout_ms));
@@ -194,6 +203,8 @@ impl World {
             in_memory: layout.in_memory,
             faults_until: Moment::START + Duration::from_secs(20),
             committed_log: layout.committed_log,
+            local_sessions: LocalSessions::No,
+            read_only_after: None,
             disk_us: layout.disk_us,
             trace: 0,
             steps: 0,
@@ -291,8 +302,8 @@ impl World {
                 notification_max: Duration::from_millis(400),
             },
             committed_log: self.committed_log,
-            local_sessions: LocalSessions::No,
-            read_only_after: None,
+            local_sessions: self.local_sessions,
+            read_only_after: self.read_only_after,
         };
         let node_settings = self.settings(server);
         let told = self.told(sid);
