@@ -16,7 +16,7 @@ use crate::error::LockError;
 use crate::guard::Guard;
 use crate::guard_state::GuardState;
 use crate::guarded::GuardedClient;
-use crate::lock::line::{Line, Patience};
+use crate::lock::line::Line;
 use crate::loss::LostReason;
 
 /// One that takes part in an election, in the background; see
@@ -259,10 +259,10 @@ async fn take_part(
                 gone = true;
                 break Ok(());
             }
-            stood = line.stand(Patience::Endless, drop) => stood,
+            stood = line.turn() => stood,
         };
         let guard = match stood {
-            Ok(guard) => guard.expect("endless patience ends with a turn or an error"),
+            Ok(guard) => guard,
             Err(error) => break Err(error),
         };
         if let Some(mode) = lead(&guard, &shared, &mut left).await {

@@ -9,7 +9,7 @@ use super::changes::LeaderChanges;
 use super::participant::{self, Participant};
 use crate::error::LockError;
 use crate::guard::Guard;
-use crate::lock::line::{Line, Patience};
+use crate::lock::line::Line;
 use crate::options::LockOptions;
 use crate::sequence::{Mode, Naming};
 
@@ -58,7 +58,7 @@ impl LeaderLatch {
     /// The same election, in which this participant calls itself so.
     #[must_use]
     pub fn with_id(mut self, id: impl AsRef<str>) -> Self {
-        self.line.options.data = id.as_ref().as_bytes().into();
+        self.line = self.line.with_id(id.as_ref());
         self
     }
 
@@ -67,8 +67,7 @@ impl LeaderLatch {
     /// case.
     #[must_use]
     pub fn with_options(mut self, options: LockOptions) -> Self {
-        let data = std::mem::take(&mut self.line.options.data);
-        self.line.options = options.layout(crate::Layout::Curator).data(data);
+        self.line = self.line.with_terms(options.layout(crate::Layout::Curator));
         self
     }
 
@@ -95,10 +94,7 @@ impl LeaderLatch {
     /// If it is polled outside of a tokio runtime with time enabled.
     pub fn lead(&self) -> impl Future<Output = Result<Guard, LockError>> + Send + use<> {
         let line = self.line.clone();
-        async move {
-            let guard = line.stand(Patience::Endless, drop).await?;
-            Ok(guard.expect("endless patience ends with a turn or an error"))
-        }
+        async move { line.turn().await }
     }
 
     /// Takes part in the background, from now on and for ever: after a leadership is lost it stands

@@ -9,7 +9,7 @@ use super::participant::{self, Participant};
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::guarded::GuardedClient;
-use crate::lock::line::{Line, Patience};
+use crate::lock::line::Line;
 use crate::loss::Lost;
 use crate::options::LockOptions;
 use crate::sequence::{Mode, Naming};
@@ -86,7 +86,7 @@ impl LeaderSelector {
     /// The same line, in which this one calls itself so.
     #[must_use]
     pub fn with_id(mut self, id: impl AsRef<str>) -> Self {
-        self.line.options.data = id.as_ref().as_bytes().into();
+        self.line = self.line.with_id(id.as_ref());
         self
     }
 
@@ -94,8 +94,7 @@ impl LeaderSelector {
     /// the id in any case.
     #[must_use]
     pub fn with_options(mut self, options: LockOptions) -> Self {
-        let data = std::mem::take(&mut self.line.options.data);
-        self.line.options = options.data(data);
+        self.line = self.line.with_terms(options);
         self
     }
 
@@ -136,9 +135,7 @@ impl LeaderSelector {
         let line = self.line.clone();
         async move {
             loop {
-                let guard = line.stand(Patience::Endless, drop).await?;
-                let guard = guard.expect("endless patience ends with a turn or an error");
-                if let Some(value) = serve(guard, &mut work).await? {
+                if let Some(value) = serve(line.turn().await?, &mut work).await? {
                     return Ok(value);
                 }
             }

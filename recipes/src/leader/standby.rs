@@ -180,8 +180,7 @@ impl HotStandby {
         let this = self.clone();
         async move {
             loop {
-                let guard = this.selector.line().stand(Patience::Endless, drop).await?;
-                let guard = guard.expect("endless patience ends with a turn or an error");
+                let guard = this.selector.line().turn().await?;
                 if let Some(done) = serve(guard, |term| this.on_shift(term, &mut work)).await? {
                     return done;
                 }

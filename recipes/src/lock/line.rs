@@ -73,6 +73,31 @@ impl Line {
         Self { client, writer, path, naming, mode, options, lock_delay: None }
     }
 
+    /// The same line, in which we call ourselves so.
+    pub(crate) fn with_id(mut self, id: &str) -> Self {
+        self.options.data = id.as_bytes().into();
+        self
+    }
+
+    /// The same line, with guards that promise other things; what we call ourselves stays.
+    pub(crate) fn with_terms(mut self, options: LockOptions) -> Self {
+        let data = std::mem::take(&mut self.options.data);
+        self.options = options.data(data);
+        self
+    }
+
+    /// Waits for our turn, however long that takes.
+    ///
+    /// # Errors
+    /// As of [`stand`](Self::stand).
+    ///
+    /// # Cancel safety
+    /// As of [`stand`](Self::stand).
+    pub(crate) async fn turn(&self) -> Result<Guard, LockError> {
+        let guard = self.stand(Patience::Endless, drop).await?;
+        Ok(guard.expect("endless patience ends with a turn or an error"))
+    }
+
     /// Takes a place in line, and waits with patience. `None` says that it is not our turn, and
     /// that the place was given up.
     ///

@@ -124,10 +124,7 @@ impl Mutex {
     /// If it is polled outside of a tokio runtime with time enabled.
     pub fn lock(&self) -> impl Future<Output = Result<Guard, LockError>> + Send + use<> {
         let line = self.line.clone();
-        async move {
-            let guard = line.stand(Patience::Endless, drop).await?;
-            Ok(guard.expect("endless patience ends with a turn or an error"))
-        }
+        async move { line.turn().await }
     }
 
     /// Takes the lock if nobody has it or waits for it; `None` otherwise, with nothing left

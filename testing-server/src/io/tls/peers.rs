@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::client::{
+    WebPkiServerVerifier, verify_server_cert_signed_by_trust_anchor, verify_server_name,
+};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
@@ -61,8 +63,11 @@ impl PeerTls {
         let place = "versions and cipher suites of the quorum";
         let provider = self.tls.provider();
         let roots = Arc::new(self.tls.roots()?);
-        let verifier =
-            Verifier { roots, provider: Arc::clone(&provider), checks_names: self.checks_names };
+        let usual =
+            WebPkiServerVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        let usual = usual.build().map_err(|error| ServerTlsError::new(place, error))?;
+        let algorithms = provider.signature_verification_algorithms;
+        let verifier = Verifier { usual, roots, algorithms, checks_names: self.checks_names };
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&self.tls.versions)
             .map_err(|error| ServerTlsError::new(place, error))?
@@ -139,8 +144,9 @@ impl std::fmt::Debug for PeerSecurity {
 /// Trusts whom the store names, and minds names if it is told to.
 #[derive(Debug)]
 struct Verifier {
+    usual: Arc<WebPkiServerVerifier>,
     roots: Arc<RootCertStore>,
-    provider: Arc<CryptoProvider>,
+    algorithms: WebPkiSupportedAlgorithms,
     checks_names: bool,
 }
 
@@ -150,16 +156,15 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         issuers: &[CertificateDer<'_>],
         name: &ServerName<'_>,
-        _: &[u8],
+        ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let parsed = ParsedCertificate::try_from(certificate)?;
-        let algorithms = self.provider.signature_verification_algorithms.all;
-        let roots = &self.roots;
-        verify_server_cert_signed_by_trust_anchor(&parsed, roots, issuers, now, algorithms)?;
         if self.checks_names {
-            verify_server_name(&parsed, name)?;
+            return self.usual.verify_server_cert(certificate, issuers, name, ocsp, now);
         }
+        let (parsed, roots) = (ParsedCertificate::try_from(certificate)?, &self.roots);
+        let algorithms = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&parsed, roots, issuers, now, algorithms)?;
         Ok(ServerCertVerified::assertion())
     }
 
@@ -169,8 +174,7 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signed, algorithms)
+        self.usual.verify_tls12_signature(message, certificate, signed)
     }
 
     fn verify_tls13_signature(
@@ -179,11 +183,10 @@ impl ServerCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signed: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signed, algorithms)
+        self.usual.verify_tls13_signature(message, certificate, signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.usual.supported_verify_schemes()
     }
 }
