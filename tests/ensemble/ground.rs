@@ -120,21 +120,13 @@ impl Member {
 
     /// `host:port` where other servers come: to follow, and for elections.
     pub(crate) fn peer_ports(&self, number: usize) -> (String, String) {
-        let config = self.configuration();
+        let config = fs::read_to_string(self.directory.join("zoo.cfg")).unwrap();
         let key = format!("server.{number}=");
         let line = config.lines().find_map(|line| line.strip_prefix(&key)).unwrap();
         let mut parts = line.split(':');
         let mut part = || parts.next().unwrap();
         let (host, quorum, election) = (part(), part(), part());
         (format!("{host}:{quorum}"), format!("{host}:{election}"))
-    }
-
-    /// What its file says, and the one that this names, if it names one.
-    fn configuration(&self) -> String {
-        let config = fs::read_to_string(self.directory.join("zoo.cfg")).unwrap();
-        let named = config.lines().find_map(|line| line.strip_prefix("dynamicConfigFile="));
-        let dynamic = named.map(|file| fs::read_to_string(file).unwrap());
-        config.clone() + &dynamic.unwrap_or_default()
     }
 
     /// Has it started differently from now on.
