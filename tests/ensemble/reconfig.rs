@@ -9,6 +9,7 @@ use znode::{Client, ConnectOptions, Reconfig};
 use crate::ground::{Ensemble, Kind, SESSION, UNSYNCED, soon, turn, until, wants_apache};
 use crate::judge::agree;
 use crate::load::{Load, insist};
+use crate::words;
 
 /// The lines of a `zoo.cfg` that name members, by their numbers.
 fn members(ensemble: &Ensemble, number: usize) -> Vec<(usize, String)> {
@@ -43,6 +44,13 @@ async fn configuration(ensemble: &mut Ensemble, number: usize) -> Vec<String> {
     let version = text.lines().find_map(|line| line.strip_prefix("version=")).unwrap();
     assert_eq!(version, format!("{:x}", stat.mzxid.0), "of {number}");
     assert_eq!(stat.version.0, -1);
+    // Operators are told the same.
+    let address = ensemble.member(number).address.clone();
+    let told = words::ask(&address, "conf").await.unwrap();
+    let membership = told.split_once("membership: \n").unwrap().1;
+    assert_eq!(membership, text, "of {number}");
+    assert!(told.contains(&format!("\nserverId={number}\n")), "{told}");
+    assert!(told.contains("\ninitLimit=100\nsyncLimit=50\nelectionAlg=3\n"), "{told}");
     soon(client.close()).await.unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines.sort();
