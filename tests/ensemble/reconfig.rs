@@ -112,6 +112,13 @@ async fn reconfigured(leads: Kind, other: Kind) {
     let observes = named[0].1.replace(":participant", ":observer");
     change(&client, Reconfig::incremental([&observes], [])).await;
     until(async || (ensemble.serves(1).await == "observer").then_some(())).await;
+    for number in 1..=4 {
+        // Who observes is no part of a quorum.
+        let address = ensemble.member(number).address.clone();
+        let size =
+            async || words::figure(&address, "zk_quorum_size").await.filter(|size| *size == 3);
+        until(size).await;
+    }
     change(&client, Reconfig::incremental([&named[0].1], [])).await;
     until(async || (ensemble.serves(1).await == "follower").then_some(())).await;
     agreed(&mut ensemble, &[1, 2, 3, 4], &[1, 2, 3, 4]).await;
