@@ -120,7 +120,11 @@ impl Member {
 
     /// `host:port` where other servers come: to follow, and for elections.
     pub(crate) fn peer_ports(&self, number: usize) -> (String, String) {
-        let config = fs::read_to_string(self.directory.join("zoo.cfg")).unwrap();
+        let mut config = fs::read_to_string(self.directory.join("zoo.cfg")).unwrap();
+        // Once servers have agreed on them, members stand in a file of their own.
+        if let Some((_, dynamic)) = config.split_once("dynamicConfigFile=") {
+            config = fs::read_to_string(dynamic.trim()).unwrap();
+        }
         let key = format!("server.{number}=");
         let line = config.lines().find_map(|line| line.strip_prefix(&key)).unwrap();
         let mut parts = line.split(':');

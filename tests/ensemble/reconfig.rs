@@ -9,6 +9,7 @@ use znode::{Client, ConnectOptions, Reconfig};
 use crate::ground::{Ensemble, Kind, SESSION, UNSYNCED, soon, turn, until, wants_apache};
 use crate::judge::agree;
 use crate::load::{Load, insist};
+use crate::words;
 
 /// The lines of a `zoo.cfg` that name members, by their numbers.
 fn members(ensemble: &Ensemble, number: usize) -> Vec<(usize, String)> {
@@ -43,6 +44,13 @@ async fn configuration(ensemble: &mut Ensemble, number: usize) -> Vec<String> {
     let version = text.lines().find_map(|line| line.strip_prefix("version=")).unwrap();
     assert_eq!(version, format!("{:x}", stat.mzxid.0), "of {number}");
     assert_eq!(stat.version.0, -1);
+    // Operators are told the same.
+    let address = ensemble.member(number).address.clone();
+    let told = words::ask(&address, "conf").await.unwrap();
+    let membership = told.split_once("membership: \n").unwrap().1;
+    assert_eq!(membership, text, "of {number}");
+    assert!(told.contains(&format!("\nserverId={number}\n")), "{told}");
+    assert!(told.contains("\ninitLimit=100\nsyncLimit=50\nelectionAlg=3\n"), "{told}");
     soon(client.close()).await.unwrap();
     let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
     lines.sort();
@@ -104,6 +112,13 @@ async fn reconfigured(leads: Kind, other: Kind) {
     let observes = named[0].1.replace(":participant", ":observer");
     change(&client, Reconfig::incremental([&observes], [])).await;
     until(async || (ensemble.serves(1).await == "observer").then_some(())).await;
+    for number in 1..=4 {
+        // Who observes is no part of a quorum.
+        let address = ensemble.member(number).address.clone();
+        let size =
+            async || words::figure(&address, "zk_quorum_size").await.filter(|size| *size == 3);
+        until(size).await;
+    }
     change(&client, Reconfig::incremental([&named[0].1], [])).await;
     until(async || (ensemble.serves(1).await == "follower").then_some(())).await;
     agreed(&mut ensemble, &[1, 2, 3, 4], &[1, 2, 3, 4]).await;

@@ -187,10 +187,10 @@ impl Node {
                 let by_path = by_path.map(|(path, sessions)| (path, ids(&sessions)));
                 vec![entry("path_to_session_ids", Json::Map(by_path.collect()))]
             }
+            Command::VotingView => self.voting_view(),
             Command::Leader
             | Command::ObserverStatReset
             | Command::Observers
-            | Command::VotingView
             | Command::ZabState => alone(command),
         }
     }
@@ -220,7 +220,7 @@ impl Node {
             ),
             entry("min_session_timeout", ms(settings.session_timeout_min)),
             entry("max_session_timeout", ms(settings.session_timeout_max)),
-            entry("server_id", Json::whole(0)),
+            entry("server_id", Json::whole(self.own_number())),
             entry("client_port_listen_backlog", Json::whole(-1)),
         ]
     }
@@ -360,7 +360,6 @@ fn alone(command: Command) -> Map {
             entry("synced_observers", Json::whole(0)),
             entry("observers", Json::List(Vec::new())),
         ],
-        Command::VotingView => vec![entry("current_config", Json::Map(Map::new()))],
         Command::ZabState => {
             vec![entry("voting", Json::Flag(false)), entry("zabstate", Json::text(""))]
         }

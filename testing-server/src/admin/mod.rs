@@ -10,6 +10,7 @@ pub(crate) mod commands;
 pub(crate) mod figures;
 #[cfg_attr(not(feature = "admin"), allow(dead_code, reason = "told by words alone"))]
 pub(crate) mod json;
+mod members;
 pub(crate) mod monitor;
 pub(crate) mod stats;
 mod text;

@@ -200,7 +200,7 @@ impl Node {
             "clientPort={}\nsecureClientPort={}\ndataDir={data_dir}\ndataDirSize={}\n\
              dataLogDir={log_dir}\ndataLogSize={}\ntickTime={}\n\
              maxClientCnxns={per_address}\nminSessionTimeout={}\n\
-             maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId=0\n",
+             maxSessionTimeout={}\nclientPortListenBacklog=-1\nserverId={}\n{}",
             settings.client_port,
             settings.secure_client_port.map_or(-1, i32::from),
             sizes.0,
@@ -208,6 +208,8 @@ impl Node {
             ms(settings.tick),
             ms(settings.session_timeout_min),
             ms(settings.session_timeout_max),
+            self.own_number(),
+            self.ensemble_configuration(),
         )
     }
 

@@ -74,7 +74,7 @@ impl QuorumPeer {
 
     /// What only a server of an ensemble has to tell.
     pub(crate) fn put_figures(&self, figures: &mut Figures) {
-        figures.gauge("quorum_size", self.quorums.committed.members.len());
+        figures.gauge("quorum_size", self.quorums.committed.voters().count());
         figures.text("peer_state", self.state());
         let Role::Leading(leader) = &self.role else { return };
         let (mut followers, mut strangers, mut observers) = (0, 0, 0);

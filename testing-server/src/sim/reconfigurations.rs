@@ -251,3 +251,33 @@ fn whoever_is_to_vote_is_no_candidate_for_those_who_do_not_know_it() {
     assert_eq!(voters(&world, other), voters(&world, leads));
     assert_eq!(agreed(&world, other).version, zxid);
 }
+
+#[cfg(feature = "admin")]
+#[test]
+fn operators_are_told_who_votes() {
+    use crate::admin::json::Json;
+    let mut world = world(2, 1);
+    let leads = leader(&world);
+    change(&mut world, leads, &request("server.3=h3:1:2:observer;9,server.1=h1:5:2;9", ""));
+    settle(&mut world);
+    let node = world.servers[1].node.as_ref().expect("it is up");
+    assert_eq!(
+        Json::Map(node.voting_view()).print(),
+        r#"{
+  "current_config" : {
+    "1" : {
+      "serverAddresses" : [ "h1:5" ],
+      "electionAddresses" : [ "h1:2" ],
+      "clientAddress" : "0.0.0.0:9",
+      "learnerType" : "participant"
+    },
+    "2" : {
+      "serverAddresses" : [ "h2:1" ],
+      "electionAddresses" : [ "h2:2" ],
+      "clientAddress" : "0.0.0.0:9",
+      "learnerType" : "participant"
+    }
+  }
+}"#
+    );
+}

@@ -86,7 +86,7 @@ const BUGS: [(Bug, u64); 14] = [
     (Bug::PromiseNotWritten, 1),
     (Bug::NotForwarded, 190),
     (Bug::OldVotersAlone, 21),
-    (Bug::NewVotersAlone, 21),
+    (Bug::NewVotersAlone, 24),
 ];
 
 #[test]
