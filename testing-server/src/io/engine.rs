@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -18,7 +18,6 @@ use super::disk::Disk;
 use super::peers::Command;
 use super::ports::{End, Port, Ports};
 use crate::node::Node;
-use crate::node::faults::Loss;
 use crate::node::input::{ConnId, Input};
 use crate::node::outbox::{Outbox, Output};
 use crate::node::settings::Settings;
@@ -43,12 +42,12 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) node: Node,
-    outbox: Outbox,
+    pub(super) outbox: Outbox,
     /// Nothing if the disk is memory, which has written before anything is sent.
-    disk: Option<Disk>,
+    pub(super) disk: Option<Disk>,
     /// Why the server has stopped by itself.
     failure: Option<Arc<io::Error>>,
-    ports: Ports,
+    pub(super) ports: Ports,
     /// When the clock read zero; set by the runtime that the server first runs on.
     epoch: Option<Instant>,
     /// The last reading of the clock.
@@ -62,7 +61,7 @@ pub(crate) struct Engine {
     /// Whether time stands still for this server.
     pub(super) is_paused: bool,
     /// Tasks that wait for it to go on.
-    paused: Vec<Waker>,
+    pub(super) paused: Vec<Waker>,
     /// How much later than they would everything reaches clients.
     pub(super) reply_delay: Duration,
     /// Whether whoever connects is cut off.
@@ -202,25 +201,6 @@ impl Shared {
         self.lock().peers = Some(peers);
     }
 
-    /// Stops the server where it stands, as a stopped process stands; or lets it go on.
-    pub(crate) fn pause(&self, is_paused: bool) {
-        let mut engine = self.lock();
-        engine.is_paused = is_paused;
-        if !is_paused {
-            engine.paused.drain(..).for_each(Waker::wake);
-            self.deadline_moved.notify_one();
-        }
-    }
-
-    /// Resolves unless the server is paused.
-    pub(super) async fn goes_on(&self) {
-        poll_fn(|context| match self.lock().poll_paused(context) {
-            true => Poll::Pending,
-            false => Poll::Ready(()),
-        })
-        .await;
-    }
-
     /// A connection has broken.
     pub(super) fn lost(&self, conn: ConnId) {
         let mut engine = self.lock();
@@ -305,29 +285,6 @@ impl Shared {
         self.lock().failure.clone()
     }
 
-    /// Cuts every connection; sessions stay.
-    pub(crate) fn drop_connections(&self) {
-        let mut engine = self.lock();
-        for conn in engine.ports.ids() {
-            engine.cut(conn);
-        }
-        self.settle(&mut engine, None);
-    }
-
-    /// Ends the server where it stands: nothing that waits for the disk is written, nothing that
-    /// is on its way to anybody is sent.
-    pub(crate) fn kill(&self) {
-        let mut engine = self.lock();
-        if let Some(disk) = &mut engine.disk {
-            disk.abandon();
-        }
-        engine.node.abandon_snapshots();
-        for conn in engine.ports.ids() {
-            engine.cut(conn);
-        }
-        engine.outbox.clear();
-    }
-
     /// Begins anew with the same data. Connections are gone, and so is whatever was for them.
     #[expect(clippy::disallowed_methods, reason = "the shell is where the clock is read")]
     pub(super) fn begin(&self) {
@@ -380,39 +337,6 @@ impl Engine {
     fn gone(&mut self, conn: ConnId) {
         let is_link = self.ports.get(conn).is_some_and(|port| port.is_link);
         self.input(if is_link { Input::LinkClosed { link: conn } } else { Input::Closed { conn } });
-    }
-
-    /// Has a reply be lost.
-    pub(crate) fn lose_reply(&mut self, loss: Loss) {
-        self.outbox.losses.add(loss);
-    }
-
-    /// How many replies were lost.
-    pub(crate) fn lost_replies(&self) -> u64 {
-        self.outbox.losses.count()
-    }
-
-    /// Has everything reach clients later.
-    pub(crate) fn delay_replies(&mut self, by: Duration) {
-        self.reply_delay = by;
-    }
-
-    /// Cuts off whoever connects, or does so no longer.
-    pub(crate) fn refuse_connections(&mut self, refuse: bool) {
-        self.refuses = refuse;
-    }
-
-    /// Whether time stands still.
-    pub(crate) fn is_paused(&self) -> bool {
-        self.is_paused
-    }
-
-    /// Whether time stands still; then the task is woken when it goes on.
-    pub(super) fn poll_paused(&mut self, context: &Context<'_>) -> bool {
-        if self.is_paused {
-            self.paused.push(context.waker().clone());
-        }
-        self.is_paused
     }
 
     /// Does something with the server that may count what was sent anew.

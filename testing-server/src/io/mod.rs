@@ -13,6 +13,7 @@
 //! | `desk` | HTTP for operators |
 //! | [`memory`] | connections within the process |
 //! | [`peers`] | connections between the servers of an ensemble |
+//! | [`trouble`] | what a test does to the server as a whole |
 //! | `tls` | encryption, and who shows which certificate |
 //!
 //! Why every connection has a task, and that task takes the lock and steps the server itself: no
@@ -37,6 +38,7 @@ pub(crate) mod peers;
 mod ports;
 #[cfg(feature = "tls")]
 pub(crate) mod tls;
+mod trouble;
 
 #[cfg(test)]
 mod tests;
