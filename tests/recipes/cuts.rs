@@ -1,21 +1,23 @@
-//! Every recipe with its link cut once, at every boundary: before each request is written, and before
-//! each answer is read. It is carried through all the same; or it is given up there, and nothing is
-//! left of it.
+//! Every recipe with its link cut once, at every boundary: before each request is written, and
+//! before each answer is read. It is carried through all the same; or it is given up there, or its
+//! session ends there, and nothing is left of it.
 
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::Notify;
+use tokio::task::AbortHandle;
 use znode::{Client, ConnectOptions, Connecting, Connector, HostPort, TcpConnector, Transport};
 use znode_recipes::{LockError, LockOptions, MultiLock, Mutex, ReadWriteLock, Semaphore, Upgrade};
 
 use crate::ground::{Ground, LOCK, children_are, soon};
+use crate::raw::Raw;
 
 /// More boundaries than any scenario has.
 const BOUNDARIES_MAX: usize = 500;
@@ -31,6 +33,20 @@ struct Scissors {
     /// Where to cut.
     at: Arc<AtomicUsize>,
     has_cut: Arc<Notify>,
+    /// Whether the cut link is the last one for now.
+    is_final: bool,
+    refuses: Arc<AtomicBool>,
+}
+
+/// What becomes of a scenario once its link is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It goes on over another link.
+    GoesOn,
+    /// Whoever wanted it gives up.
+    IsGivenUp,
+    /// Its session ends.
+    Dies,
 }
 
 impl Scissors {
@@ -45,6 +61,7 @@ impl Scissors {
         let boundary = self.passed.fetch_add(1, Ordering::SeqCst) + 1;
         let is_it = self.at.load(Ordering::SeqCst) == boundary;
         if is_it {
+            self.refuses.store(self.is_final, Ordering::SeqCst);
             self.has_cut.notify_one();
         }
         is_it
@@ -59,6 +76,9 @@ impl Connector for Scissors {
     fn connect(&self, host: &HostPort) -> Connecting {
         let (connecting, scissors) = (TcpConnector.connect(host), self.clone());
         Box::pin(async move {
+            if scissors.refuses.load(Ordering::SeqCst) {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
             let link = Some(connecting.await?);
             Ok(Box::new(Link { link, scissors }) as Box<dyn Transport>)
         })
@@ -124,35 +144,36 @@ impl AsyncWrite for Link {
     }
 }
 
-/// Runs a scenario with a cut at each boundary in turn, once to its end, and once until the cut.
+/// Runs a scenario with a cut at each boundary in turn, to each of its ends.
 async fn sweep<F>(scenario: impl Fn(Client, Client) -> F)
 where
     F: Future<Output = Result<(), LockError>> + Send + 'static,
 {
     let ground = Ground::start().await;
     let other = ground.connect().await;
-    everybody_can(&other).await;
-    for is_given_up in [false, true] {
+    everybody_can(&other, Fate::GoesOn).await;
+    for fate in [Fate::GoesOn, Fate::IsGivenUp, Fate::Dies] {
         for after in 0..BOUNDARIES_MAX {
-            let scissors = Scissors::default();
+            let scissors = Scissors { is_final: fate == Fate::Dies, ..Scissors::default() };
             let options = ConnectOptions::new().connector(scissors.clone());
             let client = ground.connect_with(options).await;
             scissors.arm(after);
             let task = tokio::spawn(scenario(client.clone(), other.clone()));
-            if is_given_up {
-                let abort = task.abort_handle();
-                let cut = Arc::clone(&scissors.has_cut);
-                tokio::spawn(async move {
-                    cut.notified().await;
-                    abort.abort();
-                });
-            }
+            let abort = task.abort_handle();
+            let blow = tokio::spawn(blow(scissors.clone(), fate, client.clone(), abort, &ground));
             match soon(task).await {
-                Ok(done) => done.unwrap_or_else(|error| panic!("cut at {after}: {error:?}")),
-                Err(ended) => assert!(ended.is_cancelled() && is_given_up, "{ended}"),
+                Ok(Ok(())) => {}
+                Ok(Err(error)) if fate == Fate::Dies => assert!(error.is_session_over(), "{error}"),
+                Ok(Err(error)) => panic!("{fate:?}, cut at {after}: {error:?}"),
+                Err(ended) => assert!(ended.is_cancelled() && fate == Fate::IsGivenUp, "{ended}"),
             }
             let is_over = scissors.is_blunt();
-            everybody_can(&other).await;
+            if is_over {
+                blow.abort();
+            } else {
+                soon(blow).await.unwrap();
+            }
+            everybody_can(&other, fate).await;
             if is_over {
                 assert!(after > 5, "nothing was cut");
                 break;
@@ -162,11 +183,36 @@ where
     }
 }
 
+/// Waits for the cut, and does what is to come with it.
+fn blow(
+    scissors: Scissors,
+    fate: Fate,
+    client: Client,
+    abort: AbortHandle,
+    ground: &Ground,
+) -> impl Future<Output = ()> + use<> {
+    let address = ground.connect_string();
+    async move {
+        scissors.has_cut.notified().await;
+        match fate {
+            Fate::GoesOn => {}
+            Fate::IsGivenUp => abort.abort(),
+            Fate::Dies => {
+                let (address, _) = address.split_once('/').unwrap();
+                let password = client.session_password();
+                let raw = Raw::resume(address, client.session_id(), &password[..]).await;
+                raw.close_session().await;
+                scissors.refuses.store(false, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
 /// Others have all of it at once, and find nothing left.
-async fn everybody_can(other: &Client) {
+async fn everybody_can(other: &Client, fate: Fate) {
     let delayed = Mutex::new(other, LOCK).with_lock_delay(Duration::ZERO);
     let guard = soon(delayed.lock()).await.unwrap();
-    assert_eq!(guard.unclean_death(), None);
+    assert!(guard.unclean_death().is_none() || fate == Fate::Dies);
     soon(guard.release()).await.unwrap();
     soon(soon(ReadWriteLock::new(other, RW).write()).await.unwrap().release()).await.unwrap();
     let semaphore = Semaphore::with_shared_limit(other, SEMAPHORE, COUNT, 3);
@@ -199,8 +245,13 @@ async fn a_waiter_survives_a_cut_at_every_boundary() {
             holder.release().await
         });
         let guard = second.lock().await;
-        release.await.expect("it does not panic")?;
-        guard?.release().await
+        if guard.is_err() {
+            // Who has died will never be the second in line.
+            release.abort();
+        }
+        let released = release.await;
+        guard?.release().await?;
+        released.expect("it does not panic")
     })
     .await;
 }
