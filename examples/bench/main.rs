@@ -68,6 +68,10 @@ enum Mode {
     Get,
     /// Write the data of a node
     Set,
+    /// Take a lock and release it; each session has a lock of its own
+    Lock,
+    /// The same, and all sessions want the same lock
+    Contend,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -125,8 +129,16 @@ async fn measure(options: &Options, target: &Target) -> Result<Figures, Error> {
     let home = owner.create("/bench-", "", CreateMode::PersistentSequential).await?.path;
     let mut sessions = Vec::new();
     for number in 0..options.sessions.max(1) {
-        let path = format!("{home}/{number}");
-        owner.create(&path, vec![b'x'; options.payload], CreateMode::Ephemeral).await?;
+        let path = match options.mode {
+            Mode::Get | Mode::Set => format!("{home}/{number}"),
+            Mode::Lock => format!("{home}/lock-of-{number}"),
+            Mode::Contend => format!("{home}/lock"),
+        };
+        if !options.mode.is_of_locks() {
+            owner.create(&path, vec![b'x'; options.payload], CreateMode::Ephemeral).await?;
+        } else if owner.exists(&path).await?.is_none() {
+            owner.create(&path, "", CreateMode::Persistent).await?;
+        }
         sessions.push((target.connect().await?, path));
     }
     let workload = Workload {
@@ -138,12 +150,20 @@ async fn measure(options: &Options, target: &Target) -> Result<Figures, Error> {
     };
     let figures = workload.run(&sessions).await?;
     for (client, path) in sessions {
-        owner.delete(&path, Version::ANY).await?;
         client.close().await?;
+        if owner.exists(&path).await?.is_some_and(|stat| stat.num_children == 0) {
+            owner.delete(&path, Version::ANY).await?;
+        }
     }
     owner.delete(&home, Version::ANY).await?;
     owner.close().await?;
     Ok(figures)
+}
+
+impl Mode {
+    fn is_of_locks(self) -> bool {
+        matches!(self, Self::Lock | Self::Contend)
+    }
 }
 
 impl Target {

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use znode::{Client, Reply, Stat, Version};
 use znode_examples::Error;
+use znode_recipes::Mutex;
 
 use crate::Mode;
 use crate::report::{Figures, cpu_seconds};
@@ -54,6 +55,9 @@ impl Workload {
         path: String,
         begin: Instant,
     ) -> Result<Histogram<u64>, Error> {
+        if self.mode.is_of_locks() {
+            return self.take_turns(&Mutex::new(&client, path), begin).await;
+        }
         let data = vec![b'x'; self.payload];
         let mut latencies = Histogram::new(3)?;
         let mut under_way = VecDeque::with_capacity(self.depth);
@@ -79,10 +83,26 @@ impl Workload {
         Ok(latencies)
     }
 
+    /// Takes a lock and releases it, again and again; what is timed is both together.
+    #[expect(clippy::disallowed_methods, reason = "programs may read the clock")]
+    async fn take_turns(self, mutex: &Mutex, begin: Instant) -> Result<Histogram<u64>, Error> {
+        let mut latencies = Histogram::new(3)?;
+        let end = begin + self.measured;
+        while Instant::now() < end {
+            let asked = Instant::now();
+            mutex.lock().await?.release().await?;
+            let answered = Instant::now();
+            if asked >= begin && answered <= end {
+                latencies.record(u64::try_from((answered - asked).as_nanos())?)?;
+            }
+        }
+        Ok(latencies)
+    }
+
     fn ask(self, client: &Client, path: &str, data: &[u8]) -> Request {
         match self.mode {
-            Mode::Get => Request::Get(client.get_data(path)),
             Mode::Set => Request::Set(client.set_data(path, data, Version::ANY)),
+            _ => Request::Get(client.get_data(path)),
         }
     }
 }

@@ -90,6 +90,9 @@ pub(crate) enum Refusal {
 const MARKERS: [&str; 9] =
     ["lock-", "__lock__", "__WRIT__", "__READ__", "__rlock__", "latch-", "lease-", "queue-", "qn-"];
 
+/// How many characters a server appends at least.
+const DIGITS: usize = 10;
+
 /// The children of a semaphore's path.
 pub(crate) const LOCKS: &str = "locks";
 pub(crate) const LEASES: &str = "leases";
@@ -239,10 +242,11 @@ fn number(name: &str, marker: &str) -> Option<Sequence> {
 }
 
 impl Sequence {
-    /// Reads what a server has appended: digits, after a minus sign if the number is negative.
+    /// Reads what a server has appended: ten characters at least, all of them digits but for the
+    /// minus sign of a negative number. Who has called a node `lock-7` does not contend.
     fn parse(text: &str) -> Option<Self> {
         let digits = text.strip_prefix('-').unwrap_or(text);
-        if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        if text.len() < DIGITS || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
         text.parse().ok().map(Self)
@@ -290,6 +294,8 @@ mod tests {
         for name in [
             "",
             "lock-",
+            "lock-7",
+            "lock-000000001",
             "lock--",
             "lock-+1",
             "lock- 1",
@@ -319,8 +325,8 @@ mod tests {
 
     #[test]
     fn order_is_by_number_and_not_by_text() {
-        // By text, kazoo's name comes before Curator's, and 10 before 9.
-        let ours = vec![format!("{KAZOO}10"), format!("{CURATOR}9")];
+        // By text, kazoo's name comes before Curator's.
+        let ours = vec![format!("{KAZOO}0000000010"), format!("{CURATOR}0000000009")];
         assert_eq!(Naming::LOCK.standing(&ours, &ours[1]), Ok(Standing::Held));
         assert_eq!(Naming::LOCK.standing(&ours, &ours[0]), Ok(behind(&ours[1], 1)));
     }

@@ -72,7 +72,7 @@ async fn curator_43_kazoo_cc8ce89_children_that_do_not_contend_are_ignored() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     make_lock(&client).await;
-    for name in ["config", "a-lock-", "lock-x", "lock-99999999999", "_c_-__WRIT__"] {
+    for name in ["config", "a-lock-", "lock-x", "lock-99999999999", "_c_-__WRIT__", "queue-1"] {
         let path = format!("{LOCK}/{name}");
         soon(client.create(&path, "", CreateMode::Persistent)).await.unwrap();
     }

@@ -7,6 +7,7 @@
 //! | `mutex`, `timeout` | who gets the lock, when, and who does not |
 //! | `layout` | what others see on the wire, and what we make of theirs |
 //! | `cost` | how many requests and watches it takes |
+//! | `cuts` | every recipe with its link cut once, at every boundary |
 //! | `compressed` | locks of a client that compresses what it writes; with its feature |
 //! | `cancel`, `lost_reply`, `chaos` | dropped futures, cut links, and both at random |
 //! | `release`, `loss`, `guarded` | letting go, losing, and what a former holder cannot do |
@@ -29,6 +30,7 @@ mod chaos;
 mod compressed;
 mod cost;
 mod cut_off;
+mod cuts;
 mod deadline;
 mod facts;
 mod grace;

@@ -43,6 +43,10 @@ use crate::sequence::{Mode, Naming};
 /// one request; it wakes one waiter. A guard adds one request, to watch its own node, if it is
 /// asked for news.
 ///
+/// Whoever has been sent away, its node having been deleted by somebody else, takes a new place;
+/// but who is second in line does not look again, and is granted a lock that is lost already. A
+/// [strict](LockOptions::strict) one does look, with one request more.
+///
 /// # Lost connections and sessions
 /// While the connection is down, waiting goes on, in the same place in line if the session
 /// survives. A create whose answer was lost is looked for by its GUID, and counts only if this
