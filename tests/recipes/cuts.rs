@@ -17,7 +17,7 @@ use znode::{Client, ConnectOptions, Connecting, Connector, HostPort, TcpConnecto
 use znode_recipes::{LockError, LockOptions, MultiLock, Mutex, ReadWriteLock, Semaphore, Upgrade};
 
 use crate::ground::{Ground, LOCK, children_are, soon};
-use crate::raw::Raw;
+use znode_tests::support::Raw;
 
 /// More boundaries than any scenario has.
 const BOUNDARIES_MAX: usize = 500;
