@@ -185,7 +185,8 @@ impl ClusterSpec {
     }
 
     /// Sets whether servers may join, leave and change (`reconfigEnabled`), which they may to start
-    /// with. If not, the configuration that clients read never changes.
+    /// with. If not, the configuration that clients read never changes. It is the same for all, in
+    /// place of what [`each`](Self::each) says.
     pub fn reconfig_enabled(mut self, enabled: bool) -> Self {
         self.reconfig_enabled = enabled;
         self

@@ -11,6 +11,7 @@ use crate::log::snapshot::Snapshot;
 use crate::log::txn_log::{FILE_HEADER, LogReader, Next, put_entry, put_mark};
 use crate::node::Node;
 use crate::node::settings::Settings;
+use crate::quorum::text::{parse, print};
 
 /// What other servers begin a log with.
 const PLAIN_HEADER: [u8; 16] = *b"ZKLG\0\0\0\x02\0\0\0\0\0\0\0\0";
@@ -138,6 +139,13 @@ pub(super) fn dynamic_config(bytes: &[u8]) {
     match ensemble.take_dynamic("dynamic", &text) {
         Ok(()) => _ = ensemble.participants().count(),
         Err(error) => assert!(error.starts_with("dynamic:"), "{error}"),
+    }
+    // The same as servers tell it each other.
+    if let Ok(config) = parse(&text) {
+        let again = parse(&print(&config)).expect("what is printed can be read");
+        assert_eq!(again, config);
+        assert!(!config.is_quorum(|_| false), "nobody decides");
+        _ = config.is_quorum(|_| true);
     }
 }
 

@@ -100,7 +100,13 @@ pub(crate) fn split_host(text: &str) -> Result<(&str, &str), InvalidMember> {
         Some(bracketed) => bracketed.split_once("]:"),
         None => text.split_once(':'),
     };
-    split.filter(|(host, _)| !host.is_empty()).ok_or_else(invalid)
+    split.filter(|(host, _)| is_host(host)).ok_or_else(invalid)
+}
+
+/// Whether a text may be a host. What would be read back otherwise than it is written is none.
+fn is_host(text: &str) -> bool {
+    let is_odd = |c: char| c.is_whitespace() || c.is_control() || c == '\\';
+    !text.is_empty() && !text.contains(is_odd)
 }
 
 /// `port` or `host:port`; without a host, any address of the machine.
@@ -218,6 +224,9 @@ mod tests {
             "h:1:2;3;4;5",
             "[::1:1:2",
             "h:1:2|",
+            "h\\n:1:2",
+            "h\nserver.2=x:1:2",
+            "h h:1:2",
         ] {
             let error = text.parse::<Member>().unwrap_err().to_string();
             assert!(error.contains("must be host:port:port"), "{text}: {error}");

@@ -114,7 +114,9 @@ impl QuorumConfig {
     }
 
     fn group_weight(&self, group: &BTreeSet<Sid>, counts: impl Fn(Sid) -> bool) -> i64 {
-        group.iter().filter(|sid| counts(**sid)).map(|sid| self.weight(*sid)).sum()
+        let weights = group.iter().filter(|sid| counts(**sid)).map(|sid| self.weight(*sid));
+        // Nobody weighs so much but in a message of a stranger.
+        weights.fold(0, i64::saturating_add)
     }
 }
 
@@ -238,6 +240,14 @@ mod tests {
         let groups = config(&format!("{text}{tail}"));
         assert!(agrees(&groups, &[1, 2]));
         assert_eq!(groups.weight(Sid(99)), 0, "a stranger");
+    }
+
+    #[test]
+    fn weights_without_measure_do_no_harm() {
+        let text = "server.1=a:1:2\nserver.2=a:1:3\ngroup.1=1:2";
+        let max = i64::MAX;
+        let heavy = config(&format!("{text}\nweight.1={max}\nweight.2={max}"));
+        assert!(agrees(&heavy, &[1]));
     }
 
     #[test]
