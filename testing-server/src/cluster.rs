@@ -148,7 +148,7 @@ impl ClusterSpec {
         // Where there are no sockets, ports are names.
         let named = u16::try_from(NAMED_PORT + id).unwrap_or(u16::MAX);
         let port = if spec.has_sockets { 0 } else { named };
-        let spec = spec.port(port).tick(self.each.tick);
+        let spec = spec.port(port).tick(self.each.rules.tick);
         let mut spec = spec.reconfig_enabled(self.reconfig_enabled);
         if let Some(disk) = &mut spec.disk {
             for dir in [&mut disk.data_dir, &mut disk.log_dir] {
@@ -193,7 +193,7 @@ impl ClusterSpec {
     }
 
     fn peer_settings(&self) -> PeerSettings {
-        let tick = self.each.tick;
+        let tick = self.each.rules.tick;
         PeerSettings {
             tick,
             init_limit: tick * INIT_LIMIT,

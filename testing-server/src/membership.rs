@@ -52,7 +52,7 @@ impl Membership {
     /// It is none of the members, or they have numbers that no session id could tell; or what it is
     /// to prove itself to them with cannot be used.
     pub(crate) fn over_tcp(ensemble: &Ensemble, spec: &InstanceSpec) -> io::Result<Self> {
-        let tick = spec.tick;
+        let tick = spec.rules.tick;
         let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidInput, why);
         let my_id = ensemble.my_id.ok_or_else(|| wrong("myid: is not known".to_owned()))?;
         if my_id > 254 {

@@ -350,7 +350,7 @@ impl TestingServer {
         let files = Files::new(&options.faults);
         let mut loaded = load(&files, options, &self.settings)?;
         if self.membership.is_some() {
-            let quorums = match self.settings.reconfig_enabled {
+            let quorums = match self.settings.rules.reconfig_enabled {
                 true => config_file::load(&files, options)?,
                 false => None,
             };
@@ -427,44 +427,20 @@ fn settings(spec: &InstanceSpec) -> Settings {
     let origin = spec.started_at.unwrap_or_else(SystemTime::now);
     let since_1970 = origin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Settings {
+        rules: spec.rules.clone(),
         server_id: 1,
-        tick: spec.tick,
-        session_timeout_min: spec.session_timeout_min,
-        session_timeout_max: spec.session_timeout_max,
-        extended_types: spec.extended_types,
-        super_digest: spec.super_digest.as_deref().map(Into::into),
         origin_ms: u64::try_from(since_1970.as_millis()).unwrap_or(u64::MAX),
-        container_check_interval: spec.container_check_interval,
-        containers_per_minute_max: spec.containers_per_minute_max,
-        container_never_used_max: spec.container_never_used_max,
-        enforce_quota: spec.enforce_quota,
-        skip_acl: spec.skip_acl,
-        schemes: spec.schemes.clone(),
         #[cfg(feature = "tls")]
         x509: spec.secure.is_some(),
         #[cfg(not(feature = "tls"))]
         x509: false,
-        x509_super_user: spec.x509_super_user.as_deref().map(Into::into),
-        logins: spec.logins.clone(),
         nonce_seed: [0, 1].map(|part| RandomState::new().hash_one(part)),
         secure_client_port: None,
         dirs: spec.disk.as_ref().map(|disk| (disk.data_dir.clone(), disk.log_dir.clone())),
-        initial_config: spec.initial_config.as_str().into(),
-        system_properties: spec.system_properties.clone(),
-        connections_max: spec.connections_max,
-        outstanding_max: spec.outstanding_max,
-        large_request_threshold: spec.large_request_threshold,
-        large_request_bytes_max: spec.large_request_bytes_max,
         words: Whitelist::parse(&spec.words),
         client_port: spec.port,
-        connections_per_address_max: spec.connections_per_address_max,
         durable: spec.disk.is_some(),
-        reconfig_enabled: spec.reconfig_enabled,
         standalone_enabled: true,
-        digest: spec.digest,
-        throttle: spec.throttle.clone(),
-        frame_len_max: spec.frame_len_max,
-        release: spec.release,
         // Never shows in what the server does: no table is iterated.
         hash_seed: RandomState::new().hash_one(0),
     }

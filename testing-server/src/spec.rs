@@ -6,19 +6,16 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use znode::Secret;
-use znode::proto::FRAME_LEN_MAX;
 
 use crate::Ensemble;
 use crate::auth::Scheme;
-use crate::auth::sasl::Logins;
 #[cfg(feature = "admin")]
 use crate::io::desk::AdminPort;
 use crate::io::disk::{Compression, DiskOptions};
 #[cfg(feature = "tls")]
 use crate::io::tls::{PeerTls, SecurePort, ServerTls};
 use crate::node::faults::Release;
-use crate::node::settings::{CONNECTIONS_MAX, LARGE_REQUEST_BYTES_MAX, OUTSTANDING_MAX};
-use crate::pipeline::throttle::ThrottleSettings;
+use crate::node::rules::Rules;
 
 /// The specification of one server.
 ///
@@ -33,50 +30,27 @@ use crate::pipeline::throttle::ThrottleSettings;
 #[derive(Debug, Clone)]
 #[must_use = "a specification does nothing until a server is started with it"]
 pub struct InstanceSpec {
+    /// What the server itself is to know.
+    pub(crate) rules: Rules,
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
     /// Whether clients can come over the network at all.
     pub(crate) has_sockets: bool,
-    pub(crate) tick: Duration,
-    pub(crate) session_timeout_min: Duration,
-    pub(crate) session_timeout_max: Duration,
     pub(crate) own_thread: bool,
-    pub(crate) extended_types: bool,
-    pub(crate) super_digest: Option<String>,
     pub(crate) started_at: Option<SystemTime>,
-    pub(crate) container_check_interval: Duration,
-    pub(crate) containers_per_minute_max: u32,
-    pub(crate) container_never_used_max: Option<Duration>,
-    pub(crate) enforce_quota: bool,
-    pub(crate) skip_acl: bool,
-    pub(crate) schemes: Vec<Arc<dyn Scheme>>,
-    pub(crate) logins: Logins,
-    pub(crate) x509_super_user: Option<String>,
     #[cfg(feature = "admin")]
     pub(crate) admin: Option<AdminPort>,
     #[cfg(feature = "admin")]
     pub(crate) metrics: Option<SocketAddr>,
-    pub(crate) initial_config: String,
-    pub(crate) system_properties: Vec<(String, String)>,
     #[cfg(feature = "tls")]
     pub(crate) secure: Option<SecurePort>,
     #[cfg(feature = "tls")]
     pub(crate) plain: Plain,
     #[cfg(feature = "tls")]
     pub(crate) peer_tls: Option<PeerTls>,
-    pub(crate) connections_max: usize,
-    pub(crate) outstanding_max: usize,
-    pub(crate) large_request_threshold: Option<usize>,
-    pub(crate) large_request_bytes_max: usize,
     pub(crate) words: String,
-    pub(crate) connections_per_address_max: Option<usize>,
     pub(crate) disk: Option<DiskOptions>,
     pub(crate) ensemble: Option<Ensemble>,
-    pub(crate) reconfig_enabled: bool,
-    pub(crate) digest: bool,
-    pub(crate) throttle: ThrottleSettings,
-    pub(crate) frame_len_max: usize,
-    pub(crate) release: Release,
 }
 
 impl InstanceSpec {
@@ -87,49 +61,25 @@ impl InstanceSpec {
     /// tick can measure; the upper one would cut the usual ten seconds down to two.
     pub fn new() -> Self {
         Self {
+            rules: Rules::new(),
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             has_sockets: true,
-            tick: Duration::from_millis(100),
-            session_timeout_min: Duration::from_millis(200),
-            session_timeout_max: Duration::from_secs(60),
             own_thread: false,
-            extended_types: true,
-            super_digest: None,
             started_at: None,
-            container_check_interval: Duration::from_secs(60),
-            containers_per_minute_max: 10_000,
-            container_never_used_max: None,
-            enforce_quota: false,
-            skip_acl: false,
-            schemes: Vec::new(),
-            logins: Logins::default(),
-            x509_super_user: None,
             #[cfg(feature = "admin")]
             admin: None,
             #[cfg(feature = "admin")]
             metrics: None,
-            initial_config: String::new(),
-            system_properties: Vec::new(),
             #[cfg(feature = "tls")]
             secure: None,
             #[cfg(feature = "tls")]
             plain: Plain::Only,
             #[cfg(feature = "tls")]
             peer_tls: None,
-            connections_max: CONNECTIONS_MAX,
-            outstanding_max: OUTSTANDING_MAX,
-            large_request_threshold: None,
-            large_request_bytes_max: LARGE_REQUEST_BYTES_MAX,
             words: "*".to_owned(),
-            connections_per_address_max: None,
             disk: None,
             ensemble: None,
-            reconfig_enabled: false,
-            digest: true,
-            throttle: ThrottleSettings::default(),
-            frame_len_max: FRAME_LEN_MAX,
-            release: Release::default(),
         }
     }
 
@@ -252,14 +202,14 @@ impl InstanceSpec {
     /// Sets how exactly sessions expire: between their timeout and one tick later. The limits of
     /// session timeouts stay as they are.
     pub fn tick(mut self, tick: Duration) -> Self {
-        self.tick = tick;
+        self.rules.tick = tick;
         self
     }
 
     /// Sets the shortest and the longest session timeout that is granted, whatever clients ask for.
     pub fn session_timeout_limits(mut self, min: Duration, max: Duration) -> Self {
-        self.session_timeout_min = min;
-        self.session_timeout_max = max.max(min);
+        self.rules.session_timeout_min = min;
+        self.rules.session_timeout_max = max.max(min);
         self
     }
 
@@ -272,14 +222,14 @@ impl InstanceSpec {
 
     /// Sets whether nodes may have a time to live: `extendedTypesEnabled`, which Apache leaves off.
     pub fn extended_types(mut self, enabled: bool) -> Self {
-        self.extended_types = enabled;
+        self.rules.extended_types = enabled;
         self
     }
 
     /// Lets whoever computes to this digest do everything (`superDigest`): `user:hash`, where the
     /// hash is the base64 of the SHA-1 of `user:password`.
     pub fn super_digest(mut self, digest: impl Into<String>) -> Self {
-        self.super_digest = Some(digest.into());
+        self.rules.super_digest = Some(digest.into());
         self
     }
 
@@ -287,40 +237,40 @@ impl InstanceSpec {
     /// whose time to live is over, to delete them (`znode.container.checkIntervalMs`): every minute
     /// to start with, as Apache does.
     pub fn container_checks(mut self, interval: Duration) -> Self {
-        self.container_check_interval = interval;
+        self.rules.container_check_interval = interval;
         self
     }
 
     /// Sets how many of them the server deletes in a minute (`znode.container.maxPerMinute`):
     /// 10000 to start with, evenly spread.
     pub fn containers_per_minute(mut self, max: u32) -> Self {
-        self.containers_per_minute_max = max;
+        self.rules.containers_per_minute_max = max;
         self
     }
 
     /// Sets how long a container lives that never had a child
     /// (`znode.container.maxNeverUsedIntervalMs`): for ever to start with.
     pub fn unused_containers(mut self, max: Duration) -> Self {
-        self.container_never_used_max = Some(max);
+        self.rules.container_never_used_max = Some(max);
         self
     }
 
     /// Sets whether the hard limits of quotas hold (`enforceQuota`), which Apache leaves off.
     pub fn enforce_quota(mut self, enforce: bool) -> Self {
-        self.enforce_quota = enforce;
+        self.rules.enforce_quota = enforce;
         self
     }
 
     /// Sets whether nobody is asked for a permission (`skipACL`).
     pub fn skip_acl(mut self, skip: bool) -> Self {
-        self.skip_acl = skip;
+        self.rules.skip_acl = skip;
         self
     }
 
     /// Registers an authentication scheme beside `digest` and `ip`; one of the same name takes the
     /// place of those.
     pub fn scheme(mut self, scheme: impl Scheme + 'static) -> Self {
-        self.schemes.push(Arc::new(scheme));
+        self.rules.schemes.push(Arc::new(scheme));
         self
     }
 
@@ -361,7 +311,7 @@ impl InstanceSpec {
     /// Lets whoever has shown a certificate with this subject do everything
     /// (`X509AuthenticationProvider.superUser`).
     pub fn x509_super_user(mut self, subject: impl Into<String>) -> Self {
-        self.x509_super_user = Some(subject.into());
+        self.rules.x509_super_user = Some(subject.into());
         self
     }
 
@@ -383,14 +333,14 @@ impl InstanceSpec {
     /// # }
     /// ```
     pub fn sasl_user(mut self, user: impl Into<String>, password: impl Into<Secret>) -> Self {
-        self.logins.users.insert(user.into(), password.into());
-        self.logins.scheme = true;
+        self.rules.logins.users.insert(user.into(), password.into());
+        self.rules.logins.scheme = true;
         self
     }
 
     /// Lets this user of SASL do everything (`superUser`); may be called several times.
     pub fn sasl_super_user(mut self, user: impl Into<String>) -> Self {
-        self.logins.super_users.push(user.into());
+        self.rules.logins.super_users.push(user.into());
         self
     }
 
@@ -404,14 +354,14 @@ impl InstanceSpec {
         mut self,
         schemes: impl IntoIterator<Item = S>,
     ) -> Self {
-        self.logins.enforced = schemes.into_iter().map(Into::into).collect();
+        self.rules.logins.enforced = schemes.into_iter().map(Into::into).collect();
         self
     }
 
     /// Sets whether a client that fails at SASL may stay, as nobody (`allowSaslFailedClients`);
     /// not to start with.
     pub fn allow_sasl_failed_clients(mut self, allow: bool) -> Self {
-        self.logins.failed_may_stay = allow;
+        self.rules.logins.failed_may_stay = allow;
         self
     }
 
@@ -435,14 +385,14 @@ impl InstanceSpec {
 
     /// Sets how many connections there may be (`maxCnxns`); more are closed without a word.
     pub fn connections(mut self, max: usize) -> Self {
-        self.connections_max = max;
+        self.rules.connections_max = max;
         self
     }
 
     /// Sets how many requests may wait for the disk before connections that have one waiting are no
     /// longer read (`globalOutstandingLimit`): 1000 to start with.
     pub fn outstanding_requests(mut self, max: usize) -> Self {
-        self.outstanding_max = max;
+        self.rules.outstanding_max = max;
         self
     }
 
@@ -450,8 +400,8 @@ impl InstanceSpec {
     /// if it and others of the kind that wait had more than `bytes_max` together
     /// (`largeRequestMaxBytes`). There is no such limit to start with.
     pub fn large_requests(mut self, threshold: usize, bytes_max: usize) -> Self {
-        self.large_request_threshold = Some(threshold);
-        self.large_request_bytes_max = bytes_max;
+        self.rules.large_request_threshold = Some(threshold);
+        self.rules.large_request_bytes_max = bytes_max;
         self
     }
 
@@ -465,7 +415,7 @@ impl InstanceSpec {
     /// Sets how many connections may come from one address (`maxClientCnxns`); more are closed
     /// without a word. There is no limit to start with.
     pub fn connections_per_address(mut self, max: usize) -> Self {
-        self.connections_per_address_max = Some(max);
+        self.rules.connections_per_address_max = Some(max);
         self
     }
 
@@ -473,7 +423,7 @@ impl InstanceSpec {
     /// which Apache leaves off. The servers of a [`TestingCluster`](crate::TestingCluster) allow
     /// it to whoever may write `/zookeeper/config`: the superuser.
     pub fn reconfig_enabled(mut self, enabled: bool) -> Self {
-        self.reconfig_enabled = enabled;
+        self.rules.reconfig_enabled = enabled;
         self
     }
 
@@ -481,7 +431,7 @@ impl InstanceSpec {
     /// default as Apache has it: a number that two servers compare to see whether their trees are
     /// the same. It goes into every record of a log and into snapshots, and `hash` tells it.
     pub fn digest(mut self, enabled: bool) -> Self {
-        self.digest = enabled;
+        self.rules.digest = enabled;
         self
     }
 
@@ -490,7 +440,7 @@ impl InstanceSpec {
     ///
     /// Sessions begin without waiting; and a request of a client that is gone is dropped.
     pub fn request_throttle(mut self, max: usize) -> Self {
-        self.throttle.requests_max = Some(max.max(1));
+        self.rules.throttle.requests_max = Some(max.max(1));
         self
     }
 
@@ -498,21 +448,21 @@ impl InstanceSpec {
     /// `ThrottledOp` and in its place among others (`throttled_op_wait_time`). Pings and the end of
     /// a session are never refused.
     pub fn throttled_op_wait(mut self, max: Duration) -> Self {
-        self.throttle.wait_max = Some(max);
+        self.rules.throttle.wait_max = Some(max);
         self
     }
 
     /// Sets the longest frame that a client may send, in bytes (`jute.maxbuffer`): 1,048,575 to
     /// start with. The connection of a longer one is closed.
     pub fn frame_len_max(mut self, max: usize) -> Self {
-        self.frame_len_max = max;
+        self.rules.frame_len_max = max;
         self
     }
 
     /// Answers like an older release: operations that it did not know are refused, and four-letter
     /// words name it.
     pub fn answer_as(mut self, release: Release) -> Self {
-        self.release = release;
+        self.rules.release = release;
         self
     }
 

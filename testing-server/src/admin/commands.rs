@@ -144,7 +144,7 @@ impl Node {
             ],
             Command::Dump => self.dump_entries(),
             Command::Environment => {
-                let pairs = environment(self.settings.release).into_iter();
+                let pairs = environment(self.settings.rules.release).into_iter();
                 pairs.map(|(name, value)| (name.to_owned(), Json::text(value))).collect()
             }
             Command::GetTraceMask => {
@@ -152,7 +152,10 @@ impl Node {
             }
             Command::Hash => self.past_digest_entries(),
             Command::InitialConfiguration => {
-                vec![entry("initial_configuration", Json::text(&*self.settings.initial_config))]
+                vec![entry(
+                    "initial_configuration",
+                    Json::text(&*self.settings.rules.initial_config),
+                )]
             }
             Command::IsReadOnly => vec![entry("read_only", Json::Flag(self.is_read_only()))],
             Command::LastSnapshot => last_snapshot(facts.last_snapshot),
@@ -171,7 +174,7 @@ impl Node {
                 entries
             }
             Command::SystemProperties => {
-                let properties = self.settings.system_properties.iter();
+                let properties = self.settings.rules.system_properties.iter();
                 properties.map(|(name, value)| (name.clone(), Json::text(value))).collect()
             }
             Command::WatchSummary => self.watch_summary_entries(),
@@ -213,13 +216,13 @@ impl Node {
             entry("client_port", Json::whole(settings.client_port)),
             entry("data_dir", Json::text(data_dir)),
             entry("data_log_dir", Json::text(log_dir)),
-            entry("tick_time", ms(settings.tick)),
+            entry("tick_time", ms(settings.rules.tick)),
             entry(
                 "max_client_cnxns",
-                Json::whole(settings.connections_per_address_max.unwrap_or(0)),
+                Json::whole(settings.rules.connections_per_address_max.unwrap_or(0)),
             ),
-            entry("min_session_timeout", ms(settings.session_timeout_min)),
-            entry("max_session_timeout", ms(settings.session_timeout_max)),
+            entry("min_session_timeout", ms(settings.rules.session_timeout_min)),
+            entry("max_session_timeout", ms(settings.rules.session_timeout_max)),
             entry("server_id", Json::whole(self.own_number())),
             entry("client_port_listen_backlog", Json::whole(-1)),
         ]
@@ -260,7 +263,7 @@ impl Node {
             entry("non_mtlslocal_conn_count", Json::whole(0)),
         ];
         vec![
-            entry("version", Json::text(version(self.settings.release))),
+            entry("version", Json::text(version(self.settings.rules.release))),
             entry("read_only", Json::Flag(false)),
             entry("server_stats", Json::Map(stats)),
             entry("client_response", Json::Map(responses)),

@@ -37,7 +37,7 @@ impl Node {
         let latency = self.stats.latency();
         let ephemerals: usize =
             self.tree.ephemerals().sessions().map(|id| self.tree.ephemerals().of(id).count()).sum();
-        figures.text("version", version(self.settings.release));
+        figures.text("version", version(self.settings.rules.release));
         figures.text("server_state", self.mode());
         figures.gauge("ephemerals_count", ephemerals);
         figures.gauge("num_alive_connections", self.connections.len());

@@ -79,7 +79,7 @@ impl Node {
             b"conf" => self.configuration(sizes),
             b"envi" => {
                 let mut text = "Environment:\n".to_owned();
-                for (key, value) in environment(self.settings.release) {
+                for (key, value) in environment(self.settings.rules.release) {
                     _ = writeln!(text, "{key}={value}");
                 }
                 text
@@ -106,7 +106,7 @@ impl Node {
             true => "READ-ONLY mode; serving only read-only clients\n",
             false => "",
         };
-        format!("Zookeeper version: {}\n{restriction}", version(self.settings.release))
+        format!("Zookeeper version: {}\n{restriction}", version(self.settings.rules.release))
     }
 
     fn server(&self) -> String {
@@ -195,7 +195,7 @@ impl Node {
         let settings = &self.settings;
         let ms = |time: std::time::Duration| time.as_millis();
         let (data_dir, log_dir) = settings.version_dirs();
-        let per_address = settings.connections_per_address_max.unwrap_or(0);
+        let per_address = settings.rules.connections_per_address_max.unwrap_or(0);
         format!(
             "clientPort={}\nsecureClientPort={}\ndataDir={data_dir}\ndataDirSize={}\n\
              dataLogDir={log_dir}\ndataLogSize={}\ntickTime={}\n\
@@ -205,9 +205,9 @@ impl Node {
             settings.secure_client_port.map_or(-1, i32::from),
             sizes.0,
             sizes.1,
-            ms(settings.tick),
-            ms(settings.session_timeout_min),
-            ms(settings.session_timeout_max),
+            ms(settings.rules.tick),
+            ms(settings.rules.session_timeout_min),
+            ms(settings.rules.session_timeout_max),
             self.own_number(),
             self.ensemble_configuration(),
         )

@@ -12,12 +12,12 @@ use super::{Identity, Scheme};
 #[derive(Debug)]
 pub(crate) struct Digest {
     /// The identity of the superuser, as `user:hash`.
-    super_digest: Option<Box<str>>,
+    super_digest: Option<String>,
 }
 
 impl Digest {
     /// The scheme, with the identity of the superuser if there is one.
-    pub(crate) fn new(super_digest: Option<Box<str>>) -> Self {
+    pub(crate) fn new(super_digest: Option<String>) -> Self {
         Self { super_digest }
     }
 }

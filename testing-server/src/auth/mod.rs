@@ -71,17 +71,17 @@ pub(crate) struct Schemes {
 impl Schemes {
     /// Those that the settings bring along, in front of those that are ready.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let mut all: Vec<Arc<dyn Scheme>> = settings.schemes.clone();
+        let mut all: Vec<Arc<dyn Scheme>> = settings.rules.schemes.clone();
         if settings.x509 {
-            all.push(Arc::new(x509::X509::new(settings.x509_super_user.clone())));
+            all.push(Arc::new(x509::X509::new(settings.rules.x509_super_user.clone())));
         }
-        if settings.logins.scheme {
-            let anyone = settings.logins.anyone.as_deref().map(Into::into);
+        if settings.rules.logins.scheme {
+            let anyone = settings.rules.logins.anyone.as_deref().map(Into::into);
             all.push(Arc::new(sasl::Sasl::new(anyone)));
         }
-        all.push(Arc::new(digest::Digest::new(settings.super_digest.clone())));
+        all.push(Arc::new(digest::Digest::new(settings.rules.super_digest.clone())));
         all.push(Arc::new(ip::Ip));
-        Self { all, skip_acl: settings.skip_acl }
+        Self { all, skip_acl: settings.rules.skip_acl }
     }
 
     /// The scheme with a name.

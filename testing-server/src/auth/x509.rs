@@ -9,12 +9,12 @@ use super::{Identity, Scheme, der, x500};
 #[derive(Debug)]
 pub(crate) struct X509 {
     /// The superuser: `X509AuthenticationProvider.superUser`.
-    super_user: Option<Box<str>>,
+    super_user: Option<String>,
 }
 
 impl X509 {
     /// The scheme, with the name of the superuser if there is one.
-    pub(crate) fn new(super_user: Option<Box<str>>) -> Self {
+    pub(crate) fn new(super_user: Option<String>) -> Self {
         Self { super_user }
     }
 }

@@ -258,37 +258,40 @@ fn limit(key: &str) -> Option<Key> {
     const COUNT: Kind = Kind::Number(0, INT_MAX);
     Some(match key {
         "maxClientCnxns" => Key::Used(COUNT, |said, v| {
-            said.spec.connections_per_address_max = Some(v.count()).filter(|max| *max > 0);
+            said.spec.rules.connections_per_address_max = Some(v.count()).filter(|max| *max > 0);
         }),
         "maxCnxns" => Key::Used(COUNT, |said, v| {
             if v.count() > 0 {
-                said.spec.connections_max = v.count();
+                said.spec.rules.connections_max = v.count();
             }
         }),
-        "globalOutstandingLimit" => {
-            Key::Used(Kind::Number(1, INT_MAX), |said, v| said.spec.outstanding_max = v.count())
-        }
+        "globalOutstandingLimit" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
+            said.spec.rules.outstanding_max = v.count();
+        }),
         "largeRequestThreshold" => Key::Used(Kind::NumberOrNone(INT_MAX), |said, v| {
-            said.spec.large_request_threshold = Some(v.count()).filter(|max| *max > 0);
+            said.spec.rules.large_request_threshold = Some(v.count()).filter(|max| *max > 0);
         }),
         "largeRequestMaxBytes" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
-            said.spec.large_request_bytes_max = v.count();
+            said.spec.rules.large_request_bytes_max = v.count();
         }),
         "4lw.commands.whitelist" => Key::Used(Kind::Text, |said, v| said.spec.words = v.text()),
         "enforceQuota" => {
-            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.enforce_quota = v.flag())
+            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.rules.enforce_quota = v.flag())
         }
-        "digest.enabled" => Key::Used(Kind::TrueOrFalse, |said, v| said.spec.digest = v.flag()),
-        "skipACL" => Key::Used(Kind::YesOrNo, |said, v| said.spec.skip_acl = v.flag()),
+        "digest.enabled" => {
+            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.rules.digest = v.flag())
+        }
+        "skipACL" => Key::Used(Kind::YesOrNo, |said, v| said.spec.rules.skip_acl = v.flag()),
         "znode.container.checkIntervalMs" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
-            said.spec.container_check_interval = Duration::from_millis(v.number());
+            said.spec.rules.container_check_interval = Duration::from_millis(v.number());
         }),
         "znode.container.maxPerMinute" => Key::Used(Kind::Number(1, INT_MAX), |said, v| {
-            said.spec.containers_per_minute_max = u32::try_from(v.number()).unwrap_or(u32::MAX);
+            said.spec.rules.containers_per_minute_max =
+                u32::try_from(v.number()).unwrap_or(u32::MAX);
         }),
         "znode.container.maxNeverUsedIntervalMs" => Key::Used(COUNT, |said, v| {
             let interval = Some(v.number()).filter(|ms| *ms > 0);
-            said.spec.container_never_used_max = interval.map(Duration::from_millis);
+            said.spec.rules.container_never_used_max = interval.map(Duration::from_millis);
         }),
         _ => return None,
     })
@@ -298,14 +301,14 @@ fn limit(key: &str) -> Option<Key> {
 fn throttle(key: &str) -> Option<Key> {
     Some(match key {
         "request_throttle_max_requests" => Key::Used(Kind::Limit, |said, v| {
-            said.spec.throttle.requests_max = Some(v.count()).filter(|max| *max > 0);
+            said.spec.rules.throttle.requests_max = Some(v.count()).filter(|max| *max > 0);
         }),
         "throttled_op_wait_time" => Key::Used(Kind::Limit, |said, v| {
             let wait = Some(v.number()).filter(|ms| *ms > 0);
-            said.spec.throttle.wait_max = wait.map(Duration::from_millis);
+            said.spec.rules.throttle.wait_max = wait.map(Duration::from_millis);
         }),
         "request_stale_latency_check" => {
-            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.throttle.drop_late = v.flag())
+            Key::Used(Kind::TrueOrFalse, |said, v| said.spec.rules.throttle.drop_late = v.flag())
         }
         // What is held goes on as soon as it may, and not at intervals.
         "request_throttle_stall_time" => Key::WithoutEffect(Kind::Number(0, INT_MAX)),
@@ -313,7 +316,7 @@ fn throttle(key: &str) -> Option<Key> {
             Key::WithoutEffect(Kind::Only("true"))
         }
         "jute.maxbuffer" => Key::Used(Kind::JavaNumber(1024, INT_MAX), |said, v| {
-            said.spec.frame_len_max = v.count();
+            said.spec.rules.frame_len_max = v.count();
         }),
         "jute.maxbuffer.extrasize" => Key::WithoutEffect(Kind::JavaNumber(0, INT_MAX)),
         "readonlymode.enabled" => {

@@ -260,15 +260,15 @@ impl Said {
             log_dir: spec.disk.as_ref().map(|disk| disk.log_dir.clone()),
             client_port: spec.plain_address().map(|address| address.port()),
             address: spec.address,
-            tick_ms: ms(spec.tick),
-            session_min_ms: Some(ms(spec.session_timeout_min)),
-            session_max_ms: Some(ms(spec.session_timeout_max)),
-            extended_types: spec.extended_types,
-            super_digest: spec.super_digest.clone(),
+            tick_ms: ms(spec.rules.tick),
+            session_min_ms: Some(ms(spec.rules.session_timeout_min)),
+            session_max_ms: Some(ms(spec.rules.session_timeout_max)),
+            extended_types: spec.rules.extended_types,
+            super_digest: spec.rules.super_digest.clone(),
             snapshots_kept: spec.disk.as_ref().and_then(|disk| disk.snapshots_kept).unwrap_or(3),
             disk: spec.disk.clone().unwrap_or_else(|| DiskOptions::new(PathBuf::new())),
             ensemble: Ensemble {
-                reconfig_enabled: spec.reconfig_enabled,
+                reconfig_enabled: spec.rules.reconfig_enabled,
                 ..spec.ensemble.clone().unwrap_or_default()
             },
             spec,
@@ -280,7 +280,7 @@ impl Said {
     /// # Errors
     /// A value is wrong.
     fn take(&mut self, name: &str, text: &str) -> Result<Vec<String>, ConfigError> {
-        self.spec.initial_config = masked(text);
+        self.spec.rules.initial_config = masked(text);
         let mut notes = Vec::new();
         for property in properties::parse(text) {
             let (key, value) = (property.key.trim(), property.value.trim());
@@ -317,7 +317,7 @@ impl Said {
     fn note_system_property(&mut self, key: &str, value: &str) {
         if known::is_system_property(key) {
             let value = if is_secret(key) { "***" } else { value };
-            self.spec.system_properties.push((format!("zookeeper.{key}"), value.to_owned()));
+            self.spec.rules.system_properties.push((format!("zookeeper.{key}"), value.to_owned()));
         }
     }
 
@@ -333,8 +333,9 @@ impl Said {
             notes.push(format!("server.N: of {voters} servers no more may fail than of one less"));
         }
         // What servers tell each other is bounded, too.
-        if self.ensemble.is_distributed() && self.spec.frame_len_max > ENSEMBLE_FRAME_LEN_MAX {
-            let max = self.spec.frame_len_max;
+        if self.ensemble.is_distributed() && self.spec.rules.frame_len_max > ENSEMBLE_FRAME_LEN_MAX
+        {
+            let max = self.spec.rules.frame_len_max;
             return Err(format!(
                 "jute.maxbuffer={max}: in an ensemble, must be at most {ENSEMBLE_FRAME_LEN_MAX}"
             ));
@@ -386,7 +387,7 @@ impl Said {
             disk.data_dir = data_dir;
             disk
         });
-        spec.reconfig_enabled = self.ensemble.reconfig_enabled;
+        spec.rules.reconfig_enabled = self.ensemble.reconfig_enabled;
         spec.ensemble = self.ensemble.is_distributed().then(|| self.ensemble.clone());
         let spec = self.security.apply(spec, self.client_port.is_some())?;
         let spec = self.peers.apply(spec)?;

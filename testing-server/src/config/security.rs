@@ -60,7 +60,7 @@ fn secure_port(key: &str) -> Option<Key> {
             Key::WithoutEffect(Kind::Only("false"))
         }
         "X509AuthenticationProvider.superUser" => {
-            Key::Used(Kind::Text, |said, v| said.spec.x509_super_user = Some(v.text()))
+            Key::Used(Kind::Text, |said, v| said.spec.rules.x509_super_user = Some(v.text()))
         }
         _ => return None,
     })
@@ -143,7 +143,7 @@ fn logins(key: &str) -> Option<Key> {
 impl Security {
     /// What a specification says of it that keys can change.
     pub(super) fn of(spec: &InstanceSpec) -> Self {
-        let logins = spec.logins.clone();
+        let logins = spec.rules.logins.clone();
         Self { enforced: !logins.enforced.is_empty(), logins, ..Self::default() }
     }
 
@@ -155,7 +155,7 @@ impl Security {
         self.read_logins()?;
         self.check_enforced()?;
         let mut spec = self.secure(spec, plain)?;
-        spec.logins = self.logins;
+        spec.rules.logins = self.logins;
         Ok(spec)
     }
 

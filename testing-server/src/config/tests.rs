@@ -30,19 +30,19 @@ fn every_key_that_applies_is_applied() {
     .unwrap();
     assert!(config.notes().is_empty(), "{:?}", config.notes());
     let mut spec = config.into_spec();
-    assert_eq!((spec.port, spec.tick), (2181, Duration::from_millis(50)));
-    assert_eq!(spec.session_timeout_min, Duration::from_millis(60));
-    assert_eq!(spec.session_timeout_max, Duration::from_millis(70));
-    assert_eq!((spec.connections_per_address_max, spec.connections_max), (None, 8));
-    assert_eq!((spec.outstanding_max, spec.large_request_bytes_max), (9, 11));
-    assert_eq!((spec.large_request_threshold, &*spec.words), (Some(10), "*"));
-    assert!(spec.enforce_quota && spec.skip_acl && !spec.digest);
-    assert_eq!(spec.container_check_interval, Duration::from_millis(12));
-    assert_eq!(spec.containers_per_minute_max, 13);
-    assert_eq!(spec.container_never_used_max, Some(Duration::from_millis(14)));
-    assert!(spec.extended_types);
+    assert_eq!((spec.port, spec.rules.tick), (2181, Duration::from_millis(50)));
+    assert_eq!(spec.rules.session_timeout_min, Duration::from_millis(60));
+    assert_eq!(spec.rules.session_timeout_max, Duration::from_millis(70));
+    assert_eq!((spec.rules.connections_per_address_max, spec.rules.connections_max), (None, 8));
+    assert_eq!((spec.rules.outstanding_max, spec.rules.large_request_bytes_max), (9, 11));
+    assert_eq!((spec.rules.large_request_threshold, &*spec.words), (Some(10), "*"));
+    assert!(spec.rules.enforce_quota && spec.rules.skip_acl && !spec.rules.digest);
+    assert_eq!(spec.rules.container_check_interval, Duration::from_millis(12));
+    assert_eq!(spec.rules.containers_per_minute_max, 13);
+    assert_eq!(spec.rules.container_never_used_max, Some(Duration::from_millis(14)));
+    assert!(spec.rules.extended_types);
     assert_eq!(spec.address, IpAddr::V4(Ipv4Addr::LOCALHOST));
-    assert_eq!(spec.super_digest.as_deref(), Some("super:x"));
+    assert_eq!(spec.rules.super_digest.as_deref(), Some("super:x"));
     let disk = spec.disk_options();
     assert_eq!((disk.snap_count, disk.force_sync, disk.trust_empty), (9, false, true));
     assert_eq!((disk.preallocate, disk.snapshots_kept), (7 * 1024, Some(5)));
@@ -56,11 +56,11 @@ fn every_key_that_applies_is_applied() {
 #[test]
 fn defaults_are_apaches() {
     let mut spec = parse("").unwrap().into_spec();
-    assert_eq!(spec.tick, Duration::from_secs(3));
-    assert_eq!(spec.session_timeout_min, Duration::from_secs(6));
-    assert_eq!(spec.session_timeout_max, Duration::from_secs(60));
-    assert!(!spec.extended_types && spec.digest);
-    assert_eq!((spec.connections_per_address_max, &*spec.words), (Some(60), "srvr"));
+    assert_eq!(spec.rules.tick, Duration::from_secs(3));
+    assert_eq!(spec.rules.session_timeout_min, Duration::from_secs(6));
+    assert_eq!(spec.rules.session_timeout_max, Duration::from_secs(60));
+    assert!(!spec.rules.extended_types && spec.rules.digest);
+    assert_eq!((spec.rules.connections_per_address_max, &*spec.words), (Some(60), "srvr"));
     let disk = spec.disk_options();
     assert_eq!((disk.snapshots_kept, disk.purge_interval), (None, None));
     assert_eq!((disk.snap_count, disk.preallocate, disk.force_sync), (100_000, 64 << 20, true));
@@ -137,9 +137,9 @@ fn a_server_of_an_ensemble_knows_which_it_is() {
 #[test]
 fn edge_35_jute_maxbuffer_stands_in_the_file_and_has_an_effect_here() {
     let spec = |line| parse(line).unwrap().into_spec();
-    assert_eq!(spec("").frame_len_max, 0xf_ffff);
-    assert_eq!(spec("jute.maxbuffer=0x2000").frame_len_max, 0x2000);
-    assert_eq!(spec("jute.maxbuffer=4000000").frame_len_max, 4_000_000);
+    assert_eq!(spec("").rules.frame_len_max, 0xf_ffff);
+    assert_eq!(spec("jute.maxbuffer=0x2000").rules.frame_len_max, 0x2000);
+    assert_eq!(spec("jute.maxbuffer=4000000").rules.frame_len_max, 4_000_000);
     let wrong = parse("jute.maxbuffer=1M").unwrap_err().to_string();
     assert!(wrong.ends_with("must be a whole number from 1024 to 2147483647"), "{wrong}");
     let mut said = Said::default();
@@ -158,11 +158,11 @@ fn what_holds_requests_back_is_read() {
                  request_throttle_drop_stale=true\n";
     let config = parse(lines).unwrap();
     assert!(config.notes().is_empty(), "{:?}", config.notes());
-    let throttle = config.into_spec().throttle;
+    let throttle = config.into_spec().rules.throttle;
     assert_eq!((throttle.requests_max, throttle.drop_late), (Some(7), true));
     assert_eq!(throttle.wait_max, Some(Duration::from_millis(8)));
     let off = parse("request_throttle_max_requests=0\nthrottled_op_wait_time=0").unwrap();
-    let off = off.into_spec().throttle;
+    let off = off.into_spec().rules.throttle;
     assert_eq!((off.requests_max, off.wait_max), (None, None));
     let wrong = parse("request_throttle_drop_stale=false").unwrap_err().to_string();
     assert!(wrong.contains("must be true"), "{wrong}");
@@ -190,9 +190,9 @@ fn lines_go_over_what_a_specification_says_and_nothing_else() {
     let (before, after) = (format!("{spec:?}"), format!("{same:?}"));
     assert_eq!(before, after.replace("initial_config: \"# nothing\\n\"", "initial_config: \"\""));
     let changed = spec.zoo_cfg("maxClientCnxns=0\nskipACL=yes\nmaxSessionTimeout=900").unwrap();
-    assert_eq!((changed.connections_per_address_max, changed.skip_acl), (None, true));
-    assert_eq!(changed.session_timeout_max, Duration::from_millis(900));
-    assert_eq!((changed.tick, changed.disk.is_none()), (Duration::from_millis(20), true));
+    assert_eq!((changed.rules.connections_per_address_max, changed.rules.skip_acl), (None, true));
+    assert_eq!(changed.rules.session_timeout_max, Duration::from_millis(900));
+    assert_eq!((changed.rules.tick, changed.disk.is_none()), (Duration::from_millis(20), true));
     let kept = changed.zoo_cfg("dataDir=/d\nsnapCount=9").unwrap().zoo_cfg("forceSync=no");
     let disk = kept.unwrap().disk.unwrap();
     assert_eq!((disk.snap_count, disk.force_sync, &*disk.log_dir), (9, false, Path::new("/d")));

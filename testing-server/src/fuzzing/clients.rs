@@ -295,7 +295,7 @@ pub(super) fn desk(bytes: &[u8]) {
 /// A token in answer to a challenge.
 pub(super) fn sasl(bytes: &[u8]) {
     let mut world = World::new();
-    let logins = &world.node.settings.logins;
+    let logins = &world.node.settings.rules.logins;
     let mut conversation = Conversation::default();
     conversation.answer(logins, b"", "nonce".to_owned());
     let step = conversation.answer(logins, bytes, "other".to_owned());

@@ -42,8 +42,10 @@ struct Peer {
 
 impl Peer {
     fn new() -> Self {
-        let mut node =
-            Node::new(Settings { server_id: 2, reconfig_enabled: true, ..Settings::fixed() });
+        let mut node = Node::new(Settings {
+            server_id: 2,
+            ..Settings::ruled(|rules| rules.reconfig_enabled = true)
+        });
         let epochs = Epochs::default();
         let quorums = Quorums::new(three());
         let peer = QuorumPeer::new(ME, settings(), quorums, &three(), epochs, Zxid::ZERO);

@@ -43,8 +43,8 @@ impl World {
     pub(super) fn new() -> Self {
         let mut settings = Settings::fixed();
         settings.x509 = true;
-        settings.logins.users.insert("bob".to_owned(), "secret".into());
-        settings.logins.scheme = true;
+        settings.rules.logins.users.insert("bob".to_owned(), "secret".into());
+        settings.rules.logins.scheme = true;
         let mut world = Self {
             node: Node::new(settings),
             now: Moment::START,

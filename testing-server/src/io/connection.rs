@@ -355,7 +355,7 @@ fn client_frames<'a>(
     fresh: &mut bool,
     mut bytes: &'a [u8],
 ) -> &'a [u8] {
-    let len_max = engine.node.settings.frame_len_max;
+    let len_max = engine.node.settings.rules.frame_len_max;
     loop {
         match framing::next(bytes, *fresh, len_max) {
             Next::Frame(frame, rest) => {

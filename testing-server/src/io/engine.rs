@@ -1,10 +1,9 @@
 //! The server under one lock, with its clock and the ports of its connections.
 
-use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -164,7 +163,9 @@ impl Shared {
     /// Resolves when the server has closed a connection that nobody serves yet.
     #[cfg(feature = "tls")]
     pub(super) async fn ended(&self, conn: ConnId) {
-        poll_fn(|context| {
+        use std::task::Poll;
+
+        std::future::poll_fn(|context| {
             let mut engine = self.lock();
             let Some(port) = engine.port(conn) else {
                 return Poll::Ready(());

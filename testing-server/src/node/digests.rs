@@ -66,7 +66,7 @@ impl Node {
     /// Takes in the digest of a snapshot that was loaded as of `zxid`. Over a link none comes.
     pub(super) fn loaded_digest(&mut self, stored: Option<StoredDigest>, zxid: Zxid) {
         self.digests.blur = match stored.filter(|stored| stored.zxid > Zxid::ZERO) {
-            _ if !self.settings.digest || zxid == Zxid::ZERO => None,
+            _ if !self.settings.rules.digest || zxid == Zxid::ZERO => None,
             // An older one belongs to a transaction before the snapshot, as where an epoch has
             // begun: then nothing came in between.
             Some(stored) if stored.zxid < zxid => None,
@@ -101,7 +101,7 @@ impl Node {
             return self.reach(zxid);
         }
         let digest = self.tree.digest();
-        if self.settings.digest && told.is_some_and(|told| told != digest) {
+        if self.settings.rules.digest && told.is_some_and(|told| told != digest) {
             self.digest_differs(zxid);
         }
         if zxid.0 % REMEMBERED_EVERY == 0 {

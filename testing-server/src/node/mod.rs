@@ -10,6 +10,7 @@ pub(crate) mod faults;
 pub(crate) mod input;
 pub(crate) mod outbox;
 mod restore;
+pub(crate) mod rules;
 pub(crate) mod settings;
 pub(crate) mod snapshots;
 mod views;
@@ -102,7 +103,7 @@ impl Node {
         Self {
             connections: Connections::default(),
             handshakes: VecDeque::new(),
-            sessions: SessionTracker::new(settings.tick),
+            sessions: SessionTracker::new(settings.rules.tick),
             session_ids: SessionIds::new(settings.server_id, settings.origin_ms),
             tree,
             digests: Digests::default(),
@@ -114,7 +115,7 @@ impl Node {
             lines: Lines::default(),
             throttle: Throttle::default(),
             peer: None,
-            reaper: Reaper::new(settings.container_check_interval),
+            reaper: Reaper::new(settings.rules.container_check_interval),
             last_processed: Zxid::ZERO,
             applied_count: 0,
             last_prepared: Zxid::ZERO,
@@ -136,7 +137,7 @@ impl Node {
     fn empty_tree(settings: &Settings) -> (Tree, Outstanding) {
         let mut tree = Tree::new(settings.hash_seed);
         let mut outstanding = Outstanding::new(settings.hash_seed);
-        if settings.digest {
+        if settings.rules.digest {
             tree.keep_digest();
             if settings.durable {
                 outstanding.foretell(tree.digest());
@@ -216,7 +217,8 @@ impl Node {
 
     /// Whether as many requests wait for the disk as may.
     pub(crate) fn is_full(&self) -> bool {
-        self.gate.len() + self.lines.len() + self.throttle.len() >= self.settings.outstanding_max
+        self.gate.len() + self.lines.len() + self.throttle.len()
+            >= self.settings.rules.outstanding_max
     }
 
     /// The wall clock, in milliseconds since 1970.
@@ -252,8 +254,8 @@ impl Node {
             session,
             zxid,
             time_ms,
-            extended_types: self.settings.extended_types,
-            enforce_quota: self.settings.enforce_quota,
+            extended_types: self.settings.rules.extended_types,
+            enforce_quota: self.settings.rules.enforce_quota,
         }
     }
 
@@ -371,13 +373,13 @@ impl Node {
 
     fn accept(&mut self, conn: ConnId, peer: SocketAddr, out: &mut Outbox) {
         let from_there = |connection: &&Connection| connection.peer.ip() == peer.ip();
-        let crowded = self.settings.connections_per_address_max.is_some_and(|max| {
+        let crowded = self.settings.rules.connections_per_address_max.is_some_and(|max| {
             max > 0 && self.connections.iter().filter(from_there).count() >= max
         });
         self.connections.insert(conn, peer, self.now);
         out.forget_sent_to(conn);
         self.handshakes.push_back((self.now + HANDSHAKE_TIMEOUT, conn));
-        if crowded || self.connections.len() > self.settings.connections_max {
+        if crowded || self.connections.len() > self.settings.rules.connections_max {
             self.stats.rejected += 1;
             self.close(conn, out);
         }

@@ -60,7 +60,7 @@ impl Node {
             }
         }
         node.tree.settle_quotas();
-        if node.settings.digest {
+        if node.settings.rules.digest {
             node.tree.keep_digest();
         }
         node.passed(zxid);

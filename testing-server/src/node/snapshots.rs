@@ -41,7 +41,7 @@ impl Node {
         // Zero says that there is none. The place is never left out, or what follows would be
         // taken for it.
         let none = StoredDigest { zxid: Zxid::ZERO, version: DIGEST_VERSION, digest: 0 };
-        let known = self.settings.digest && !self.digests.is_blurred();
+        let known = self.settings.rules.digest && !self.digests.is_blurred();
         let digest = match known {
             true => StoredDigest { zxid, digest: self.tree.digest().cast_signed(), ..none },
             false => none,

@@ -19,7 +19,7 @@ impl Node {
     /// A configuration was proposed, or a leader tells it as the newest that it knows. It is
     /// written down before whatever is written next.
     pub(crate) fn config_seen(&mut self, config: QuorumConfig, out: &mut Outbox) {
-        if !self.settings.reconfig_enabled {
+        if !self.settings.rules.reconfig_enabled {
             return;
         }
         let Some(peer) = self.peer.as_deref_mut() else { return };
@@ -47,7 +47,7 @@ impl Node {
         designated: Option<Sid>,
         out: &mut Outbox,
     ) -> bool {
-        if !self.settings.reconfig_enabled {
+        if !self.settings.rules.reconfig_enabled {
             return false;
         }
         let client_port = self.settings.client_port;
@@ -89,7 +89,7 @@ impl Node {
     /// there; one that looks for a leader must know whom to ask. True if the election begins anew.
     pub(crate) fn config_told(&mut self, text: &[u8], out: &mut Outbox) -> bool {
         let Some(peer) = self.peer.as_deref() else { return false };
-        if !matches!(peer.role, Role::Looking) || !self.settings.reconfig_enabled {
+        if !matches!(peer.role, Role::Looking) || !self.settings.rules.reconfig_enabled {
             return false;
         }
         match std::str::from_utf8(text)

@@ -47,7 +47,7 @@ impl Node {
     fn negotiate(&self, asked_ms: i32) -> Duration {
         let asked = Duration::from_millis(u64::try_from(asked_ms).unwrap_or(0));
         let Self { settings, .. } = self;
-        asked.max(settings.session_timeout_min).min(settings.session_timeout_max)
+        asked.max(settings.rules.session_timeout_min).min(settings.rules.session_timeout_max)
     }
 
     /// The session exists as soon as its transaction is prepared, so that what the client sends

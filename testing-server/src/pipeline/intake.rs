@@ -54,7 +54,7 @@ impl Node {
         match connection.phase {
             Phase::Handshake => self.handshake(now, conn, bytes, out),
             Phase::Open(slot) => self.request(now, conn, slot, bytes, out),
-            Phase::Moving if connection.held.len() < self.settings.outstanding_max => {
+            Phase::Moving if connection.held.len() < self.settings.rules.outstanding_max => {
                 connection.held.push(bytes.into());
             }
             Phase::Moving | Phase::Closing(_) => {}
@@ -74,7 +74,7 @@ impl Node {
             return self.close(conn, out);
         };
         let to = ReplyTo { conn, xid: header.xid };
-        let release = self.settings.release;
+        let release = self.settings.rules.release;
         let op = OpCode::try_from(header.op).ok().filter(|op| release.knows(*op));
         if let Some(op) = op.filter(|_| !out.losses.is_empty()) {
             out.losses.note(to, op, &from);
@@ -222,12 +222,12 @@ impl Node {
 
     /// Whether a request of this length may be taken in: large ones must not pile up.
     fn admit(&mut self, len: usize) -> bool {
-        let threshold = self.settings.large_request_threshold.unwrap_or(usize::MAX);
+        let threshold = self.settings.rules.large_request_threshold.unwrap_or(usize::MAX);
         self.large_request = if len > threshold { len } else { 0 };
         if self.large_request == 0 {
             return true;
         }
-        let fits = self.large_bytes + len <= self.settings.large_request_bytes_max;
+        let fits = self.large_bytes + len <= self.settings.rules.large_request_bytes_max;
         self.stats.large += u64::from(!fits);
         fits
     }
@@ -273,7 +273,7 @@ impl Node {
             let request = from.read::<ReconfigRequest<'_>>()?;
             return Ok(self.prepare_reconfig(session, zxid, identities, &request)?);
         }
-        let release = self.settings.release;
+        let release = self.settings.rules.release;
         let mut preparer = self.preparer(session, zxid, identities);
         let change = match op {
             OpCode::Create | OpCode::Create2 | OpCode::CreateContainer => {

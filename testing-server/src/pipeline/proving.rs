@@ -36,7 +36,7 @@ impl Node {
         let Some(certificate) = certificate else {
             return;
         };
-        let super_user = self.settings.x509_super_user.as_deref();
+        let super_user = self.settings.rules.x509_super_user.as_deref();
         match crate::auth::x509::identities(certificate, super_user) {
             Some(proved) => self.identify(conn, proved),
             None => {
@@ -76,7 +76,7 @@ impl Node {
         let Ok(SaslRequest { token: Some(said) }) = from.read::<SaslRequest<'_>>() else {
             return self.close(to.conn, out);
         };
-        let logins = &self.settings.logins;
+        let logins = &self.settings.rules.logins;
         let (Some(connection), false) =
             (self.connections.get_mut(to.conn), logins.users.is_empty())
         else {
@@ -109,14 +109,14 @@ impl Node {
     /// Whether a connection may ask for something; one that may not is told so, and closed.
     #[inline]
     pub(super) fn enforce(&mut self, to: ReplyTo, out: &mut Outbox) -> bool {
-        self.settings.logins.enforced.is_empty() || self.admit_known(to, out)
+        self.settings.rules.logins.enforced.is_empty() || self.admit_known(to, out)
     }
 
     fn admit_known(&mut self, to: ReplyTo, out: &mut Outbox) -> bool {
         let Some(connection) = self.connections.get(to.conn) else {
             return false;
         };
-        let may = self.settings.logins.admit(&connection.identities);
+        let may = self.settings.rules.logins.admit(&connection.identities);
         if !may {
             out.reply(to, Zxid::ZERO, ErrorCode::SessionClosedRequireSaslAuth);
             self.close(to.conn, out);

@@ -48,14 +48,15 @@ impl Node {
     /// fast: a flood of deletions would hold up everybody.
     pub(crate) fn reap(&mut self, now: Moment, out: &mut Outbox) {
         if self.reaper.found.is_empty() && now >= self.reaper.due {
-            self.reaper.due = following(now, self.settings.container_check_interval);
+            self.reaper.due = following(now, self.settings.rules.container_check_interval);
             self.reaper.next = now;
             let wall_ms = self.wall_ms(now);
             let nodes = self.tree.may_be_reaped().map(|id| self.tree.at(id));
             let candidates = nodes.filter(|node| self.is_candidate(node, wall_ms));
             self.reaper.found = candidates.map(|node| node.image.path().into()).collect();
         }
-        let spacing = Duration::from_secs(60) / self.settings.containers_per_minute_max.max(1);
+        let spacing =
+            Duration::from_secs(60) / self.settings.rules.containers_per_minute_max.max(1);
         while now >= self.reaper.next
             && let Some(path) = self.reaper.found.pop_front()
         {
@@ -73,6 +74,7 @@ impl Node {
                 OwnerKind::Container if node.cversion > 0 => true,
                 OwnerKind::Container => self
                     .settings
+                    .rules
                     .container_never_used_max
                     .is_some_and(|max| i128::from(elapsed_ms) > max.as_millis().cast_signed()),
                 OwnerKind::Ttl(ttl_ms) => elapsed_ms > ttl_ms,

@@ -56,7 +56,7 @@ impl Node {
         zxid: Zxid,
         request: &ReconfigRequest<'_>,
     ) -> Result<QuorumConfig, ErrorCode> {
-        if !self.settings.reconfig_enabled {
+        if !self.settings.rules.reconfig_enabled {
             return Err(ErrorCode::ReconfigDisabled);
         }
         let peer = self.peer.as_deref().ok_or(ErrorCode::Unimplemented)?;

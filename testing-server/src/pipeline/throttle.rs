@@ -64,7 +64,7 @@ impl Throttle {
 impl Node {
     /// Whether a request must wait before anything is done about it.
     pub(super) fn must_hold(&self) -> bool {
-        let max = self.settings.throttle.requests_max;
+        let max = self.settings.rules.throttle.requests_max;
         !self.throttle.is_empty() || max.is_some_and(|max| self.under_way() >= max)
     }
 
@@ -84,7 +84,7 @@ impl Node {
 
     /// Lets on what need no longer wait.
     pub(crate) fn release_held(&mut self, out: &mut Outbox) {
-        let max = self.settings.throttle.requests_max.unwrap_or(usize::MAX);
+        let max = self.settings.rules.throttle.requests_max.unwrap_or(usize::MAX);
         while let Some(held) = self.throttle.0.front() {
             let is_left = self.connections.get(held.conn).is_none();
             if !is_left && self.under_way() >= max {
@@ -106,7 +106,8 @@ impl Node {
         let Phase::Open(slot) = connection.phase else { return };
         let timeout = self.sessions.get(slot).map(|session| session.timeout);
         let waited = self.now.since(held.since);
-        if self.settings.throttle.drop_late && timeout.is_some_and(|timeout| waited > timeout) {
+        if self.settings.rules.throttle.drop_late && timeout.is_some_and(|timeout| waited > timeout)
+        {
             return self.close(held.conn, out);
         }
         let mut from = Decoder::new(&held.bytes);
@@ -114,10 +115,10 @@ impl Node {
             return self.close(held.conn, out);
         };
         let to = ReplyTo { conn: held.conn, xid: header.xid };
-        let release = self.settings.release;
+        let release = self.settings.rules.release;
         let op = OpCode::try_from(header.op).ok().filter(|op| release.knows(*op));
         let is_exempt = matches!(op, None | Some(OpCode::Ping | OpCode::CloseSession));
-        let is_late = self.settings.throttle.wait_max.is_some_and(|max| waited > max);
+        let is_late = self.settings.rules.throttle.wait_max.is_some_and(|max| waited > max);
         if let (Some(op), true, false) = (op, is_late, is_exempt) {
             self.stats.throttled += 1;
             if self.sessions.touch(self.now, slot) {

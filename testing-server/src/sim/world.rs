@@ -267,12 +267,12 @@ impl World {
         let server_id = u8::try_from(server + 1).expect("few servers");
         let session_timeout_min = Duration::from_millis(200);
         Settings {
-            server_id,
-            session_timeout_min,
-            reconfig_enabled: self.reconfigures,
-            // One voter alone is an ensemble, too.
+            server_id, // One voter alone is an ensemble, too.
             standalone_enabled: false,
-            ..Settings::fixed()
+            ..Settings::ruled(|rules| {
+                rules.session_timeout_min = session_timeout_min;
+                rules.reconfig_enabled = self.reconfigures;
+            })
         }
     }
 

@@ -199,7 +199,7 @@ fn disk_edge_44_a_session_that_ends_without_paths_is_told_from_its_digest() {
 #[test]
 fn without_digests_none_is_written_and_none_is_compared() {
     let mut settings = Settings::fixed();
-    settings.digest = false;
+    settings.rules.digest = false;
     let mut world = World::with(settings);
     let c = world.connect();
     world.create(c, "/a");

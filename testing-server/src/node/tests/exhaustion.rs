@@ -153,7 +153,7 @@ fn exhaustion_who_guesses_passwords_is_cut_off_each_time() {
 
 #[test]
 fn exhaustion_containers_and_times_to_live_are_reaped_at_a_pace() {
-    let settings = Settings { containers_per_minute_max: 600, ..Settings::fixed() };
+    let settings = Settings::ruled(|rules| rules.containers_per_minute_max = 600);
     let mut world = World::with(settings);
     let (good, ..) = world.connect_for(60_000);
     for i in 0..50 {

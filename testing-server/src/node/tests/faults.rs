@@ -61,7 +61,7 @@ fn an_older_release_refuses_what_it_does_not_know() {
         (Release::V3_6, vec![OpCode::WhoAmI]),
         (Release::V3_9, vec![]),
     ] {
-        let mut world = World::with(Settings { release, ..Settings::fixed() });
+        let mut world = World::with(Settings::ruled(|rules| rules.release = release));
         for op in unknown {
             let c = world.connect();
             assert_eq!(world.error(c, op, &create("/a", 0)), ErrorCode::Unimplemented, "{op:?}");

@@ -9,7 +9,7 @@ use crate::auth::{Identity, Scheme};
 
 #[test]
 fn exhaustion_connections_beyond_the_limit_of_an_address_are_closed() {
-    let settings = Settings { connections_per_address_max: Some(2), ..Settings::fixed() };
+    let settings = Settings::ruled(|rules| rules.connections_per_address_max = Some(2));
     let mut world = World::with(settings);
     let conns = [world.accept(), world.accept(), world.accept()];
     assert_eq!(conns.map(|conn| world.is_closed(conn)), [false, false, true]);
@@ -24,14 +24,14 @@ fn exhaustion_connections_beyond_the_limit_of_an_address_are_closed() {
 
 #[test]
 fn exhaustion_connections_beyond_the_limit_of_the_server_are_closed() {
-    let mut world = World::with(Settings { connections_max: 1, ..Settings::fixed() });
+    let mut world = World::with(Settings::ruled(|rules| rules.connections_max = 1));
     let conns = [world.accept(), world.accept()];
     assert_eq!(conns.map(|conn| world.is_closed(conn)), [false, true]);
 }
 
 #[test]
 fn without_access_control_everything_is_allowed() {
-    let mut world = World::with(Settings { skip_acl: true, ..Settings::fixed() });
+    let mut world = World::with(Settings::ruled(|rules| rules.skip_acl = true));
     let c = world.connect();
     world.create(c, "/a");
     let nobody = set_acl("/a", acl(Perms::READ, "digest", "a:b"), -1);
@@ -41,11 +41,10 @@ fn without_access_control_everything_is_allowed() {
 
 #[test]
 fn exhaustion_large_requests_must_not_pile_up() {
-    let settings = Settings {
-        large_request_threshold: Some(1000),
-        large_request_bytes_max: 5000,
-        ..Settings::fixed()
-    };
+    let settings = Settings::ruled(|rules| {
+        rules.large_request_threshold = Some(1000);
+        rules.large_request_bytes_max = 5000;
+    });
     let mut world = World::with(settings);
     let (c, d) = (world.connect(), world.connect());
     world.create(c, "/a");
@@ -91,8 +90,7 @@ impl Scheme for Password {
 
 #[test]
 fn a_scheme_of_the_users_own_is_asked() {
-    let mut world =
-        World::with(Settings { schemes: vec![Arc::new(Password)], ..Settings::fixed() });
+    let mut world = World::with(Settings::ruled(|rules| rules.schemes = vec![Arc::new(Password)]));
     let (c, stranger) = (world.connect(), world.connect());
     assert_eq!(world.add_auth(c, "word", b"sesame"), ErrorCode::Ok);
     assert_eq!(world.add_auth(stranger, "word", b"please"), ErrorCode::AuthFailed);

@@ -3,7 +3,7 @@
 use super::*;
 
 fn enforcing() -> World {
-    World::with(Settings { enforce_quota: true, ..Settings::fixed() })
+    World::with(Settings::ruled(|rules| rules.enforce_quota = true))
 }
 
 fn set_quota(world: &mut World, conn: ConnId, path: &str, limits: &str) {

@@ -60,7 +60,7 @@ fn nested_containers_go_one_level_at_a_time() {
 #[test]
 fn an_unused_container_goes_if_a_setting_says_so() {
     let never_used = Some(Duration::from_secs(90));
-    let settings = Settings { container_never_used_max: never_used, ..Settings::fixed() };
+    let settings = Settings::ruled(|rules| rules.container_never_used_max = never_used);
     let mut world = World::with(settings);
     let c = world.connect();
     container(&mut world, c, "/unused");
@@ -93,7 +93,7 @@ fn edge_33_a_time_to_live_counts_from_the_last_write_and_is_polled() {
 
 #[test]
 fn deletions_are_spread_over_the_minute() {
-    let settings = Settings { containers_per_minute_max: 60, ..Settings::fixed() };
+    let settings = Settings::ruled(|rules| rules.containers_per_minute_max = 60);
     let mut world = World::with(settings);
     let c = world.connect();
     for n in 0..5 {

@@ -6,7 +6,7 @@ use crate::pipeline::throttle::ThrottleSettings;
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
 fn world(throttle: ThrottleSettings) -> (World, ConnId, ConnId) {
-    let mut world = World::with(Settings { throttle, ..Settings::fixed() });
+    let mut world = World::with(Settings::ruled(|rules| rules.throttle = throttle));
     let (c, d) = (world.connect(), world.connect());
     world.create(c, "/a");
     world.slow_disk = true;
@@ -128,7 +128,10 @@ fn with_the_check_of_latencies_a_request_older_than_its_session_costs_its_connec
 
 #[test]
 fn exhaustion_what_is_held_counts_for_the_limit_of_what_is_read() {
-    let settings = Settings { throttle: two(), outstanding_max: 10, ..Settings::fixed() };
+    let settings = Settings::ruled(|rules| {
+        rules.throttle = two();
+        rules.outstanding_max = 10;
+    });
     let mut world = World::with(settings);
     let c = world.connect();
     world.create(c, "/a");

@@ -43,7 +43,7 @@ fn create_names_its_errors_in_apaches_order() {
 
 #[test]
 fn a_time_to_live_needs_the_extended_types_before_anything_else() {
-    let settings = Settings { extended_types: false, ..Settings::fixed() };
+    let settings = Settings::ruled(|rules| rules.extended_types = false);
     let mut world = World::with(settings);
     let c = world.connect();
     let error = world.error(c, OpCode::CreateTtl, &create_ttl("no-slash", MODE_TTL, 0));
@@ -228,7 +228,7 @@ fn reconfiguration_is_disabled_on_a_server_that_stands_alone() {
     };
     assert_eq!(world.error(c, OpCode::Reconfig, &request), ErrorCode::ReconfigDisabled);
     // Switched on, there is still nobody to be joined.
-    let mut world = World::with(Settings { reconfig_enabled: true, ..Settings::fixed() });
+    let mut world = World::with(Settings::ruled(|rules| rules.reconfig_enabled = true));
     let c = world.connect();
     assert_eq!(world.error(c, OpCode::Reconfig, &request), ErrorCode::Unimplemented);
 }
