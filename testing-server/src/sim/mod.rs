@@ -10,7 +10,7 @@
 //! | [`client`] | clients that judge what they are told |
 //! | [`transcript`], [`scenarios`] | talk in words; and the talk of a few worlds, to be read |
 //! | [`reconfigurations`] | who belongs together changes, rule by rule |
-//! | [`oracle`] | what must be true whatever happens |
+//! | [`oracle`], [`judge`] | what must be true whatever happens, and whether it is |
 //! | [`random`](crate::random) | every choice, drawn from one seed |
 //!
 //! The servers are the real ones, all of what decides in them; only sockets, files and clocks are
@@ -19,6 +19,7 @@
 mod client;
 mod disk;
 mod faults;
+mod judge;
 mod network;
 mod oracle;
 mod reconfigurations;
