@@ -127,6 +127,22 @@ impl OpCode {
                 | Self::CloseSession
         )
     }
+
+    /// Whether a client may ask for it by itself, and it changes nodes if it succeeds.
+    pub fn changes_nodes(self) -> bool {
+        matches!(
+            self,
+            Self::Create
+                | Self::Create2
+                | Self::CreateContainer
+                | Self::CreateTtl
+                | Self::Delete
+                | Self::SetData
+                | Self::SetAcl
+                | Self::Multi
+                | Self::Reconfig
+        )
+    }
 }
 
 #[cfg(test)]

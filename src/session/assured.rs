@@ -4,7 +4,6 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::moment::Moment;
-use crate::proto::OpCode;
 
 /// How many touches are remembered to each session timeout; between two of them no other is.
 const TOUCHES_PER_TIMEOUT: u32 = 32;
@@ -93,23 +92,6 @@ impl Assured {
     fn half_tick(&self) -> Duration {
         self.tick.map_or(self.timeout / 4, |tick| tick / 2)
     }
-}
-
-/// Whether the success of such a request says that a quorum has a transaction of it. A `sync` is
-/// none: a leader that was deposed may answer it.
-pub(super) fn is_write(op: OpCode) -> bool {
-    matches!(
-        op,
-        OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::Delete
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Multi
-            | OpCode::Reconfig
-    )
 }
 
 #[cfg(test)]

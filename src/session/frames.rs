@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::assured::is_write;
 use super::fallback::with_stat;
 use super::handshake::{Identity, Verdict};
 use super::input::WatchEffect;
@@ -169,7 +168,8 @@ impl<R> Session<R> {
         };
         self.heard_without_persistent(out);
         self.timers.answered(sent.sent_at);
-        let is_committed = header.error == ErrorCode::Ok && is_write(sent.op);
+        // A `sync` says no such thing: a leader that was deposed may answer it.
+        let is_committed = header.error == ErrorCode::Ok && sent.op.changes_nodes();
         self.assured.answered(now, sent.sent_at, is_committed);
         let latency = now.as_nanos().saturating_sub(sent.sent_at.as_nanos());
         self.last_latency = latency;

@@ -126,7 +126,7 @@ impl Node {
                 self.stop_reading(to.conn);
                 self.close_session(now, slot, Some(to), out);
             }
-            Some(op) if is_write(op) => self.write(now, to, slot, op, from, out),
+            Some(op) if op.changes_nodes() => self.write(now, to, slot, op, from, out),
             Some(OpCode::Sync) if self.peer.is_some() => self.sync_in_turn(to, from.rest(), out),
             Some(op) if is_read(op) => self.read_in_turn(to, op, from.rest(), out),
             // Among these `check` outside a multi, and the internal operations: a client that
@@ -171,7 +171,7 @@ impl Node {
                 self.wait(Waiting { op, ..commit });
                 self.forward(session, to.xid, op, &[], &identities, out);
             }
-            Some(op) if is_write(op) => match readable(op, from.clone()) {
+            Some(op) if op.changes_nodes() => match readable(op, from.clone()) {
                 Err(Unprepared::Unreadable) => {
                     let work = Work::Refuse(ErrorCode::MarshallingError);
                     self.in_turn(to, op, work, out);
@@ -344,21 +344,6 @@ fn readable(op: OpCode, mut from: Decoder<'_>) -> Result<(), Unprepared> {
         _ => {}
     }
     Ok(())
-}
-
-pub(super) fn is_write(op: OpCode) -> bool {
-    matches!(
-        op,
-        OpCode::Create
-            | OpCode::Create2
-            | OpCode::CreateContainer
-            | OpCode::CreateTtl
-            | OpCode::Delete
-            | OpCode::SetData
-            | OpCode::SetAcl
-            | OpCode::Multi
-            | OpCode::Reconfig
-    )
 }
 
 pub(super) fn is_read(op: OpCode) -> bool {

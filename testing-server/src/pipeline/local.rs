@@ -10,7 +10,7 @@ use znode::proto::multi::MultiOp;
 use znode::proto::requests::CreateRequest;
 use znode::proto::{Decoder, ErrorCode, OpCode, Xid};
 
-use super::intake::{is_read, is_write};
+use super::intake::is_read;
 use super::prepare::read_multi;
 use crate::node::Node;
 use crate::node::connection::Phase;
@@ -129,7 +129,7 @@ impl Node {
     ) {
         match op {
             Some(OpCode::CloseSession) => self.close_local(to, out),
-            Some(op) if is_write(op) || matches!(op, OpCode::Sync | OpCode::Check) => {
+            Some(op) if op.changes_nodes() || matches!(op, OpCode::Sync | OpCode::Check) => {
                 self.in_turn(to, op, Work::Refuse(ErrorCode::NotReadOnly), out);
             }
             Some(op) if is_read(op) => self.read_in_turn(to, op, from.rest(), out),
