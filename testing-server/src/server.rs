@@ -355,6 +355,9 @@ impl TestingServer {
                 false => None,
             };
             self.join(&mut loaded.node, quorums, epochs(&files, options)?);
+            if let Some(peer) = loaded.node.peer.as_deref_mut() {
+                peer.history.recall(loaded.before_recent, std::mem::take(&mut loaded.recent));
+            }
         }
         let shared = Arc::downgrade(&self.shared);
         let seed = self.settings.hash_seed;

@@ -117,6 +117,12 @@ impl Disk {
         told.chain(&self.log).filter(move |entry| entry.zxid > zxid)
     }
 
+    /// The place that the newest snapshot goes up to, and what the log has behind it.
+    pub(super) fn recent(&self) -> (Zxid, Vec<Entry>) {
+        let base = self.snapshots.last().map_or(Zxid::ZERO, |(zxid, _)| *zxid);
+        (base, self.log.iter().filter(|entry| entry.zxid > base).cloned().collect())
+    }
+
     /// The server as the disk says it was, and the epochs.
     pub(super) fn load(&self, settings: &Settings) -> (Node, Epochs) {
         let mut node = match self.snapshots.last() {

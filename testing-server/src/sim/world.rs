@@ -314,6 +314,8 @@ impl World {
                 let last = node.last_processed;
                 let quorums = this.disk.quorums(&told);
                 let mut peer = QuorumPeer::new(sid, settings, quorums, &told, epochs, last);
+                let (base, logged) = this.disk.recent();
+                peer.history.recall(base, logged);
                 peer.planted.bug = self.planted;
                 node.peer = Some(Box::new(peer));
                 node

@@ -118,6 +118,20 @@ impl History {
         #[cfg(test)]
         self.fresh.push(entry.clone());
         self.applied.push_back(entry);
+        self.forget_some();
+    }
+
+    /// Remembers what was read from a log when the server started, behind `base`: so a leader that
+    /// has just started sends learners what they lack, and not everything.
+    pub(crate) fn recall(&mut self, base: Zxid, logged: impl IntoIterator<Item = Entry>) {
+        self.base = base;
+        for entry in logged {
+            self.applied.push_back(entry);
+            self.forget_some();
+        }
+    }
+
+    fn forget_some(&mut self) {
         if self.applied.len() > self.kept
             && let Some(first) = self.applied.pop_front()
         {
@@ -189,6 +203,20 @@ mod tests {
 
     fn entry(zxid: Zxid) -> Entry {
         Entry { zxid, bytes: Bytes::new() }
+    }
+
+    #[test]
+    fn what_was_read_from_a_log_is_sent_on() {
+        let mut history = History::new(zxid(2, 1), 2);
+        history.recall(zxid(1, 2), [zxid(1, 3), zxid(1, 4), zxid(2, 1)].map(entry));
+        assert_eq!(history.last_logged(), zxid(2, 1));
+        let plan = |peer| history.plan(peer, zxid(2, 1));
+        assert_eq!(plan(zxid(2, 1)), Plan::Diff(zxid(2, 1)));
+        assert_eq!(plan(zxid(1, 3)), Plan::Diff(zxid(1, 3)));
+        assert_eq!(history.behind(zxid(1, 3)).count(), 2);
+        // Of that no more is remembered than of anything else.
+        assert_eq!(plan(zxid(1, 2)), Plan::Snap);
+        assert_eq!(plan(zxid(2, 5)), Plan::Trunc(zxid(2, 1)));
     }
 
     /// Applied 1.3, 1.4, 2.1; logged 2.2.

@@ -1,8 +1,10 @@
 //! Start-up: the newest snapshot that can be read, then every log behind it.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
+use bytes::Bytes;
 use znode::proto::Zxid;
 
 use super::DiskOptions;
@@ -14,6 +16,10 @@ use crate::log::snapshot::Snapshot;
 use crate::log::txn_log::{FILE_HEADER, HEADER_LEN, LogReader, Next, put_mark};
 use crate::node::Node;
 use crate::node::settings::Settings;
+use crate::zab::history::{COMMITTED_LOG_MAX, Entry};
+
+/// How many bytes of recent transactions are kept for learners while files are read.
+const RECENT_LEN_MAX: usize = 32 * 1024 * 1024;
 
 /// How many snapshots are tried before it is given up.
 const SNAPSHOTS_TRIED_MAX: usize = 100;
@@ -25,6 +31,10 @@ pub(crate) struct Loaded {
     pub(crate) node: Node,
     /// How many transactions came from logs.
     pub(crate) replayed: u64,
+    /// The last of these, and the place before the first of them.
+    pub(crate) recent: VecDeque<Entry>,
+    pub(crate) before_recent: Zxid,
+    recent_len: usize,
 }
 
 /// Reads the files of a server. An empty directory makes an empty server, and gets the snapshot of
@@ -46,7 +56,9 @@ pub(crate) fn load(
         Some(node) => node,
         None => empty(storage, options, settings, &logs)?,
     };
-    let mut loaded = Loaded { node, replayed: 0 };
+    let before_recent = node.last_processed;
+    let mut loaded =
+        Loaded { node, replayed: 0, recent: VecDeque::new(), before_recent, recent_len: 0 };
     let next = Zxid(loaded.node.last_processed.0 + 1);
     let first = logs.iter().rposition(|log| log.zxid <= next).unwrap_or(0);
     for (i, log) in logs.iter().enumerate().skip(first) {
@@ -204,6 +216,13 @@ impl Loaded {
         }
         self.node.replay(&logged);
         self.replayed += 1;
+        self.recent_len += entry.len();
+        self.recent.push_back(Entry { zxid, bytes: Bytes::copy_from_slice(entry) });
+        while self.recent.len() > COMMITTED_LOG_MAX || self.recent_len > RECENT_LEN_MAX {
+            let Some(first) = self.recent.pop_front() else { break };
+            self.recent_len -= first.bytes.len();
+            self.before_recent = first.zxid;
+        }
         Ok(zxid)
     }
 }
