@@ -115,6 +115,23 @@ async fn a_local_session_ends_with_its_server() {
     soon(async { while states.next().await.unwrap().state != State::Expired {} }).await;
 }
 
+/// A follower that took it for everybody's would give it nodes that nobody ever deletes.
+#[tokio::test]
+async fn a_local_session_of_the_leader_does_not_move_to_a_follower() {
+    for upgrade in [false, true] {
+        let cluster = start(spec().local_sessions(upgrade)).await;
+        let leader = soon(cluster.leader()).await;
+        let follower = followers(&cluster, 3).await[0];
+        let client = connect_to(&cluster, leader).await;
+        let ticket = soon(client.detach()).await.unwrap();
+        let moved = ConnectOptions::new().connector(cluster.connector()).resume(ticket);
+        let address = cluster.server(follower).connect_string();
+        let error = soon(moved.connect(&address)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SessionExpired);
+        assert!(cluster.server(follower).sessions().await.is_empty());
+    }
+}
+
 #[tokio::test]
 async fn a_local_session_whose_client_falls_silent_ends_on_its_server() {
     let cluster = start(spec().local_sessions(true)).await;

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use znode::{Acl, Client, CreateMode, ErrorKind, State, Version, Zxid};
 use znode_recipes::{
     Candidacy, CloseMode, LeaderEvent, LeaderLatch, LeaderSelector, LockErrorKind, LostReason,
@@ -371,6 +371,25 @@ async fn curator_518_work_ends_with_the_leadership_and_is_done_again_under_the_n
     soon(client.close()).await.unwrap();
     assert!(soon(running).await.unwrap().unwrap_err().is_session_over());
     ground.nothing_left().await;
+}
+
+/// After the process stood still the one who asks may have its turn before the one who watches.
+#[tokio::test(start_paused = true)]
+async fn a_strict_candidacy_that_stood_still_does_not_say_that_it_leads() {
+    let server = znode_testing::TestingServer::start().await.unwrap();
+    let options = znode::ConnectOptions::new()
+        .session_timeout(Duration::from_secs(30))
+        .tick_time(Duration::from_millis(100))
+        .connector(server.connector());
+    let client = options.connect(&server.connect_string()).await.unwrap();
+    let strict = znode_recipes::LockOptions::new().strict();
+    let candidacy = LeaderLatch::new(&client, LOCK).with_options(strict).join();
+    candidacy.until_leader().await.unwrap();
+    assert!(candidacy.is_leader());
+    // Nobody else has a turn meanwhile.
+    tokio::time::advance(Duration::from_secs(31)).now_or_never();
+    assert!(!candidacy.is_leader());
+    assert!(candidacy.until_leader().now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]

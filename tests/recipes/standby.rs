@@ -190,6 +190,46 @@ async fn those_who_wait_for_a_piece_are_quiet() {
     assert_eq!(soon(shifts.recv()).await.unwrap().1.path(), "/group/a");
 }
 
+/// A piece that somebody takes away is not made anew by those who wait for it.
+#[tokio::test]
+async fn a_piece_that_is_taken_away_stays_away() {
+    let ground = Ground::start().await;
+    let (busy, idle, boss) =
+        (ground.connect().await, ground.connect().await, ground.connect().await);
+    for path in ["/group", "/group/a", "/group/b"] {
+        soon(boss.create(path, "", CreateMode::Persistent)).await.unwrap();
+    }
+    // What is no piece of work is passed over.
+    soon(boss.create("/group/0", "", CreateMode::Ephemeral)).await.unwrap();
+    let (told, mut shifts) = unbounded_channel();
+    let _holder = worker(&busy, "busy", told.clone());
+    let first = soon(shifts.recv()).await.unwrap();
+    let _idle = worker(&idle, "idle", told);
+    let second = soon(shifts.recv()).await.unwrap();
+    drop(second.2);
+    while soon(shifts.recv()).await.unwrap().1.path() != first.1.path() {
+        // It goes on with its own until the other one is free.
+        break;
+    }
+    soon(boss.delete_all(first.1.path())).await.unwrap();
+    assert_eq!(soon(first.1.term().lost()).await, LostReason::Deleted);
+    for _ in 0..20 {
+        soon(boss.sync("/")).await.unwrap();
+        assert!(soon(boss.exists(first.1.path())).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_piece_hears_of_the_end_of_its_session() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let group = ColdStandby::new(&client, "/group");
+    let waiting = tokio::spawn(group.run(|_| async { ControlFlow::Break(()) }));
+    wire.until(znode::proto::OpCode::AddWatch, 1).await;
+    ground.end_session(&client, &wire).await;
+    assert!(soon(waiting).await.unwrap().unwrap_err().is_session_over());
+}
+
 #[tokio::test]
 async fn fact_19_standing_by_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;

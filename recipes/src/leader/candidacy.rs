@@ -12,10 +12,11 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use znode::Zxid;
 
-use crate::error::LockError;
+use crate::error::{LockError, LockErrorKind};
 use crate::guard::Guard;
 use crate::guard_state::GuardState;
 use crate::guarded::GuardedClient;
+use crate::holding::Holding;
 use crate::lock::line::Line;
 use crate::loss::LostReason;
 
@@ -125,7 +126,18 @@ struct State {
 struct Leading {
     epoch: Zxid,
     client: GuardedClient,
-    state: GuardState,
+    /// What is true of it now, whether or not the task that tells of it has had its turn.
+    holding: Holding,
+}
+
+impl Leading {
+    fn of(guard: &Guard) -> Self {
+        Self { epoch: guard.token(), client: guard.client(), holding: guard.holding().clone() }
+    }
+
+    fn is_held(&self) -> bool {
+        self.holding.state().is_held()
+    }
 }
 
 impl Shared {
@@ -133,14 +145,17 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn change(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.lock());
+    /// Changes something and tells of it, so that nobody who begins to listen is told twice, or of
+    /// the end of what he was not told of.
+    fn change(&self, event: Option<&LeaderEvent>, change: impl FnOnce(&mut State)) {
+        let mut state = self.lock();
+        change(&mut state);
+        if let Some(event) = event {
+            // Whoever does not listen any more has dropped the other end.
+            state.listeners.retain(|listener| listener.send(event.clone()).is_ok());
+        }
+        drop(state);
         self.changed.notify_waiters();
-    }
-
-    fn tell(&self, event: &LeaderEvent) {
-        // Whoever does not listen any more has dropped the other end.
-        self.lock().listeners.retain(|listener| listener.send(event.clone()).is_ok());
     }
 }
 
@@ -155,7 +170,7 @@ impl Candidacy {
     /// Whether it leads, as far as can be known: not if the connection is down.
     pub fn is_leader(&self) -> bool {
         let state = self.shared.lock();
-        state.leading.as_ref().is_some_and(|leading| leading.state.is_held())
+        state.leading.as_ref().is_some_and(Leading::is_held)
     }
 
     /// The token of its leadership, if it leads or may lead.
@@ -185,7 +200,7 @@ impl Candidacy {
                 if let Some(failed) = &state.failed {
                     return Err(failed.clone());
                 }
-                if let Some(leading) = state.leading.as_ref().filter(|it| it.state.is_held()) {
+                if let Some(leading) = state.leading.as_ref().filter(|it| it.is_held()) {
                     return Ok(leading.epoch);
                 }
             }
@@ -202,7 +217,7 @@ impl Candidacy {
         if let Some(leading) = &state.leading {
             let epoch = leading.epoch;
             tell(LeaderEvent::Elected { epoch });
-            if let GuardState::Suspect { until, .. } = leading.state {
+            if let GuardState::Suspect { until, .. } = leading.holding.state() {
                 tell(LeaderEvent::Suspect { epoch, until });
             }
         }
@@ -214,12 +229,12 @@ impl Candidacy {
         LeaderEvents(receiver)
     }
 
-    /// Takes part no more. When this returns its node is gone, or goes as soon as the connection
-    /// allows.
+    /// Takes part no more. When this returns its node is gone; or it goes in the background, if
+    /// its creation was under way, or the connection is down.
     ///
     /// # Errors
-    /// The node could not be deleted, or it had failed before; whatever is left goes with the
-    /// session.
+    /// The node could not be deleted, and goes with the session; or it had failed before. That its
+    /// leadership was lost already is none.
     ///
     /// # Cancel safety
     /// It leaves all the same, from the first poll on.
@@ -266,27 +281,25 @@ async fn take_part(
             Err(error) => break Err(error),
         };
         if let Some(mode) = lead(&guard, &shared, &mut left).await {
-            let epoch = guard.token();
-            shared.change(|state| state.leading = None);
-            if mode == CloseMode::NotifyLeader {
-                shared.tell(&LeaderEvent::Resigned { epoch });
-            }
-            break guard.release().await;
+            let resigned = LeaderEvent::Resigned { epoch: guard.token() };
+            let told = (mode == CloseMode::NotifyLeader).then_some(&resigned);
+            shared.change(told, |state| state.leading = None);
+            break match guard.release().await {
+                // It has left, whoever has seen to that.
+                Err(error) if error.kind() == LockErrorKind::LockLost => Ok(()),
+                released => released,
+            };
         }
     };
     if gone {
         // Its place is given up in the background; what is asked now is answered behind that.
         let _ = line.client.exists(&line.path).await;
     }
-    shared.change(|state| {
+    let failed = outcome.as_ref().err().map(|error| LeaderEvent::Failed(error.clone()));
+    shared.change(failed.as_ref(), |state| {
         state.has_left = true;
-        if let Err(error) = &outcome {
-            state.failed = Some(error.clone());
-        }
+        state.failed = outcome.as_ref().err().cloned();
     });
-    if let Err(error) = &outcome {
-        shared.tell(&LeaderEvent::Failed(error.clone()));
-    }
     shared.lock().listeners.clear();
     outcome
 }
@@ -299,9 +312,8 @@ async fn lead(
 ) -> Option<CloseMode> {
     let epoch = guard.token();
     let mut states = guard.states();
-    let leading = Leading { epoch, client: guard.client(), state: GuardState::Held };
-    shared.change(|state| state.leading = Some(leading));
-    shared.tell(&LeaderEvent::Elected { epoch });
+    let elected = LeaderEvent::Elected { epoch };
+    shared.change(Some(&elected), |state| state.leading = Some(Leading::of(guard)));
     let mut was_suspect = false;
     loop {
         let state = tokio::select! {
@@ -316,11 +328,11 @@ async fn lead(
             GuardState::Lost(reason) => LeaderEvent::Deposed { epoch, reason },
         };
         was_suspect = state.is_suspect();
-        shared.change(|shared| match &mut shared.leading {
-            Some(leading) if !state.is_lost() => leading.state = state,
-            leading => *leading = None,
+        shared.change(Some(&event), |shared| {
+            if state.is_lost() {
+                shared.leading = None;
+            }
         });
-        shared.tell(&event);
         if state.is_lost() {
             return None;
         }

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use znode::{Client, Zxid};
 
 use super::participant::{self, Participant};
-use crate::error::LockError;
+use crate::error::{LockError, LockErrorKind};
 use crate::guard::Guard;
 use crate::guarded::GuardedClient;
 use crate::lock::line::Line;
@@ -116,7 +116,7 @@ impl LeaderSelector {
     ///
     /// # Errors
     /// As of [`LeaderLatch::lead`](crate::LeaderLatch::lead); of a lost leadership only if the
-    /// session is over with it.
+    /// session is over with it, and the work has not said `Break`.
     ///
     /// # Cancel safety
     /// If the future is dropped the work is, and its leadership or its place in line is given up in
@@ -175,8 +175,15 @@ where
 {
     let done = guard.run(work(Term::of(&guard))).await;
     match done {
-        Ok(ControlFlow::Break(value)) => guard.release().await.map(|()| Some(value)),
-        Ok(ControlFlow::Continue(())) => guard.release().await.map(|()| None),
+        Ok(flow) => {
+            let is_last = flow.is_break();
+            match guard.release().await {
+                // What the work has to say counts, also if it was overtaken while it said so.
+                Err(error) if error.kind() != LockErrorKind::LockLost => Err(error),
+                Err(lost) if lost.is_session_over() && !is_last => Err(lost),
+                Ok(()) | Err(_) => Ok(flow.break_value()),
+            }
+        }
         Err(lost) if lost.is_session_over() => Err(lost),
         Err(lost) => {
             tracing::debug!(path = guard.path(), %lost, "standing in line again");

@@ -197,7 +197,8 @@ impl HotStandby {
     /// It only reads.
     pub async fn checkpoint(&self) -> Result<Option<Vec<u8>>, LockError> {
         let path = znode::path::join(&self.path, CHECKPOINT);
-        match self.client.until_answered(|| self.client.get_data(&path)).await {
+        let client = self.client.without_deadline();
+        match client.until_answered(|| client.get_data(&path)).await {
             Ok((data, _)) => Ok(Some(data.to_vec())),
             Err(error) if error.kind() == ErrorKind::NoNode => Ok(None),
             Err(error) => Err(LockError::client(&self.path, error)),
@@ -235,6 +236,27 @@ impl HotStandby {
     }
 }
 
+impl HotStandby {
+    /// Takes the work if nobody is at it, and if it is there: one that somebody is taking away must
+    /// not be made anew.
+    async fn take(&self, client: &Client) -> Result<Option<Guard>, LockError> {
+        let line = self.selector.line();
+        // Whoever took a place in line to find out would tell all others to look again.
+        if !line.contenders(|_, _| ()).await?.is_empty() {
+            return Ok(None);
+        }
+        let failed = |error| LockError::client(&self.path, error);
+        let instances = znode::path::join(&self.path, INSTANCES);
+        let made = client.create(&instances, "", CreateMode::Container).await;
+        match made.map(drop) {
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
+            Err(error) if error.kind() != ErrorKind::NodeExists => return Err(failed(error)),
+            _ => {}
+        }
+        line.stand(Patience::None, drop).await
+    }
+}
+
 impl ColdStandby {
     /// The pieces of work below `group`. Whether that can be a path is checked when it is first
     /// asked of.
@@ -261,7 +283,8 @@ impl ColdStandby {
     /// [`Break`](ControlFlow::Break); waits while none is.
     ///
     /// While it waits one persistent watch tells of every piece that comes, and of every instance
-    /// that goes; then each of those who wait looks at the pieces once.
+    /// that goes; then each of those who wait looks at the pieces once. A child of the group that
+    /// cannot be worked at is passed over, with a warning in the log.
     ///
     /// # Errors
     /// - As of [`LeaderSelector::run`];
@@ -322,14 +345,15 @@ impl ColdStandby {
             let path = znode::path::join(&self.group, &name);
             let piece = HotStandby::new(&self.client, path).with_options(self.options.clone());
             let piece = piece.with_id(&*self.id);
-            let line = piece.selector.line();
-            // Whoever took a place in line to find out would tell all others to look again.
-            if !line.contenders(|_, _| ()).await?.is_empty() {
-                continue;
-            }
-            if let Some(guard) = line.stand(Patience::None, drop).await? {
-                *last = name;
-                return Ok(Some((piece, guard)));
+            match piece.take(client).await {
+                Ok(Some(guard)) => {
+                    *last = name;
+                    return Ok(Some((piece, guard)));
+                }
+                Ok(None) => {}
+                Err(error) if error.is_session_over() => return Err(error),
+                // Others can be worked at all the same.
+                Err(error) => tracing::warn!(path = &*piece.path, %error, "passing this over"),
             }
         }
         Ok(None)
@@ -351,7 +375,15 @@ impl ColdStandby {
                     _ => false,
                 },
                 Some(WatchUpdate::Gap | WatchUpdate::Lagged(_)) => true,
-                Some(_) | None => return Err(LockError::unexpected(&self.group)),
+                // Somebody has removed it, the server knows none, or the session is over: which of
+                // these, the client says.
+                Some(_) | None => {
+                    let group = &self.group;
+                    let mode = AddWatchMode::PersistentRecursive;
+                    let again = self.client.add_watch(group, mode).await;
+                    *changes = again.map_err(|error| LockError::client(group, error))?;
+                    true
+                }
             };
         }
         // Looking once is enough for all that has happened by now.

@@ -158,7 +158,9 @@ impl Node {
     pub(crate) fn close_session_for(&mut self, session: SessionId, cxid: Xid, out: &mut Outbox) {
         let found = self.sessions.find(session).and_then(|slot| self.sessions.get_mut(slot));
         // Its end is decided already, and is what the client waits for.
-        let Some(found) = found.filter(|session| !session.closing) else { return };
+        let Some(found) = found.filter(|session| !session.closing && !session.is_local()) else {
+            return;
+        };
         found.closing = true;
         self.propose_change(None, OpCode::CloseSession, cxid, session, out, |node, zxid| {
             node.preparer(session, zxid, &[]).close_session()

@@ -32,7 +32,7 @@ impl Node {
     }
 
     /// Whether a session is known here and nowhere else.
-    pub(super) fn is_local(&self, slot: SessionSlot) -> bool {
+    pub(crate) fn is_local(&self, slot: SessionSlot) -> bool {
         self.sessions.get(slot).is_some_and(Session::is_local)
     }
 

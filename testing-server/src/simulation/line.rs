@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::pending;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -154,9 +155,14 @@ impl Line {
         before.map_or(due, |before| before.max(due))
     }
 
-    /// Carries what two ends have to tell each other, until one of them has gone or it is cut.
-    async fn connect(self: Arc<Self>, server: Box<dyn Transport>, client: impl Transport) {
-        let since = self.lock().cuts;
+    /// Carries what two ends have to tell each other, until one of them has gone, or it was cut
+    /// more often than `since`.
+    async fn connect(
+        self: Arc<Self>,
+        since: u64,
+        server: Box<dyn Transport>,
+        client: impl Transport,
+    ) {
         let (from_server, mut to_server) = split(server);
         let (from_client, mut to_client) = split(client);
         let mut up = Pieces::default();
@@ -213,7 +219,9 @@ impl Line {
                         return;
                     }
                     if pieces.is_cut && pieces.under_way.is_empty() {
+                        // Whoever waits for that drops this.
                         self.cut();
+                        return pending().await;
                     }
                 }
                 read = from.read(&mut buffer), if pieces.takes_more() => {
@@ -221,7 +229,7 @@ impl Line {
                     let bytes = self.counted(direction, pieces, &buffer[..len]).to_vec();
                     if pieces.is_cut && bytes.is_empty() && pieces.under_way.is_empty() {
                         self.cut();
-                        continue;
+                        return pending().await;
                     }
                     pieces.has_ended = len == 0;
                     let arrival = self.arrival(pieces.under_way.back().map(|(due, _)| *due));
@@ -297,6 +305,7 @@ pub(super) struct LineConnector(pub(super) Arc<Line>);
 impl Connector for LineConnector {
     fn connect(&self, host: &HostPort) -> Connecting {
         let (line, servers) = (Arc::clone(&self.0), self.0.servers.connect(host));
+        let since = line.lock().cuts;
         Box::pin(async move {
             // The way there and back, before anything can be sent.
             sleep_until(line.arrival(None)).await;
@@ -305,8 +314,15 @@ impl Connector for LineConnector {
                 return Err(io::ErrorKind::ConnectionRefused.into());
             }
             let server = servers.await?;
+            let is_lost = {
+                let state = line.lock();
+                state.refusing || state.cuts > since
+            };
+            if is_lost {
+                return Err(io::ErrorKind::ConnectionReset.into());
+            }
             let (ours, theirs) = duplex(BUFFER_LEN);
-            tokio::spawn(line.connect(server, theirs));
+            tokio::spawn(line.connect(since, server, theirs));
             Ok(Box::new(ours) as Box<dyn Transport>)
         })
     }

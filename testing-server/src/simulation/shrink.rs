@@ -67,8 +67,15 @@ fn quietly<T>(run: impl FnOnce() -> T) -> T {
             }
         }));
     });
+    struct Loud;
+
+    impl Drop for Loud {
+        fn drop(&mut self) {
+            IS_QUIET.set(false);
+        }
+    }
+
     IS_QUIET.set(true);
-    let done = run();
-    IS_QUIET.set(false);
-    done
+    let _loud = Loud;
+    run()
 }

@@ -87,7 +87,8 @@ impl Node {
         let mut from = Decoder::new(packet.data.unwrap_or_default());
         while from.remaining() > 0 {
             let touched: SessionInfo = from.read().map_err(|error| error.to_string())?;
-            if let Some(slot) = self.sessions.find(touched.session) {
+            let slot = self.sessions.find(touched.session);
+            if let Some(slot) = slot.filter(|slot| !self.is_local(*slot)) {
                 self.sessions.touch(now, slot);
             }
         }

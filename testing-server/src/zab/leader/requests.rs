@@ -88,7 +88,8 @@ impl Node {
         let session = slot.and_then(|slot| self.sessions.get_mut(slot));
         let mut is_valid = false;
         let mut before = None;
-        if let Some(session) = session.filter(|session| !session.closing) {
+        // One of the leader's own is known to nobody else, and stays so.
+        if let Some(session) = session.filter(|session| !session.closing && !session.is_local()) {
             is_valid = true;
             session.timeout = timeout.unwrap_or(session.timeout);
             session.owner = Some(link);
@@ -164,12 +165,12 @@ impl Node {
         binds: bool,
     ) -> Result<(), ErrorCode> {
         let Some(slot) = self.sessions.find(session) else {
-            let is_ours = session.0 >> 56 == i64::from(self.settings.server_id);
+            let is_ours = session.0.cast_unsigned() >> 56 == u64::from(self.settings.server_id);
             let is_possible = self.begins_locally() && !binds && !is_ours;
             return if is_possible { Ok(()) } else { Err(ErrorCode::SessionExpired) };
         };
         let session = self.sessions.get_mut(slot).ok_or(ErrorCode::SessionExpired)?;
-        if session.closing {
+        if session.closing || session.is_local() {
             return Err(ErrorCode::SessionExpired);
         }
         let is_elsewhere = session.conn.is_some() || session.owner.is_some_and(|own| own != link);
