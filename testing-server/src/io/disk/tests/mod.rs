@@ -58,7 +58,10 @@ impl Dir {
 
     /// The error of a start on these files.
     fn refusal(&self) -> String {
-        self.load().unwrap_err().to_string()
+        match self.load() {
+            Ok(loaded) => panic!("it starts, with {} transactions", loaded.replayed),
+            Err(error) => error.to_string(),
+        }
     }
 }
 
