@@ -99,6 +99,9 @@ impl Client {
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that was opened is closed again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and IO enabled.
     pub async fn connect(connect_string: &str) -> Result<Self, Error> {
         ConnectOptions::new().connect(connect_string).await
     }
@@ -288,9 +291,7 @@ impl Client {
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
-    /// use std::time::Duration;
-    ///
-    /// let hasty = client.with_deadline(Duration::from_millis(200));
+    /// let hasty = client.with_deadline(std::time::Duration::from_millis(200));
     /// let (rate, _) = hasty.get_data("/rate").await?;
     /// hasty.without_deadline().delete_all("/jobs/done").await?;
     /// # Ok(())

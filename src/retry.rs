@@ -72,6 +72,9 @@ impl RetryPolicy {
     ///
     /// # Cancel safety
     /// As that of `op`: at most one attempt is under way.
+    ///
+    /// # Panics
+    /// If it has to pause outside a tokio runtime with time enabled.
     pub async fn run<T, F>(&self, client: &Client, op: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -101,6 +104,9 @@ impl RetryPolicy {
     ///
     /// # Cancel safety
     /// As that of `op`: at most one attempt is under way.
+    ///
+    /// # Panics
+    /// If it has to pause outside a tokio runtime with time enabled.
     pub async fn run_if<T, F>(
         &self,
         client: &Client,

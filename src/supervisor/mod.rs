@@ -180,6 +180,9 @@ impl Supervisor {
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that was opened is closed again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and IO enabled.
     pub async fn connect(options: ConnectOptions, connect_string: &str) -> Result<Self, Error> {
         let client = options.clone().connect(connect_string).await?;
         let (commands, receiver) = mpsc::unbounded_channel();

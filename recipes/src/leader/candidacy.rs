@@ -272,6 +272,9 @@ impl Candidacy {
     ///
     /// # Cancel safety
     /// It leaves all the same, from the first poll on.
+    ///
+    /// # Panics
+    /// If the task that took part has.
     pub async fn leave(mut self, mode: CloseMode) -> Result<(), LockError> {
         if let Some(leave) = self.leave.take() {
             // It may have failed before.
