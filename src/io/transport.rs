@@ -65,6 +65,13 @@ pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>
 /// ```
 pub trait Connector: Send + Sync + fmt::Debug + 'static {
     /// Starts to connect to `host`.
+    ///
+    /// # Errors
+    /// The future's: why there is no connection. The client tries the next server, and tells of the
+    /// newest reason if there is none.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the attempt has taken too long: it must leave nothing behind.
     fn connect(&self, host: &HostPort) -> Connecting;
 
     /// Whether it can speak to hosts in this way. It is never asked to connect to others.
