@@ -22,6 +22,14 @@ pub struct Acl {
 }
 
 /// Why an entry cannot be one.
+///
+/// ```
+/// use znode::{Acl, InvalidAcl, Perms};
+///
+/// assert_eq!(Acl::new(Perms::READ, "", "bob"), Err(InvalidAcl::EmptyScheme));
+/// let refused = Acl::new(Perms::READ, "world", "bob").unwrap_err();
+/// assert_eq!(refused, InvalidAcl::World("bob".to_owned()));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidAcl {

@@ -37,6 +37,20 @@ pub(crate) const BODY_LEN_MAX: usize =
 /// When the last handle, view or watcher of a session is dropped, the session is closed in the
 /// background. [`close`](Self::close) does it now and tells when it is done;
 /// [`detach`](Self::detach) leaves the session alive.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), znode::Error> {
+/// use znode::{Client, CreateMode};
+///
+/// let client = Client::connect("zk1:2181,zk2:2181").await?;
+/// let same = client.clone();
+/// let above = client.create("/jobs", "", CreateMode::Persistent);
+/// let below = same.create("/jobs/1", "", CreateMode::Persistent); // in line behind it
+/// above.await?;
+/// below.await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Client {
     pub(crate) handle: Arc<Handle>,
@@ -85,6 +99,9 @@ impl Client {
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that was opened is closed again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and IO enabled.
     pub async fn connect(connect_string: &str) -> Result<Self, Error> {
         ConnectOptions::new().connect(connect_string).await
     }
@@ -111,6 +128,14 @@ impl Client {
     }
 
     /// The password by which the session can be resumed.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (id, password) = (client.session_id(), client.session_password());
+    /// let ticket = znode::SessionTicket::from_parts(id, password, client.last_zxid());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn session_password(&self) -> Vec<u8> {
         self.shared().established().password.expose().to_vec()
     }
@@ -263,6 +288,15 @@ impl Client {
     /// from the call; [`Reply::timeout`](crate::Reply::timeout) says what giving up means. What
     /// is made of several requests gives each of them that long; wherever it must not stop half
     /// way, as where it cleans up, it waits as long as it takes.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let hasty = client.with_deadline(std::time::Duration::from_millis(200));
+    /// let (rate, _) = hasty.get_data("/rate").await?;
+    /// hasty.without_deadline().delete_all("/jobs/done").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn with_deadline(&self, timeout: Duration) -> Self {
         Self { deadline: Some(timeout), ..self.clone() }
@@ -276,6 +310,14 @@ impl Client {
 
     /// A view of the same session that writes and reads data as it is, whatever this handle does
     /// with it (feature `gzip`).
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (stored, _) = client.without_compression().get_data("/rate").await?;
+    /// println!("{} bytes are stored", stored.len());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn without_compression(&self) -> Self {
         self.plain()
@@ -283,6 +325,14 @@ impl Client {
 
     /// A number drawn from this session's seed, for names that must not meet. Only as
     /// unpredictable as the seed is; see [`ConnectOptions::seed`].
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let worker = format!("/workers/{:016x}", client.random());
+    /// client.create(&worker, "", znode::CreateMode::Ephemeral).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn random(&self) -> u64 {
         self.shared().random()
     }
@@ -388,10 +438,36 @@ impl fmt::Debug for Client {
 }
 
 /// The changes of a session's state; see [`Client::states`].
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use futures::StreamExt;
+///
+/// let mut states: znode::StateStream = client.states();
+/// println!("{:?}", states.next().await);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct StateStream(Pin<Box<dyn Stream<Item = StateChange> + Send>>);
 
 /// What the default watcher hears; see [`Client::events`].
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use futures::StreamExt;
+/// use znode::ClientEvent;
+///
+/// let mut events = client.events();
+/// client.default_watch().get_data("/rate").await?;
+/// while let Some(event) = events.next().await {
+///     if let ClientEvent::Node(changed) = event {
+///         println!("{:?} of {}", changed.kind, changed.path);
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct EventStream(Pin<Box<dyn Stream<Item = ClientEvent> + Send>>);
 

@@ -64,6 +64,18 @@ mod gzip {
         ///
         /// A read of what is no gzip stream, or would have more than 64 MiB, fails with
         /// `InvalidData`.
+        ///
+        /// ```no_run
+        /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+        /// use znode::CreateMode;
+        ///
+        /// let packed = client.with_compression();
+        /// packed.create("/report", "a".repeat(10_000), CreateMode::Persistent).await?;
+        /// let (report, stat) = packed.get_data("/report").await?;
+        /// println!("{} bytes are stored as {}", report.len(), stat.data_length);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[must_use]
         pub fn with_compression(&self) -> Self {
             Self { codec: Codec::Gzip, ..self.clone() }

@@ -10,6 +10,15 @@ use crate::path::{InvalidPath, Path};
 const DEFAULT_PORT: u16 = 2181;
 
 /// How a server is spoken to.
+///
+/// ```
+/// use znode::{ConnectString, Scheme};
+///
+/// let hosts: ConnectString = "tls://zk1:2281,zk2:2181".parse()?;
+/// assert_eq!([0, 1].map(|i| hosts.hosts()[i].scheme()), [Scheme::Tls, Scheme::Tcp]);
+/// assert_eq!(Scheme::Tls.to_string(), "tls");
+/// # Ok::<(), znode::InvalidConnectString>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Scheme {
@@ -151,6 +160,15 @@ impl ConnectString {
 }
 
 /// Why a connect string cannot be one.
+///
+/// ```
+/// use znode::{ConnectString, InvalidConnectString};
+///
+/// let parse = |text: &str| text.parse::<ConnectString>();
+/// assert!(matches!(parse("/app"), Err(InvalidConnectString::NoHost(_))));
+/// assert!(matches!(parse("zk1:high"), Err(InvalidConnectString::Port { .. })));
+/// assert!(matches!(parse("zk1/a//b"), Err(InvalidConnectString::Chroot(_))));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidConnectString {

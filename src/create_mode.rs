@@ -84,6 +84,20 @@ impl CreateMode {
 }
 
 /// A time to live that ZooKeeper cannot store.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use std::error::Error;
+/// use std::time::Duration;
+/// use znode::{CreateMode, ErrorKind, InvalidTtl};
+///
+/// let mode = CreateMode::PersistentTtl { ttl: Duration::ZERO };
+/// let error = client.create("/lease", "", mode).await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::InvalidTtl);
+/// assert!(error.source().is_some_and(|source| source.is::<InvalidTtl>()));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a time to live of {0:?} is not possible; allowed are 1 ms to {TTL_MAX:?}")]
 pub struct InvalidTtl(pub(crate) Duration);

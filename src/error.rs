@@ -43,6 +43,19 @@ pub struct Error {
 }
 
 /// The kinds of failure, one for each thing that a caller can do about it.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{CreateMode, ErrorKind};
+///
+/// match client.create("/leader", "host-1", CreateMode::Ephemeral).await {
+///     Ok(created) => println!("we lead since {}", created.stat.czxid),
+///     Err(error) if error.kind() == ErrorKind::NodeExists => println!("somebody else leads"),
+///     Err(error) => return Err(error),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -110,6 +123,16 @@ pub enum ErrorKind {
 }
 
 /// What a failure says about the server's state.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use znode::{Client, Outcome};
+///
+/// let error = Client::connect("not a host").await.unwrap_err();
+/// assert_eq!(error.outcome(), Outcome::NotSent);
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// The request never left this process: it did not take effect, and may be made again.
@@ -137,6 +160,18 @@ impl Error {
     }
 
     /// Of a failed [`multi`](crate::Client::multi): which of its operations failed, from 0.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{Op, Version};
+    ///
+    /// let ops = [Op::check("/ready", 3), Op::delete("/job", Version::ANY)];
+    /// if let Err(error) = client.multi(ops).await {
+    ///     println!("operation {:?} on {:?} failed", error.op_index(), error.path());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn op_index(&self) -> Option<usize> {
         self.op_index
     }

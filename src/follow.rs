@@ -17,6 +17,15 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Keeps a client's list of servers up to date until it is dropped, or the session is over. As
 /// long as it lives it counts as a handle to the session.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// let follower = client.follow_config();
+/// // Servers come and go, and the client knows of it.
+/// drop(follower); // the list stays as it is
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a follower stops it"]
 pub struct Follower {

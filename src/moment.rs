@@ -7,6 +7,15 @@ use std::time::Duration;
 ///
 /// Cores never read a clock; they are given a `Moment` with every input. So a test, or a
 /// simulation, owns time.
+///
+/// ```
+/// use std::time::Duration;
+/// use znode::Moment;
+///
+/// let deadline = Moment::from_nanos(500) + Duration::from_millis(3);
+/// assert_eq!((deadline.as_nanos(), deadline.as_millis()), (3_000_500, 3));
+/// assert!(Moment::START < deadline && deadline < Moment::NEVER);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(u64);
 

@@ -48,6 +48,29 @@ const LIMITS: Limits =
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What can be said, but for identities:
+///
+/// ```
+/// use std::time::Duration;
+/// use znode::{ConnectOptions, HostPort, ShuffledRing, TcpConnector, TextTap};
+///
+/// let options = ConnectOptions::new()
+///     .connect_timeout(Duration::from_secs(3))
+///     .tick_time(Duration::from_secs(2))
+///     .connector(TcpConnector)
+///     .read_only(true)
+///     .seed(42)
+///     .slow_request(Duration::from_millis(100))
+///     .wire_tap(TextTap::stderr())
+///     .in_flight_max(100)
+///     .in_flight_bytes_max(1 << 20)
+///     .waiting_max(10_000);
+/// // Who chooses among the servers, one or the other:
+/// let near = options.clone().nearest_first([HostPort::new("zk-here", 2181)]);
+/// let ring = options.host_provider(ShuffledRing::new);
+/// # let _ = (near, ring);
+/// ```
 #[derive(Debug, Clone)]
 #[must_use = "options do nothing until `connect`"]
 pub struct ConnectOptions {
@@ -169,6 +192,16 @@ impl ConnectOptions {
     }
 
     /// Takes up a session that was left alive instead of opening a new one.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{ConnectOptions, SessionTicket};
+    ///
+    /// let ticket: SessionTicket = client.detach().await?; // perhaps by another process
+    /// let client = ConnectOptions::new().resume(ticket).connect("zk1:2181").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn resume(mut self, ticket: SessionTicket) -> Self {
         self.resume = Some(ticket);
         self
@@ -190,6 +223,13 @@ impl ConnectOptions {
     ///
     /// A server that refuses, has no login configured, or cannot prove itself ends the session
     /// with `AuthFailed`. [`ClientEvent::SaslAuthenticated`](crate::ClientEvent) tells of success.
+    ///
+    /// ```no_run
+    /// # async fn example(gssapi: impl znode::sasl::SaslMechanism) -> Result<(), znode::Error> {
+    /// let client = znode::ConnectOptions::new().sasl(gssapi).connect("zk1:2181").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn sasl(mut self, mechanism: impl SaslMechanism) -> Self {
         self.sasl = Some(Arc::new(mechanism));
         self

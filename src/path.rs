@@ -15,6 +15,12 @@ use std::fmt;
 pub struct Path(Box<str>);
 
 /// Why a string is not a path; the message names both.
+///
+/// ```
+/// let refused = znode::Path::parse("/app//config").unwrap_err();
+/// assert_eq!(refused.path(), "/app//config");
+/// assert!(refused.to_string().ends_with("it has an empty component"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("path {path:?} is not valid: {reason}")]
 pub struct InvalidPath {
@@ -161,6 +167,11 @@ pub fn split(path: &str) -> Option<(&str, &str)> {
 }
 
 /// The last component of `path`; empty for the root.
+///
+/// ```
+/// assert_eq!(znode::path::name("/app/config"), "config");
+/// assert_eq!(znode::path::name("/"), "");
+/// ```
 pub fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
@@ -212,6 +223,13 @@ pub fn parent(path: &str) -> Option<&str> {
 
 /// Checks a path as ZooKeeper's `PathUtils.validatePath` does.
 ///
+/// ```
+/// use znode::path;
+///
+/// assert!(path::validate("/app/config").is_ok());
+/// assert!(path::validate("/app/../config").is_err());
+/// ```
+///
 /// # Errors
 /// [`InvalidPath`], which names the path and what is wrong with it.
 pub fn validate(path: &str) -> Result<(), InvalidPath> {
@@ -219,6 +237,13 @@ pub fn validate(path: &str) -> Result<(), InvalidPath> {
 }
 
 /// Checks the path of a sequential node, to which the server appends digits: `/a/` is legal.
+///
+/// ```
+/// use znode::path;
+///
+/// assert!(path::validate_sequential("/app/").is_ok()); // becomes "/app/0000000000"
+/// assert!(path::validate("/app/").is_err());
+/// ```
 ///
 /// # Errors
 /// [`InvalidPath`], which names the path and what is wrong with it.

@@ -22,6 +22,23 @@ use crate::watcher::Armed;
 /// The operation took its place in line when the method was called that returned this; it does
 /// not wait to be polled.
 ///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use std::time::Duration;
+/// use znode::Reply;
+///
+/// // All are in line now, so this takes one round trip.
+/// let reads = ["/a", "/b", "/c"].map(|path| client.get_data(path));
+/// for read in reads {
+///     let (data, _) = read.await?;
+///     println!("{data:?}");
+/// }
+/// let patient: Reply<_> = client.get_children("/").timeout(Duration::from_secs(1));
+/// let children = patient.await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// Dropping it does not withdraw the request, which takes effect all the same. A watch that the
 /// request leaves is removed again.

@@ -55,11 +55,26 @@ impl RetryPolicy {
     /// result. Again is tried only what certainly did not take effect: see
     /// [`Error::is_safe_to_retry`].
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    /// use znode::{CreateMode, RetryPolicy};
+    ///
+    /// let policy = RetryPolicy::exponential(Duration::from_millis(10), Duration::from_secs(1));
+    /// let job = || client.create("/jobs/job-", "", CreateMode::PersistentSequential);
+    /// let created = policy.attempts_max(5).run(&client, job).await?; // never made twice
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// That of the last attempt.
     ///
     /// # Cancel safety
     /// As that of `op`: at most one attempt is under way.
+    ///
+    /// # Panics
+    /// If it has to pause outside a tokio runtime with time enabled.
     pub async fn run<T, F>(&self, client: &Client, op: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,
@@ -70,11 +85,28 @@ impl RetryPolicy {
     /// As [`run`](Self::run), with a say in what is tried again: as after a lost connection, where
     /// doing `op` twice does no harm.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use std::time::Duration;
+    /// use znode::{ErrorKind, RetryPolicy};
+    ///
+    /// let policy = RetryPolicy::exponential(Duration::from_millis(10), Duration::from_secs(1));
+    /// let is_lost = |error: &znode::Error| error.kind() == ErrorKind::ConnectionLoss;
+    /// let read = || client.get_data("/rate");
+    /// let patient = policy.elapsed_max(Duration::from_secs(5));
+    /// let (rate, _) = patient.run_if(&client, is_lost, read).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// That of the last attempt.
     ///
     /// # Cancel safety
     /// As that of `op`: at most one attempt is under way.
+    ///
+    /// # Panics
+    /// If it has to pause outside a tokio runtime with time enabled.
     pub async fn run_if<T, F>(
         &self,
         client: &Client,
@@ -122,6 +154,14 @@ impl RetryPolicy {
 impl Error {
     /// Whether the request certainly did not take effect and may succeed if made again: it was
     /// never sent, and the session is not over.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let error = znode::Client::connect("not a host").await.unwrap_err();
+    /// assert!(!error.is_safe_to_retry(), "it was not sent, and will not be better next time");
+    /// # }
+    /// ```
     pub fn is_safe_to_retry(&self) -> bool {
         self.outcome() == Outcome::NotSent
             && matches!(self.kind(), ErrorKind::ConnectionLoss | ErrorKind::Overloaded)

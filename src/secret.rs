@@ -14,6 +14,11 @@ pub struct Secret(Box<[u8]>);
 
 impl Secret {
     /// A secret of these bytes.
+    ///
+    /// ```
+    /// let key = znode::Secret::new([7; 16]);
+    /// assert_eq!(key.expose(), [7; 16]);
+    /// ```
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into().into())
     }

@@ -11,6 +11,14 @@ use std::fmt;
 ///     │                        └───────────────────┘    │
 ///     └───────────────► Expired | AuthFailed | Closed ◄─┘
 /// ```
+///
+/// ```
+/// use znode::State;
+///
+/// assert!(State::ConnectedReadOnly.is_connected());
+/// assert!(!State::Suspect.is_connected() && !State::Suspect.is_terminal());
+/// assert!(State::Expired.is_terminal());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum State {

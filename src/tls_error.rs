@@ -8,15 +8,42 @@ use std::sync::Arc;
 use crate::connect_string::HostPort;
 
 /// Why there is no TLS connection: what is wrong, with which host, and what the TLS library said.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use std::error::Error;
+/// use znode::{Client, ErrorKind, TlsError, TlsFault};
+///
+/// let error = Client::connect("tls://zk1:2281").await.unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::Tls(TlsFault::NotConfigured));
+/// let tls: &TlsError = error.source().unwrap().downcast_ref().unwrap();
+/// assert_eq!(tls.fault(), TlsFault::NotConfigured);
+/// assert_eq!(tls.host(), Some("tls://zk1:2281"));
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct TlsError {
     fault: TlsFault,
-    /// `host:port`, of a connection.
+    /// `tls://host:port`, of a connection.
     host: Option<String>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 /// What is wrong, one for each thing that somebody has to do about it.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), znode::Error> {
+/// use znode::{ErrorKind, TlsFault};
+///
+/// match znode::Client::connect("tls://zk1:2281").await.map_err(|error| error.kind()) {
+///     Err(ErrorKind::Tls(TlsFault::Expired)) => println!("renew the certificate"),
+///     Err(ErrorKind::Tls(fault)) => println!("{fault}"),
+///     _ => println!("it is not TLS"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TlsFault {
@@ -51,7 +78,7 @@ impl TlsError {
         self.fault
     }
 
-    /// With which server, as `host:port`; `None` if it is the options.
+    /// With which server, as `tls://host:port`; `None` if it is the options.
     pub fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }

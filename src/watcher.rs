@@ -17,6 +17,19 @@ use crate::session::{Ending, WatcherId};
 use crate::state::StateChange;
 
 /// Something that happened to a watched node.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{EventType, WatchedEvent};
+///
+/// let (_, gone) = client.exists_watched("/leader").await?;
+/// let WatchedEvent { kind, path, zxid } = gone.await?;
+/// if kind == EventType::NodeDeleted {
+///     println!("{path} went in transaction {zxid:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WatchedEvent {
     /// What happened.
@@ -30,6 +43,22 @@ pub struct WatchedEvent {
 }
 
 /// What a [`PersistentWatcher`] yields.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{AddWatchMode, WatchUpdate};
+///
+/// let mut watcher = client.add_watch("/rate", AddWatchMode::Persistent).await?;
+/// while let Some(update) = watcher.recv().await {
+///     match update {
+///         WatchUpdate::Event(event) => println!("{:?}", event.kind),
+///         WatchUpdate::Gap | WatchUpdate::Lagged(_) => drop(client.get_data("/rate").await?),
+///         _ => break,
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WatchUpdate {
@@ -51,6 +80,23 @@ pub enum WatchUpdate {
 }
 
 /// What the default watcher of a client hears.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use futures::StreamExt;
+/// use znode::ClientEvent;
+///
+/// let mut events = client.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         ClientEvent::State(change) => println!("{}", change.state),
+///         ClientEvent::Node(event) => println!("{:?} of {}", event.kind, event.path),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientEvent {
@@ -130,6 +176,19 @@ impl Armed {
 /// ZooKeeper's own: a node that was created and deleted again while the link was down has,
 /// to an `exists` watch, never been there.
 ///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use std::time::Duration;
+///
+/// let (rate, _, mut changed) = client.get_data_watched("/rate").await?;
+/// match tokio::time::timeout(Duration::from_secs(60), &mut changed).await {
+///     Ok(event) => println!("{rate:?} until {:?}", event?.kind),
+///     Err(_) => changed.remove().await?, // or go on waiting
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// The session was over before anything happened.
 ///
@@ -180,6 +239,17 @@ impl fmt::Debug for OneshotWatcher {
 /// A persistent watch: a stream of every change, and of every reason to doubt that it was every.
 ///
 /// It ends with the session.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{AddWatchMode, PersistentWatcher};
+///
+/// let mut watcher: PersistentWatcher = client.add_watch("/rate", AddWatchMode::Persistent).await?;
+/// println!("{:?}", watcher.recv().await); // it is a stream, too
+/// watcher.remove().await?;
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// Dropping it removes the watch, at the server too unless another watcher of this client shares

@@ -52,6 +52,18 @@ const OWNERS_DEPENDENCIES: [(&str, &[&str]); 7] = [
     ("async-stream", &["async_stream::"]),
 ];
 
+/// Where every public function says how it fails and what becomes of it when it is dropped, and
+/// every public item is shown in an example.
+const DOCUMENTED: [&str; 2] = ["src/", "recipes/src/"];
+
+/// What of that needs no example, and why.
+const UNSHOWN: [(&str, &str); 4] = [
+    ("src/proto/", "mirrors the wire, for tools; what programs use is shown at the client"),
+    ("src/session/", "hidden: the state machine behind the client"),
+    ("src/sasl/challenge.rs", "hidden: for the server in testing-server"),
+    ("src/sasl/digest.rs", "hidden: for the server in testing-server"),
+];
+
 const FILE_LINES_MAX: usize = 700;
 /// A test may be longer: it has no reader who looks for one thing in it.
 const TEST_FILE_LINES_MAX: usize = 900;
@@ -88,6 +100,82 @@ impl Source {
             .take_while(|(_, line)| !self.is_test() && line.trim() != "#[cfg(test)]")
             .map(|(i, line)| (i + 1, line))
     }
+}
+
+/// A public item and its documentation.
+struct Item {
+    line: usize,
+    /// What stands before its name, as `pub async fn`.
+    keyword: String,
+    name: String,
+    /// The code up to its body.
+    signature: String,
+    docs: String,
+}
+
+impl Item {
+    /// Whether its docs have a section of this name.
+    fn has_section(&self, name: &str) -> bool {
+        self.docs.lines().any(|line| line.trim() == format!("/// # {name}"))
+    }
+
+    fn is_function(&self) -> bool {
+        self.keyword.ends_with(" fn")
+    }
+}
+
+/// The public types, traits and functions of a file.
+fn public_items(source: &Source) -> Vec<Item> {
+    let code: Vec<&str> = source.code_outside_tests().map(|(_, line)| line).collect();
+    let text: Vec<&str> = source.text.lines().collect();
+    let mut found = Vec::new();
+    for (at, line) in code.iter().enumerate() {
+        let Some((keyword, name)) = public_name(line) else { continue };
+        let above = text[..at].iter().rev().map(|line| line.trim_start());
+        let mut docs: Vec<&str> =
+            above.take_while(|line| line.starts_with("///") || line.starts_with('#')).collect();
+        docs.reverse();
+        let rest = code[at..].join("\n");
+        let signature = rest.split(['{', ';']).next().unwrap_or_default().to_owned();
+        found.push(Item { line: at + 1, keyword, name, signature, docs: docs.join("\n") });
+    }
+    found
+}
+
+/// What kind of item a line declares for everybody, and its name.
+fn public_name(line: &str) -> Option<(String, String)> {
+    const KINDS: [&str; 5] = ["struct", "enum", "trait", "type", "fn"];
+
+    let words: Vec<&str> = line.split_whitespace().take(5).collect();
+    let kind = words.iter().position(|word| KINDS.contains(word))?;
+    let modifiers = &words[..kind];
+    let is_public = modifiers.first() == Some(&"pub")
+        && modifiers[1..].iter().all(|word| ["async", "const"].contains(word));
+    let name = words.get(kind + 1).filter(|_| is_public)?;
+    let end = name.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(name.len());
+    Some((words[..=kind].join(" "), name[..end].to_owned()))
+}
+
+/// The code of the examples in docs, without its own comments and literals.
+fn examples(docs: &str) -> String {
+    let mut shown = String::new();
+    // What the fence says that was opened.
+    let mut fence: Option<&str> = None;
+    for line in docs.lines().map(str::trim_start) {
+        let Some(line) = line.strip_prefix("///") else { continue };
+        fence = match (line.trim_start().strip_prefix("```"), fence) {
+            (Some(opened), None) => Some(opened),
+            (Some(_), Some(_)) => None,
+            (None, fence) => {
+                if fence.is_some_and(|what| what != "text") {
+                    shown.push_str(line);
+                    shown.push('\n');
+                }
+                fence
+            }
+        };
+    }
+    code_only(&shown)
 }
 
 /// What was found wrong, told all at once.
@@ -378,6 +466,61 @@ fn tests_do_not_sleep() {
     faults.assert_none();
 }
 
+/// A type has an example of its own; a function is called in that or another of the same file, as
+/// several short ones are shown together.
+#[test]
+fn every_public_item_is_shown_in_an_example() {
+    let mut faults = Faults::default();
+    let mut passed_over = BTreeSet::new();
+    let mut seen = 0;
+    for source in sources() {
+        if !source.is_in(&DOCUMENTED) {
+            continue;
+        }
+        if let Some(place) = UNSHOWN.iter().find(|(place, _)| source.is_in(&[place])) {
+            passed_over.insert(place);
+            continue;
+        }
+        let shown_nearby = examples(&source.text);
+        for item in public_items(&source) {
+            let is_shown = match item.is_function() {
+                true => has_word(&shown_nearby, &item.name),
+                false => !examples(&item.docs).is_empty(),
+            };
+            if !is_shown {
+                faults.add(&source, item.line, &format!("no example shows {}", item.name));
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 300, "only {seen} items were found");
+    assert_eq!(passed_over.len(), UNSHOWN.len(), "of UNSHOWN only {passed_over:?} are there");
+    faults.assert_none();
+}
+
+#[test]
+fn public_functions_say_how_they_fail_and_what_a_drop_does() {
+    let mut faults = Faults::default();
+    for source in sources() {
+        if !source.is_in(&DOCUMENTED) {
+            continue;
+        }
+        for item in public_items(&source).iter().filter(|item| item.is_function()) {
+            let (_, returned) = item.signature.split_once("->").unwrap_or_default();
+            let fails = has_word(returned, "Result") || has_word(returned, "Reply");
+            if fails && !item.has_section("Errors") {
+                faults.add(&source, item.line, &format!("{} has no # Errors", item.name));
+            }
+            let waits = item.keyword.contains("async") || has_word(returned, "Future");
+            if waits && !item.has_section("Cancel safety") {
+                let what = format!("{} has no # Cancel safety", item.name);
+                faults.add(&source, item.line, &what);
+            }
+        }
+    }
+    faults.assert_none();
+}
+
 #[test]
 fn the_owners_dependencies_are_used() {
     let code: String = sources()
@@ -438,6 +581,22 @@ let d = b'\''; let e = "\"{"; let var"##;
     assert!(has_word("let x = Instant::now()", "Instant"));
     assert!(!has_word("let x = InstantNoodles", "Instant"));
     assert!(!has_word("my_tokio::x", "tokio::"));
+}
+
+#[test]
+fn examples_are_told_from_other_docs() {
+    let text = "/// What it is.\n///\n/// ```text\n/// drawn\n/// ```\n///\n/// ```no_run\n\
+         /// shown(\"told\"); // said\n/// ```\n#[derive(Debug)]\npub struct Thing<T>(T);\n\n\
+         impl<T> Thing<T> {\n    /// Works.\n    ///\n    /// # Errors\n    /// Always.\n\
+         \x20   pub const async fn work(\n    ) -> Result<(), T> {\n    }\n\n\
+         \x20   pub(crate) fn hidden() {}\n}\n\n#[cfg(test)]\npub struct Untold;\n";
+    let source = Source { name: "a.rs".into(), code: code_only(text), text: text.into() };
+    let [thing, work] = &public_items(&source)[..] else { panic!("two items are public") };
+    assert_eq!((thing.line, &thing.name[..], &work.name[..]), (11, "Thing", "work"));
+    assert_eq!(examples(&thing.docs).trim(), "shown( );");
+    assert!(!thing.is_function() && work.is_function() && work.keyword.contains("async"));
+    assert!(work.has_section("Errors") && !work.has_section("Cancel safety"));
+    assert!(has_word(&work.signature, "Result") && examples(&work.docs).is_empty());
 }
 
 /// The README proves its table by tests; each of them must be there.

@@ -12,6 +12,22 @@ use crate::sequence::Refusal;
 ///
 /// A failed request of the client is its source; [`client_error`](Self::client_error) gives it
 /// with its type.
+///
+/// ```
+/// use znode::Outcome;
+/// use znode_recipes::LockError;
+///
+/// fn told(error: &LockError) -> String {
+///     let lock = error.path().unwrap_or("a lock");
+///     match (error.client_error(), error.op_index()) {
+///         _ if error.is_session_over() => "connect again".to_owned(),
+///         (Some(error), Some(index)) => format!("{lock}: operation {index} failed: {error}"),
+///         _ if error.outcome() == Outcome::Unknown => format!("{lock}: look what was written"),
+///         _ => format!("{lock}: {:?}", error.kind()),
+///     }
+/// }
+/// # let _ = told;
+/// ```
 #[derive(Debug, Clone)]
 pub struct LockError {
     kind: LockErrorKind,
@@ -22,6 +38,18 @@ pub struct LockError {
 }
 
 /// The kinds of failure, one for each thing that a caller can do about it.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{LockErrorKind, Mutex};
+///
+/// match Mutex::new(&client, "/locks/invoice-run").lock().await {
+///     Err(error) if error.kind() == LockErrorKind::OtherRecipe => println!("no mutex: {error}"),
+///     locked => locked?.release().await?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LockErrorKind {

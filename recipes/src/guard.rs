@@ -51,6 +51,22 @@ use crate::watchman::{Revoked, Watchman};
 /// After [`Client::detach`](znode::Client::detach) nothing can be deleted any more: the node stays
 /// with the session, for whoever resumes it, and a warning says so. So does that of somebody who
 /// was still waiting. Release before detaching what is not to be handed over.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode::{Op, Version};
+/// use znode_recipes::{GuardState, Mutex};
+///
+/// let guard = Mutex::new(&client, "/locks/invoice-run").lock().await?;
+/// println!("{} of {}: {:?}", guard.path(), guard.lock_path(), guard.mode());
+/// println!("nobody else before {:?}, nor before {:?}", guard.deadline(), guard.renew().await?);
+/// if guard.state() == GuardState::Held {
+///     guard.multi([Op::set_data("/invoices/last", "4711", Version::ANY)]).await?;
+///     guard.client().delete("/todo/4711", Version::ANY).await?;
+/// }
+/// guard.release().await
+/// # }
+/// ```
 #[must_use = "dropping a guard releases it"]
 pub struct Guard {
     // The order is the order in which they are dropped: what is released is not reported as lost,
@@ -150,6 +166,13 @@ impl Guard {
     }
 
     /// The name of this holding, to hand to others who can see by it whether it still stands.
+    ///
+    /// ```no_run
+    /// # async fn ask(elsewhere: &str) {}
+    /// # async fn example(guard: znode_recipes::Guard) {
+    /// ask(&guard.sequencer().to_string()).await;
+    /// # }
+    /// ```
     pub fn sequencer(&self) -> Sequencer {
         let client = self.contender.client();
         Sequencer::new(client, self.path(), self.mode, self.token())
@@ -166,6 +189,16 @@ impl Guard {
 
     /// Waits until the lock-delay of a holder that died is over, counted from when this guard was
     /// granted; at once if there was none.
+    ///
+    /// ```no_run
+    /// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+    /// if let Some(death) = guard.unclean_death() {
+    ///     println!("{} has died", death.holder());
+    ///     guard.wait_out_delay().await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `LockLost` if the lock is lost meanwhile.
@@ -193,6 +226,17 @@ impl Guard {
 
     /// The state, and each change of it; ends after [`GuardState::Lost`], or when the guard is
     /// released.
+    ///
+    /// ```no_run
+    /// # async fn example(guard: znode_recipes::Guard) {
+    /// use futures::StreamExt;
+    ///
+    /// let mut states = guard.states();
+    /// while let Some(state) = states.next().await {
+    ///     println!("{state:?}");
+    /// }
+    /// # }
+    /// ```
     pub fn states(&self) -> GuardStates {
         self.watchman.ask();
         GuardStates::new(&self.holding)

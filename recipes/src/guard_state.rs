@@ -14,6 +14,13 @@ use crate::holding::Holding;
 use crate::loss::{Lost, LostReason};
 
 /// What the holder of a guard may believe.
+///
+/// ```
+/// use znode_recipes::{GuardState, LostReason};
+///
+/// assert!(GuardState::Held.is_held() && !GuardState::Held.is_suspect());
+/// assert!(GuardState::Lost(LostReason::Deleted).is_lost());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum GuardState {
@@ -32,6 +39,20 @@ pub enum GuardState {
 }
 
 /// The states of a guard; see [`Guard::states`](crate::Guard::states).
+///
+/// ```no_run
+/// # async fn example(guard: znode_recipes::Guard) {
+/// use futures::StreamExt;
+/// use znode_recipes::{GuardState, GuardStates};
+///
+/// let mut states: GuardStates = guard.states();
+/// while let Some(state) = states.next().await {
+///     if let GuardState::Suspect { until, .. } = state {
+///         println!("nobody else has it before {until:?}");
+///     }
+/// }
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct GuardStates {
     holding: Holding,

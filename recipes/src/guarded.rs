@@ -28,6 +28,21 @@ use crate::parked::Parked;
 /// write fails with `LockLost`. (This is what CURATOR-689, CURATOR-637 and go-zookeeper#207 ask
 /// for.)
 ///
+/// ```no_run
+/// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+/// use znode::{Acl, CreateMode, Op, Version};
+///
+/// let writer = guard.client();
+/// let mode = CreateMode::Persistent;
+/// writer.create("/invoices/4711", "draft", mode).await?;
+/// writer.create_with_acl("/invoices/4711/paid", "", mode, &[Acl::read_only()]).await?;
+/// let done = [Op::delete("/todo/4711", Version::ANY), Op::set_data("/invoices/4711", "sent", 0)];
+/// writer.multi(done).await?; // both or none, and neither without the lock
+/// writer.delete("/invoices/4710", Version::ANY).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// Like those of [`Client`](znode::Client), operations take their place in line when they are
 /// called, and dropping a future does not withdraw its request; but for those that are parked.
@@ -44,6 +59,20 @@ pub struct GuardedClient {
 }
 
 /// The answer to a guarded write, which is in line already, or parked.
+///
+/// ```no_run
+/// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+/// use znode::Version;
+///
+/// let writer = guard.client();
+/// // Both are in line now, so this takes one round trip.
+/// let replies = ["/a", "/b"].map(|path| writer.set_data(path, "new", Version::ANY));
+/// for reply in replies {
+///     println!("version {}", reply.await?.version);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// Dropping it does not withdraw a request that is in line. One that is parked is not sent.

@@ -14,6 +14,16 @@
 /// So a fleet of Curator and these recipes has the first, one of kazoo and these recipes the last,
 /// and one with both cannot exclude each other whatever is done, since Curator sees nobody but
 /// those with its own names.
+///
+/// ```no_run
+/// # fn example(client: znode::Client) {
+/// use znode_recipes::{Layout, LockOptions, Mutex};
+///
+/// // In a fleet with kazoo.
+/// let options = LockOptions::new().layout(Layout::Kazoo);
+/// let mutex = Mutex::new(&client, "/locks/invoice-run").with_options(options);
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Layout {

@@ -11,6 +11,13 @@ use tokio::sync::oneshot;
 use znode::State;
 
 /// Why a guard holds nothing any more.
+///
+/// ```
+/// use znode_recipes::LostReason;
+///
+/// assert!(LostReason::SessionExpired.is_session_over());
+/// assert!(!LostReason::Deleted.is_session_over());
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum LostReason {
@@ -38,6 +45,13 @@ pub enum LostReason {
 /// Resolves once a guard holds nothing any more; see [`Guard::lost`](crate::Guard::lost).
 ///
 /// Clones resolve alike, and awaiting one again later gives the same answer.
+///
+/// ```no_run
+/// # async fn example(guard: znode_recipes::Guard) {
+/// let lost: znode_recipes::Lost = guard.lost();
+/// tokio::spawn(async move { println!("stop all work: {:?}", lost.await) });
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Lost {

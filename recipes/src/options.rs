@@ -21,6 +21,16 @@ const DRIFT_PPM: u32 = 10_000;
 /// # guard.release().await
 /// # }
 /// ```
+///
+/// ```
+/// use znode_recipes::{Layout, LockOptions};
+///
+/// let options = LockOptions::new()
+///     .clock_drift(1_000) // clocks that are never set by more than a thousandth
+///     .layout(Layout::Kazoo)
+///     .data("host-1");
+/// # let _ = options;
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "options do nothing until a lock is given them"]
 pub struct LockOptions {

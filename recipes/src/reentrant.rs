@@ -44,6 +44,15 @@ impl ReentrantGuard {
     }
 
     /// How many of them there are.
+    ///
+    /// ```no_run
+    /// # fn example(guard: znode_recipes::ReentrantGuard) -> Result<(), znode_recipes::LockError> {
+    /// let before = guard.depth();
+    /// let again = guard.reenter()?;
+    /// assert_eq!(again.depth(), before + 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn depth(&self) -> usize {
         Arc::strong_count(&self.0)
     }

@@ -13,6 +13,15 @@ use crate::holding::Holding;
 use crate::loss::Lost;
 
 /// Work that ends with the lock that it needs; see [`Guard::run`](crate::Guard::run).
+///
+/// ```no_run
+/// # async fn work() -> u32 { 7 }
+/// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+/// let run: znode_recipes::Run<_> = guard.run(work());
+/// println!("done while it was held: {}", run.await?);
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "futures do nothing unless polled"]
 pub struct Run<F> {
     /// Gone once the lock is.

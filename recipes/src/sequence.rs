@@ -27,6 +27,17 @@ struct Markers {
 }
 
 /// What a contender holds once it is its turn.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{Mode, ReadWriteLock};
+///
+/// let all = ReadWriteLock::new(&client, "/locks/index").participants().await?;
+/// let readers = all.iter().filter(|(mode, _)| *mode == Mode::Shared).count();
+/// println!("{readers} readers, {} writers", all.len() - readers);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Mode {
     /// Nobody else holds anything meanwhile.

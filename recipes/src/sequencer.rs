@@ -50,6 +50,11 @@ pub struct Sequencer {
 }
 
 /// A text is not that of a [`Sequencer`].
+///
+/// ```
+/// let refused = "/locks/invoice-run".parse::<znode_recipes::Sequencer>().unwrap_err();
+/// assert!(refused.to_string().contains("/locks/invoice-run"));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not the text of a sequencer: {what}")]
 pub struct InvalidSequencer {
@@ -89,6 +94,18 @@ impl Sequencer {
 
     /// Asks ZooKeeper whether the lock is still held by that holder: true of the moment in which
     /// it is asked, and not of any later one. It is one round trip.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+    /// use znode_recipes::{Mode, Mutex};
+    ///
+    /// let guard = Mutex::new(&client, "/locks/invoice-run").lock().await?;
+    /// let sequencer = guard.sequencer();
+    /// assert_eq!(sequencer.mode(), Mode::Exclusive);
+    /// println!("{} is held: {}", sequencer.path(), sequencer.verify(&client).await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// `InvalidPath` if the node is not below the chroot of `client`; `Client` with the client's

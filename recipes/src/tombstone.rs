@@ -17,6 +17,17 @@ const SUFFIX: &str = "-tombstone";
 /// A holder that did not let go by itself: its session ended, or somebody else deleted its node.
 /// Whatever it was doing it may have done by half, and requests of its own may still be on their
 /// way to whatever does not check tokens.
+///
+/// ```no_run
+/// # fn example(guard: znode_recipes::Guard) {
+/// use znode_recipes::UncleanDeath;
+///
+/// let death: Option<&UncleanDeath> = guard.unclean_death();
+/// if let Some(death) = death {
+///     println!("{} died; wait {:?}", death.holder().session(), death.delay());
+/// }
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UncleanDeath {
     holder: Sequencer,

@@ -31,6 +31,17 @@ pub(crate) struct Watchman {
 
 /// Resolves when somebody has asked a holder to let go; see
 /// [`Guard::revoked`](crate::Guard::revoked). Clones resolve alike.
+///
+/// ```no_run
+/// # async fn work() {}
+/// # async fn example(guard: znode_recipes::Guard) -> Result<(), znode_recipes::LockError> {
+/// tokio::select! {
+///     () = work() => {}
+///     _ = guard.revoked() => println!("somebody else wants it"),
+/// }
+/// guard.release().await
+/// # }
+/// ```
 #[derive(Clone)]
 #[must_use = "futures do nothing unless awaited"]
 pub struct Revoked(Revocation);

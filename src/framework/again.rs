@@ -28,6 +28,9 @@ impl Client {
     ///
     /// # Cancel safety
     /// As that of `op`: at most one attempt is under way.
+    ///
+    /// # Panics
+    /// If it has to pause outside a tokio runtime with time enabled.
     pub async fn until_answered<T, F>(&self, op: impl FnMut() -> F) -> Result<T, Error>
     where
         F: Future<Output = Result<T, Error>>,

@@ -10,6 +10,20 @@ use crate::proto::{Stat, Version};
 const RACES_MAX: usize = 16;
 
 /// What [`Client::create_or_set`] has done.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{CreateMode, Stored};
+///
+/// let stored = client.create_or_set("/rate", "0.19", CreateMode::Persistent).await?;
+/// match &stored {
+///     Stored::Created(created) => println!("{} is new", created.path),
+///     Stored::Set(stat) => println!("written {} times", stat.version),
+/// }
+/// println!("as of transaction {}", stored.stat().mzxid);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stored {
     /// The node was created.

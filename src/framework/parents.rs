@@ -13,6 +13,16 @@ use crate::path;
 const RACES_MAX: usize = 16;
 
 /// What the nodes above another are made as, where they are missing.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::Parents;
+///
+/// client.ensure_path("/app/queues/mail", Parents::Container).await?; // go when they are empty
+/// client.ensure_path("/app/config", Parents::Persistent).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Parents {
     /// They stay until they are deleted.

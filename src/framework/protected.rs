@@ -29,6 +29,17 @@ impl Client {
     /// the call. If there is none, there never was one, and it is created again. The metadata of
     /// a node that was found is that of the moment.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::CreateMode;
+    ///
+    /// let mode = CreateMode::EphemeralSequential;
+    /// let place = client.create_protected("/queue/item-", "", mode).await?;
+    /// println!("{}", place.path); // /queue/_c_<uuid>-item-0000000042
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`create`](Self::create); `ConnectionLoss` only after 10 attempts. If the session ends
     /// meanwhile the [`outcome`](Error::outcome) may be `Unknown`: a persistent node may be left.
@@ -64,6 +75,23 @@ impl Client {
     /// An ephemeral node counts only if it belongs to this session, a persistent one if it is
     /// younger than `seen`. The answer is final: a create that has not taken effect will not.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{CreateMode, Op, Outcome, Version};
+    ///
+    /// let path = format!("/queue/{}", client.protected_name("item"));
+    /// let (mode, seen) = (CreateMode::Ephemeral, client.last_zxid());
+    /// let ops = [Op::check("/queue/open", Version::ANY), Op::create(&path, "", mode)];
+    /// match client.multi(ops).await {
+    ///     Err(error) if error.outcome() == Outcome::Unknown => {
+    ///         println!("made: {}", client.find_protected(&path, mode, seen).await?.is_some());
+    ///     }
+    ///     answered => drop(answered?),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// A server's refusal, or the end of the session.
     ///
@@ -80,6 +108,13 @@ impl Client {
 
     /// A name that meets no other, as Curator makes it: `_c_<uuid>-<name>`. The GUID is drawn from
     /// the seed of the session; see [`random`](Self::random).
+    ///
+    /// ```no_run
+    /// # fn example(client: znode::Client) {
+    /// assert!(client.protected_name("lock-").starts_with("_c_"));
+    /// assert_ne!(client.protected_name("lock-"), client.protected_name("lock-"));
+    /// # }
+    /// ```
     pub fn protected_name(&self, name: &str) -> String {
         format!("{}{name}", guid::protected(self))
     }

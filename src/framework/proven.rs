@@ -26,6 +26,19 @@ impl Client {
     /// [`create_protected`](Self::create_protected) proves more, and
     /// [`multi_proven`](Self::multi_proven) everything.
     ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{CreateMode, ErrorKind};
+    ///
+    /// match client.create_proven("/leader", "host-1", CreateMode::Ephemeral).await {
+    ///     Ok(created) => println!("we lead since {}", created.stat.czxid),
+    ///     Err(error) if error.kind() == ErrorKind::NodeExists => println!("somebody else leads"),
+    ///     Err(error) => return Err(error),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// As [`create`](Self::create); `BadArguments` for sequential modes, of which nothing can be
     /// proven without a GUID. If the session ends before there is a proof, its outcome is
@@ -82,6 +95,15 @@ impl Client {
     /// Where the node was written once and has our data, somebody else may have written the same:
     /// of two that count up from 5, one has failed, and both see a 6. That is why the last line
     /// is a long one; [`multi_proven`](Self::multi_proven) proves each write.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (rate, read) = client.get_data("/rate").await?;
+    /// let rate = [&rate[..], b"5"].concat();
+    /// client.set_data_proven("/rate", rate, &read).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`set_data`](Self::set_data). If the session ends before there is a proof, its outcome

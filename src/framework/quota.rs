@@ -21,6 +21,11 @@ const STATS: &str = "zookeeper_stats";
 /// A server that exceeds a soft limit says so in its log. It refuses to exceed a hard one, with
 /// `QuotaExceeded`, if it is told to enforce quotas (`enforceQuota`), and does not look at the
 /// soft one then.
+///
+/// ```
+/// let quota = znode::Quota { count: Some(1000), bytes_hard: Some(1 << 20), ..Default::default() };
+/// assert_eq!((quota.bytes, quota.count_hard), (None, None), "not limited");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Quota {
     /// How many nodes, the first included.
@@ -34,6 +39,15 @@ pub struct Quota {
 }
 
 /// What a node with a quota has used up, as the server of this session counts it.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// if let Some((quota, usage)) = client.quota("/tenants/a").await? {
+///     println!("{} of {:?} nodes, {} bytes", usage.count, quota.count, usage.bytes);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Usage {
     /// How many nodes there are, the first included.

@@ -38,6 +38,12 @@ pub struct Tree {
 }
 
 /// Why a text is not that of a tree.
+///
+/// ```
+/// let refused = "znode-tree 1\nrate\t0.19\n".parse::<znode::Tree>().unwrap_err();
+/// println!("{refused}");
+/// assert!(refused.to_string().starts_with("line 2 "));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of a tree {reason}")]
 pub struct InvalidTree {
@@ -93,6 +99,17 @@ impl Client {
     /// Makes a tree at `path`, which must not exist, below a node that must: persistent nodes
     /// with the default access control list of this handle, from above to below, in transactions
     /// of up to 500 nodes.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// use znode::{Client, Tree};
+    ///
+    /// let tree: Tree = client.export("/app").await?;
+    /// let elsewhere = Client::connect("zk9:2181").await?;
+    /// elsewhere.import("/app", &tree).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// As [`multi`](Self::multi): `NodeExists`, `NoNode`, `NoAuth`, `TooLarge`. A part of the tree

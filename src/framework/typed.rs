@@ -19,6 +19,20 @@ use crate::proto::{Stat, Version};
 use crate::reply::Reply;
 
 /// A view of a client for nodes whose data is a `T` in JSON; see [`Client::typed`].
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{CreateMode, Typed};
+///
+/// let hosts: Typed<Vec<String>> = client.typed();
+/// hosts.create("/hosts", &vec!["a".to_owned()], CreateMode::Persistent).await?;
+/// let (mut all, stat) = hosts.get_data("/hosts").await?;
+/// all.push("b".to_owned());
+/// hosts.set_data("/hosts", &all, stat.version).await?; // if nobody else has written it
+/// hosts.update("/hosts", |all| all.push("c".to_owned())).await?; // whoever else writes it
+/// # Ok(())
+/// # }
+/// ```
 pub struct Typed<T> {
     client: Client,
     of: PhantomData<fn(T) -> T>,
@@ -112,6 +126,21 @@ impl<T: Serialize + DeserializeOwned> Typed<T> {
 }
 
 /// The values at a path, as they change; see [`Typed::watch_data`].
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::TypedWatched;
+///
+/// let mut rates: TypedWatched<f64> = client.typed().watch_data("/rate");
+/// while let Some(rate) = rates.recv().await {
+///     match rate? {
+///         Some((rate, stat)) => println!("{rate} since {}", stat.mzxid),
+///         None => println!("no rate is set"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// [`recv`](Self::recv) may be given up and called again; nothing is lost. Dropping the stream

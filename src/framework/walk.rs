@@ -19,6 +19,19 @@ use crate::reply::Reply;
 const AHEAD_MAX: usize = 64;
 
 /// A node that was found on a walk.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::TreeNode;
+///
+/// let mut walk = client.walk_with_data("/app");
+/// while let Some(node) = walk.next_node().await {
+///     let TreeNode { path, stat, children, data } = node?;
+///     println!("{path}: {data:?}, version {}, above {children:?}", stat.version);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TreeNode {
     /// Its path.
@@ -33,6 +46,18 @@ pub struct TreeNode {
 
 /// The nodes of a subtree; see [`Client::walk`].
 ///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use futures::TryStreamExt;
+///
+/// let leaves = client.walk("/app").try_filter(|node| {
+///     std::future::ready(node.children.is_empty())
+/// });
+/// let leaves: Vec<_> = leaves.map_ok(|node| node.path).try_collect().await?;
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// Waiting for the next node may be given up and resumed.
 #[must_use = "streams do nothing unless polled"]
@@ -45,6 +70,19 @@ impl Client {
     /// Up to 64 nodes are asked for ahead of the one that comes next, so a walk takes few round
     /// trips; what is below those is not held in memory. It shows no single point in time: what
     /// is made and removed meanwhile is seen or not. Lost connections are survived.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let mut walk = client.walk("/app");
+    /// while let Some(node) = walk.next_node().await {
+    ///     match node {
+    ///         Ok(node) => println!("{} has {} bytes", node.path, node.stat.data_length),
+    ///         Err(error) => println!("not shown: {error}"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// In the place of a node that a server refuses to show, as with `NoAuth`, there is its

@@ -24,6 +24,19 @@ use crate::watcher::OneshotWatcher;
 
 /// What is at a path, as it changes; see [`Client::watch_data`] and [`Client::watch_children`].
 ///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::Watched;
+///
+/// let mut workers: Watched<_> = client.watch_children("/workers");
+/// while let Some(now) = workers.recv().await {
+///     let names = now?.map(|(names, _)| names).unwrap_or_default();
+///     println!("{} workers", names.len());
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Cancel safety
 /// [`recv`](Self::recv) may be given up and called again; nothing is lost. Dropping the stream
 /// removes its watch.

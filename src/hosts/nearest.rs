@@ -8,6 +8,16 @@ use super::shuffled::pause;
 use crate::connect_string::HostPort;
 
 /// Tries near servers before far ones, and returns home when a near one is back.
+///
+/// ```
+/// use znode::{HostPort, HostProvider, NearestFirst};
+///
+/// let [near, far] = ["zk-here", "zk-there"].map(|host| HostPort::new(host, 2181));
+/// let mut hosts = NearestFirst::new(vec![far.clone(), near.clone()], vec![near.clone()], 7);
+/// assert_eq!(hosts.next().host, near);
+/// hosts.confirmed(&far);
+/// assert_eq!(hosts.better(), Some(near));
+/// ```
 #[derive(Debug)]
 pub struct NearestFirst {
     /// Which servers are near; the list may name others, or only some of them.

@@ -17,6 +17,17 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 ///
 /// When the list changes, enough clients move that the load is even again, and no more: the
 /// probabilities are those of ZooKeeper's own client (ZOOKEEPER-1355).
+///
+/// ```
+/// use std::collections::BTreeSet;
+/// use znode::{ConnectString, HostProvider, ShuffledRing};
+///
+/// let ensemble: ConnectString = "zk1,zk2,zk3".parse()?;
+/// let mut ring = ShuffledRing::new(ensemble.hosts().to_vec(), 7);
+/// let lap: BTreeSet<_> = (0..3).map(|_| ring.next().host).collect();
+/// assert_eq!(lap.len(), ring.size(), "each is tried once");
+/// # Ok::<(), znode::InvalidConnectString>(())
+/// ```
 #[derive(Debug)]
 pub struct ShuffledRing {
     hosts: Vec<HostPort>,

@@ -8,6 +8,19 @@ macro_rules! stats {
         /// [`Client::stats`](crate::Client::stats).
         ///
         /// The figures are of one moment each, but not all of the same.
+        ///
+        /// ```no_run
+        /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+        /// use znode::ClientStats;
+        ///
+        /// let before: ClientStats = client.stats();
+        /// client.sync("/").await?;
+        /// let now = client.stats();
+        /// println!("{} bytes were sent", now.bytes_sent - before.bytes_sent);
+        /// println!("answered within {} us", now.last_latency_us);
+        /// # Ok(())
+        /// # }
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
         #[non_exhaustive]
         pub struct ClientStats {

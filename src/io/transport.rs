@@ -19,19 +19,59 @@ use crate::connect_string::{HostPort, Scheme};
 const STAGGER: Duration = Duration::from_millis(250);
 
 /// A connected byte stream: ordered, reliable, and cut at any byte when it breaks.
+///
+/// ```
+/// use znode::Transport;
+///
+/// let (ours, theirs) = tokio::io::duplex(1024);
+/// let both: [Box<dyn Transport>; 2] = [Box::new(ours), Box::new(theirs)];
+/// # let _ = both;
+/// ```
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Transport for T {}
 
 /// What [`Connector::connect`] returns.
+///
+/// ```
+/// use std::io;
+///
+/// let refused: znode::Connecting =
+///     Box::pin(async { Err(io::Error::from(io::ErrorKind::ConnectionRefused)) });
+/// # let _ = refused;
+/// ```
 pub type Connecting = Pin<Box<dyn Future<Output = io::Result<Box<dyn Transport>>> + Send>>;
 
 /// Makes byte streams to hosts.
 ///
 /// The client calls it once for each attempt and drops the future when the attempt has taken too
 /// long, so an implementation needs no timeout of its own.
+///
+/// ```
+/// use znode::{ConnectOptions, Connecting, Connector, HostPort, TcpConnector};
+///
+/// /// Reaches every server through one gateway.
+/// #[derive(Debug)]
+/// struct Gateway(HostPort);
+///
+/// impl Connector for Gateway {
+///     fn connect(&self, _: &HostPort) -> Connecting {
+///         TcpConnector.connect(&self.0)
+///     }
+/// }
+///
+/// let options = ConnectOptions::new().connector(Gateway(HostPort::new("gateway", 2181)));
+/// # let _ = options;
+/// ```
 pub trait Connector: Send + Sync + fmt::Debug + 'static {
     /// Starts to connect to `host`.
+    ///
+    /// # Errors
+    /// The future's: why there is no connection. The client tries the next server, and tells of the
+    /// newest reason if there is none.
+    ///
+    /// # Cancel safety
+    /// The future is dropped when the attempt has taken too long: it must leave nothing behind.
     fn connect(&self, host: &HostPort) -> Connecting;
 
     /// Whether it can speak to hosts in this way. It is never asked to connect to others.
@@ -57,6 +97,16 @@ impl<C: Connector + ?Sized> Connector for Arc<C> {
 ///
 /// Names are resolved anew at each attempt, and all their addresses are tried: the next one as soon
 /// as one has failed, or has not answered for a quarter of a second.
+///
+/// ```no_run
+/// # async fn example() -> std::io::Result<()> {
+/// use znode::{Connector, HostPort, Scheme, TcpConnector};
+///
+/// assert!(!TcpConnector.supports(Scheme::Tls));
+/// let stream = TcpConnector.connect(&HostPort::new("zk1", 2181)).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, Default)]
 pub struct TcpConnector;
 

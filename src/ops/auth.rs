@@ -8,6 +8,16 @@ use crate::reply::Reply;
 use crate::session::WatchEffect;
 
 /// An identity that the server knows this connection by.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::ClientInfo;
+///
+/// let seen_as: Vec<ClientInfo> = client.who_am_i().await?;
+/// let is_bob = seen_as.iter().any(|info| info.scheme == "digest" && info.user == "bob");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientInfo {
     /// The scheme that vouched for it.

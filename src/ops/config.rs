@@ -19,6 +19,19 @@ use crate::watcher::OneshotWatcher;
 const CONFIG_PATH: &str = "/zookeeper/config";
 
 /// A change of the ensemble's membership; see [`Client::reconfig`].
+///
+/// ```
+/// use znode::Reconfig;
+///
+/// let joining = "server.4=zk4:2888:3888:participant;2181";
+/// let swap = Reconfig::incremental([joining], [2]);
+/// let whole = Reconfig::members(["server.1=zk1:2888:3888:participant;2181", joining]);
+/// // Only from the configuration of which the last line is `version=100000000`.
+/// let config = i64::from_str_radix("100000000", 16)?;
+/// assert_ne!(whole.clone().from_config(config), whole);
+/// # let _ = swap;
+/// # Ok::<(), std::num::ParseIntError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reconfig {
     joining: Option<String>,

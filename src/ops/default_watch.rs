@@ -15,6 +15,21 @@ use crate::session::{Registration, Want, WatchEffect, WatcherId};
 ///
 /// Such a watch has no handle of its own, so it cannot be removed one by one; however often it
 /// is left at one place, it gives one event.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use futures::StreamExt;
+/// use znode::DefaultWatch;
+///
+/// let mut events = client.events();
+/// let watch: DefaultWatch = client.default_watch();
+/// let ready = watch.exists("/ready").await?;
+/// let (rate, _) = watch.get_data("/rate").await?;
+/// let (workers, _) = watch.get_children("/workers").await?;
+/// println!("{:?}", events.next().await); // whichever of the three changes first
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct DefaultWatch {
     client: Client,

@@ -21,6 +21,20 @@ use crate::session::{Answer, WatchEffect};
 const NAME: &str = "multi";
 
 /// One operation of a [`multi`](Client::multi).
+///
+/// ```
+/// use znode::{Acl, CreateMode, Op, Version};
+///
+/// let mode = CreateMode::Persistent;
+/// let ops = [
+///     Op::check("/ready", Version::ANY),
+///     Op::create("/jobs/1", "to do", mode),
+///     Op::create_with_acl("/jobs/1/notes", "", mode, &[Acl::read_only()]),
+///     Op::set_data("/jobs", "1", 0),
+///     Op::delete("/drafts/1", Version::ANY),
+/// ];
+/// assert_eq!(ops.map(|op| op.path().len()), [6, 7, 13, 5, 9]);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Op {
     path: String,
@@ -36,6 +50,21 @@ enum Verb {
 }
 
 /// The result of one operation of a [`multi`](Client::multi).
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{Op, OpResult, Version};
+///
+/// let ops = [Op::set_data("/rate", "0.19", Version::ANY), Op::delete("/draft", Version::ANY)];
+/// for result in client.multi(ops).await? {
+///     match result {
+///         OpResult::DataSet(stat) => println!("version {}", stat.version),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OpResult {

@@ -15,6 +15,13 @@ use crate::session::{Answer, WatchEffect};
 const NAME: &str = "multi_read";
 
 /// One read of a [`multi_read`](Client::multi_read).
+///
+/// ```
+/// use znode::ReadOp;
+///
+/// let reads = [ReadOp::get_data("/rate"), ReadOp::get_children("/workers")];
+/// assert_eq!(reads[1].path(), "/workers");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadOp {
     path: String,
@@ -28,6 +35,21 @@ enum Verb {
 }
 
 /// The result of one read of a [`multi_read`](Client::multi_read).
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::{ReadOp, ReadResult};
+///
+/// for result in client.multi_read([ReadOp::get_data("/a"), ReadOp::get_children("/b")]).await? {
+///     match result {
+///         Ok(ReadResult::Data(data, stat)) => println!("{data:?}, version {}", stat.version),
+///         Ok(ReadResult::Children(names)) => println!("{names:?}"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadResult {

@@ -10,6 +10,16 @@ use crate::session::{Want, WatchEffect};
 use crate::watcher::PersistentWatcher;
 
 /// How far a persistent watch reaches.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+/// use znode::AddWatchMode;
+///
+/// let one = client.add_watch("/config", AddWatchMode::Persistent).await?;
+/// let many = client.add_watch("/jobs", AddWatchMode::PersistentRecursive).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AddWatchMode {
     /// The node itself: its creation, deletion, data, and list of children.

@@ -7,6 +7,15 @@ use std::ops::BitOr;
 use super::jute::{Decode, DecodeError, Decoder, Encode};
 
 /// A set of permissions. ZooKeeper does not refuse unknown bits, so they are kept.
+///
+/// ```
+/// use znode::Perms;
+///
+/// let perms = Perms::READ | Perms::WRITE;
+/// assert_eq!(perms.to_string(), "rw");
+/// assert!(perms.intersects(Perms::WRITE | Perms::ADMIN));
+/// assert!(!perms.intersects(Perms::DELETE));
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Perms(pub i32);
 

@@ -5,6 +5,14 @@ use super::jute::{Decode, DecodeError, Decoder, Encode};
 macro_rules! error_codes {
     ($($(#[$meta:meta])* $name:ident = $code:literal $text:literal,)*) => {
         /// What a server answers instead of a result; the names are ZooKeeper's own.
+        ///
+        /// ```
+        /// use znode::ErrorCode;
+        ///
+        /// assert_eq!(ErrorCode::from(-101), ErrorCode::NoNode);
+        /// assert_eq!(ErrorCode::NoNode.to_string(), "node does not exist");
+        /// assert_eq!(ErrorCode::Other(-999).code(), -999);
+        /// ```
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
         #[non_exhaustive]
         pub enum ErrorCode {

@@ -38,11 +38,24 @@ id! {
     ///
     /// Every write that is attempted takes one, also when it fails. They are shared by the whole
     /// ensemble and only rise, which makes the `czxid` of a lock's node a fencing token.
+    ///
+    /// ```
+    /// use znode::Zxid;
+    ///
+    /// let zxid = Zxid(0x5_0000_0017);
+    /// assert_eq!((zxid.epoch(), zxid.counter()), (5, 23));
+    /// assert!(Zxid::ZERO < zxid);
+    /// assert_eq!(zxid.to_string(), "0x500000017");
+    /// ```
     Zxid(i64)
 }
 
 id! {
     /// The number of a session, shown in hexadecimal as ZooKeeper's own tools do.
+    ///
+    /// ```
+    /// assert_eq!(znode::SessionId(0x1001).to_string(), "0x1001");
+    /// ```
     SessionId(i64)
 }
 
@@ -53,6 +66,13 @@ id! {
 
 id! {
     /// How often a node's data (or its ACL) was written, and what a conditional write expects.
+    ///
+    /// ```
+    /// use znode::Version;
+    ///
+    /// assert!(Version::ANY.admits(Version(3)) && Version(3).admits(Version::from(3)));
+    /// assert!(!Version(2).admits(Version(3)));
+    /// ```
     Version(i32)
 }
 

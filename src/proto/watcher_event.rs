@@ -50,6 +50,17 @@ record! {
 
 numbers! { "event type",
     /// What happened to a node, or to a watch.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// let (_, watcher) = client.exists_watched("/leader").await?;
+    /// match watcher.await?.kind {
+    ///     znode::EventType::NodeDeleted => println!("nobody leads"),
+    ///     other => println!("{other:?}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     EventType {
         /// The state of the connection changed; no node is meant.
         None = -1,
@@ -92,6 +103,13 @@ numbers! { "keeper state",
 
 numbers! { "watcher type",
     /// Which watches `checkWatches` and `removeWatches` mean.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
+    /// client.remove_watches("/leader", znode::WatcherType::Any).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     WatcherType {
         /// Watches left by listing children.
         Children = 1,

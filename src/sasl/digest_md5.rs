@@ -51,6 +51,11 @@ impl DigestMd5 {
 
     /// The same, for servers that call themselves other than `zookeeper/zk-sasl-md5`, which is the
     /// name of ZooKeeper's own unless `zookeeper.server.principal` is set.
+    ///
+    /// ```
+    /// let bob = znode::DigestMd5::new("bob", "secret").digest_uri("zookeeper/zk.example.com");
+    /// assert!(!format!("{bob:?}").contains("secret"));
+    /// ```
     #[must_use]
     pub fn digest_uri(self, uri: impl Into<String>) -> Self {
         Self { uri: uri.into(), ..self }

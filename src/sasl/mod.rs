@@ -26,6 +26,40 @@ pub use digest_md5::DigestMd5;
 ///
 /// Like the session that drives it, it is pure: what looks random comes from `random`, and nothing
 /// waits. What takes time, as to get a ticket, is to be done before.
+///
+/// ```
+/// use znode::HostPort;
+/// use znode::sasl::{SaslConversation, SaslError, SaslMechanism, SaslStep};
+///
+/// /// Shows a ticket, and believes whoever accepts it.
+/// #[derive(Debug)]
+/// struct Ticket(znode::Secret);
+///
+/// impl SaslMechanism for Ticket {
+///     fn begin(&self, _: &HostPort, _: [u8; 16]) -> Box<dyn SaslConversation> {
+///         Box::new(Shown(self.0.clone()))
+///     }
+/// }
+///
+/// #[derive(Debug)]
+/// struct Shown(znode::Secret);
+///
+/// impl SaslConversation for Shown {
+///     fn open(&mut self) -> Result<Vec<u8>, SaslError> {
+///         Ok(self.0.expose().to_vec())
+///     }
+///
+///     fn answer(&mut self, token: Option<&[u8]>) -> Result<SaslStep, SaslError> {
+///         match token {
+///             Some(_) => Ok(SaslStep::Done),
+///             None => Err(SaslError::new("the server has no login configured")),
+///         }
+///     }
+/// }
+///
+/// let options = znode::ConnectOptions::new().sasl(Ticket("let me in".into()));
+/// # let _ = options;
+/// ```
 pub trait SaslMechanism: fmt::Debug + Send + Sync + 'static {
     /// Begins a conversation with a server on a new connection. `random` is drawn from the seed of
     /// [`ConnectOptions::seed`](crate::ConnectOptions::seed), anew for each.
@@ -39,6 +73,29 @@ impl<M: SaslMechanism + ?Sized> SaslMechanism for Arc<M> {
 }
 
 /// One conversation; on the next connection there will be another.
+///
+/// ```
+/// use znode::sasl::{SaslConversation, SaslError, SaslStep};
+///
+/// /// Says who it is, and has no more to say (EXTERNAL, RFC 4422).
+/// #[derive(Debug)]
+/// struct External(&'static str);
+///
+/// impl SaslConversation for External {
+///     fn open(&mut self) -> Result<Vec<u8>, SaslError> {
+///         Ok(self.0.into())
+///     }
+///
+///     fn answer(&mut self, _: Option<&[u8]>) -> Result<SaslStep, SaslError> {
+///         Ok(SaslStep::Done)
+///     }
+/// }
+///
+/// let mut talk = External("bob");
+/// assert_eq!(talk.open()?, b"bob");
+/// assert_eq!(talk.answer(Some(b""))?, SaslStep::Done);
+/// # Ok::<(), SaslError>(())
+/// ```
 pub trait SaslConversation: fmt::Debug + Send {
     /// The first token, which the client sends; may be empty.
     ///
@@ -54,6 +111,13 @@ pub trait SaslConversation: fmt::Debug + Send {
 }
 
 /// What follows on a server's token.
+///
+/// ```
+/// use znode::sasl::SaslStep;
+///
+/// let step = SaslStep::Send(b"secret".to_vec());
+/// assert_eq!(format!("{step:?}"), "Send(***)", "it does not print its token");
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub enum SaslStep {
     /// Send this token, and wait for the next.
@@ -72,6 +136,15 @@ impl fmt::Debug for SaslStep {
 }
 
 /// Why a conversation has failed.
+///
+/// ```
+/// use std::error::Error;
+/// use znode::sasl::SaslError;
+///
+/// let error = SaslError::new("the ticket is old").caused_by(std::fmt::Error);
+/// assert_eq!(error.to_string(), "SASL: the ticket is old");
+/// assert!(error.source().is_some());
+/// ```
 #[derive(Debug)]
 pub struct SaslError {
     what: String,

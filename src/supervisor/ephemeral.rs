@@ -15,6 +15,17 @@ use crate::watcher::OneshotWatcher;
 /// A registered ephemeral node; see [`Supervisor::ephemeral`](super::Supervisor::ephemeral).
 ///
 /// Dropping it deletes the node in the background, and counts as letting go of the supervisor.
+///
+/// ```no_run
+/// # fn example(supervisor: znode::Supervisor) -> Result<(), znode::Error> {
+/// use znode::SupervisedEphemeral;
+///
+/// let here: SupervisedEphemeral = supervisor.ephemeral("/billing/host-1", "10.0.0.1:8080")?;
+/// println!("{} is kept", here.path());
+/// drop(here); // and now it goes
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping it deletes the node"]
 pub struct SupervisedEphemeral {

@@ -48,12 +48,37 @@ pub use watch::SupervisedWatcher;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// ```no_run
+/// # async fn example() -> Result<(), znode::Error> {
+/// use znode::{AddWatchMode, ConnectOptions, Supervisor};
+///
+/// let supervisor = Supervisor::connect(ConnectOptions::new(), "zk1,zk2/services").await?;
+/// let mut changes = supervisor.watch("/billing", AddWatchMode::PersistentRecursive)?;
+/// println!("{:?} in session {}", changes.recv().await, supervisor.generation());
+/// supervisor.close().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Supervisor {
     shared: Arc<Shared>,
 }
 
 /// What has happened under a [`Supervisor`].
+///
+/// ```
+/// use znode::SupervisorEvent;
+///
+/// fn is_alarming(event: &SupervisorEvent) -> bool {
+///     match event {
+///         SupervisorEvent::EphemeralTaken { .. } | SupervisorEvent::Unreachable { .. } => true,
+///         SupervisorEvent::SessionLost { generation, .. } => *generation > 100,
+///         _ => false,
+///     }
+/// }
+/// # let _ = is_alarming;
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum SupervisorEvent {
@@ -111,6 +136,20 @@ pub enum SupervisorEvent {
 }
 
 /// What has happened under a supervisor, from the subscription on; see [`Supervisor::events`].
+///
+/// ```no_run
+/// # async fn example(supervisor: znode::Supervisor) {
+/// use futures::StreamExt;
+/// use znode::{SupervisorEvent, SupervisorEvents};
+///
+/// let mut events: SupervisorEvents = supervisor.events();
+/// while let Some(event) = events.next().await {
+///     if let SupervisorEvent::EphemeralStands { path, czxid, .. } = event {
+///         println!("{path} stands since {czxid}");
+///     }
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct SupervisorEvents(mpsc::UnboundedReceiver<SupervisorEvent>);
@@ -141,6 +180,9 @@ impl Supervisor {
     ///
     /// # Cancel safety
     /// If the future is dropped, a session that was opened is closed again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with time and IO enabled.
     pub async fn connect(options: ConnectOptions, connect_string: &str) -> Result<Self, Error> {
         let client = options.clone().connect(connect_string).await?;
         let (commands, receiver) = mpsc::unbounded_channel();

@@ -20,6 +20,21 @@ use crate::watcher::WatchUpdate;
 /// [`Supervisor::watch`](super::Supervisor::watch).
 ///
 /// Dropping it removes the watch, and counts as letting go of the supervisor.
+///
+/// ```no_run
+/// # async fn example(supervisor: znode::Supervisor) -> Result<(), znode::Error> {
+/// use znode::{AddWatchMode, SupervisedWatcher, WatchUpdate};
+///
+/// let mut rate: SupervisedWatcher = supervisor.watch("/rate", AddWatchMode::Persistent)?;
+/// while let Some(update) = rate.recv().await {
+///     match update {
+///         WatchUpdate::Event(event) => println!("{:?}", event.kind),
+///         _ => println!("read again: {:?}", supervisor.client().get_data("/rate").await),
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a watcher removes its watch"]
 pub struct SupervisedWatcher {

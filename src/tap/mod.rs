@@ -17,6 +17,26 @@ pub use text::TextTap;
 /// Is shown every frame of a session; see [`ConnectOptions::wire_tap`](crate::ConnectOptions).
 ///
 /// It is called on the task of the session, which waits for it: it must not block.
+///
+/// ```
+/// use std::sync::atomic::{AtomicUsize, Ordering};
+/// use znode::{ConnectOptions, Direction, TappedFrame, WireTap};
+///
+/// /// Counts what is sent.
+/// #[derive(Default)]
+/// struct Sent(AtomicUsize);
+///
+/// impl WireTap for Sent {
+///     fn frame(&self, frame: &TappedFrame<'_>) {
+///         if frame.direction == Direction::Sent {
+///             self.0.fetch_add(frame.len, Ordering::Relaxed);
+///         }
+///     }
+/// }
+///
+/// let options = ConnectOptions::new().wire_tap(Sent::default());
+/// # let _ = options;
+/// ```
 pub trait WireTap: Send + Sync + 'static {
     /// A frame is about to be sent, or has come in.
     fn frame(&self, frame: &TappedFrame<'_>);
@@ -29,6 +49,12 @@ impl<T: WireTap + ?Sized> WireTap for Arc<T> {
 }
 
 /// Which way a frame goes.
+///
+/// ```
+/// use znode::Direction;
+///
+/// assert_eq!([Direction::Sent, Direction::Received].map(|way| way.to_string()), ["->", "<-"]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
     /// From this client to the server.
@@ -38,6 +64,18 @@ pub enum Direction {
 }
 
 /// What a frame is.
+///
+/// ```
+/// use znode::TappedKind;
+/// use znode::proto::{OpCode, Xid};
+///
+/// fn is_ping(kind: TappedKind) -> bool {
+///     matches!(kind, TappedKind::Request { op: Some(OpCode::Ping), .. })
+/// }
+///
+/// assert!(is_ping(TappedKind::Request { xid: Xid::PING, op: Some(OpCode::Ping) }));
+/// assert!(!is_ping(TappedKind::Handshake));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TappedKind {
@@ -71,6 +109,23 @@ pub enum TappedKind {
 }
 
 /// A frame as a [`WireTap`] sees it. Passwords, identities and tokens are `***` in it.
+///
+/// ```
+/// use znode::{TappedFrame, TappedKind, WireTap};
+///
+/// /// Prints what servers refuse.
+/// struct Refusals;
+///
+/// impl WireTap for Refusals {
+///     fn frame(&self, frame: &TappedFrame<'_>) {
+///         match frame.kind {
+///             TappedKind::Reply { error, .. } if error.code() != 0 => println!("{frame}"),
+///             _ => {}
+///         }
+///     }
+/// }
+/// # let _ = Refusals;
+/// ```
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct TappedFrame<'a> {

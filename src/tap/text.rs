@@ -20,6 +20,13 @@ pub struct TextTap(Mutex<Box<dyn Write + Send>>);
 
 impl TextTap {
     /// To wherever. What cannot be written is lost.
+    ///
+    /// ```no_run
+    /// # fn example() -> std::io::Result<()> {
+    /// let tap = znode::TextTap::new(std::fs::File::create("wire.txt")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn new(to: impl Write + Send + 'static) -> Self {
         Self(Mutex::new(Box::new(to)))
     }

@@ -46,6 +46,20 @@ use crate::loss::LostReason;
 /// candidacy.leave(CloseMode::NotifyLeader).await
 /// # }
 /// ```
+///
+/// Or without listening:
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::LeaderLatch;
+///
+/// let candidacy = LeaderLatch::new(&client, "/leaders/billing").join();
+/// let epoch = candidacy.until_leader().await?;
+/// assert!(candidacy.epoch().is_none_or(|now| now >= epoch));
+/// println!("we lead, if nothing has happened since: {}", candidacy.is_leader());
+/// # Ok(())
+/// # }
+/// ```
 pub struct Candidacy {
     shared: Arc<Shared>,
     leave: Option<oneshot::Sender<CloseMode>>,
@@ -53,6 +67,16 @@ pub struct Candidacy {
 }
 
 /// Whether those who listen are told that a leadership has ended because its candidacy has.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{CloseMode, LeaderLatch};
+///
+/// let candidacy = LeaderLatch::new(&client, "/leaders/billing").join();
+/// candidacy.leave(CloseMode::NotifyLeader).await?; // `events` tell of it
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum CloseMode {
     /// They are not: their streams end.
@@ -63,6 +87,15 @@ pub enum CloseMode {
 }
 
 /// What becomes of a candidacy.
+///
+/// ```
+/// use znode_recipes::LeaderEvent;
+///
+/// fn may_work(event: &LeaderEvent) -> bool {
+///     matches!(event, LeaderEvent::Elected { .. } | LeaderEvent::Reassured { .. })
+/// }
+/// # let _ = may_work;
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum LeaderEvent {
@@ -106,6 +139,22 @@ pub enum LeaderEvent {
 
 /// What becomes of a candidacy, from the call on; see [`Candidacy::events`]. It ends with the
 /// candidacy, or after [`LeaderEvent::Failed`].
+///
+/// ```no_run
+/// # async fn example(candidacy: znode_recipes::Candidacy) {
+/// use futures::StreamExt;
+/// use znode_recipes::{LeaderEvent, LeaderEvents};
+///
+/// let mut events: LeaderEvents = candidacy.events();
+/// while let Some(event) = events.next().await {
+///     match event {
+///         LeaderEvent::Suspect { until, .. } => println!("nobody else leads before {until:?}"),
+///         LeaderEvent::Deposed { reason, .. } => println!("we lead no more: {reason:?}"),
+///         other => println!("{other:?}"),
+///     }
+/// }
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct LeaderEvents(UnboundedReceiver<LeaderEvent>);
 
@@ -238,6 +287,9 @@ impl Candidacy {
     ///
     /// # Cancel safety
     /// It leaves all the same, from the first poll on.
+    ///
+    /// # Panics
+    /// If the task that took part has.
     pub async fn leave(mut self, mode: CloseMode) -> Result<(), LockError> {
         if let Some(leave) = self.leave.take() {
             // It may have failed before.

@@ -16,6 +16,18 @@ use crate::lock::line::Line;
 ///
 /// The first item is who leads now. Of leaders that come and go quickly some may not be told of;
 /// the last always is.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use futures::TryStreamExt;
+/// use znode_recipes::{LeaderChanges, LeaderLatch};
+///
+/// let mut changes: LeaderChanges = LeaderLatch::new(&client, "/leaders/billing").changes();
+/// let leader = changes.try_next().await?.flatten();
+/// println!("{:?}", leader.map(|leader| leader.id));
+/// # Ok(())
+/// # }
+/// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct LeaderChanges(BoxStream<'static, Result<Option<Participant>, LockError>>);
 

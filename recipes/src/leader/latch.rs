@@ -44,6 +44,21 @@ use crate::sequence::{Mode, Naming};
 ///
 /// Whoever wants to take part in the background, and only asks now and then who leads,
 /// [joins](Self::join).
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{LeaderLatch, LockOptions};
+///
+/// let latch = LeaderLatch::new(&client, "/leaders/billing")
+///     .with_id("host-1")
+///     .with_options(LockOptions::new().strict());
+/// let candidacy = latch.join();
+/// println!("{} has {} in line", latch.path(), latch.participants().await?.len());
+/// println!("{:?} leads", latch.leader().await?.map(|leader| leader.id));
+/// candidacy.until_leader().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct LeaderLatch {
     line: Line,

@@ -7,6 +7,19 @@ use crate::error::LockError;
 use crate::lock::line::Line;
 
 /// One that wants to lead, or leads.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{LeaderLatch, Participant};
+///
+/// let all: Vec<Participant> =
+///     LeaderLatch::new(&client, "/leaders/billing").participants().await?;
+/// for Participant { id, session, is_leader, .. } in all {
+///     println!("{id} of session {session}{}", if is_leader { " leads" } else { "" });
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Participant {

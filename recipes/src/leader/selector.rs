@@ -37,12 +37,47 @@ use crate::sequencer::Sequencer;
 ///     .await
 /// # }
 /// ```
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use std::ops::ControlFlow;
+/// use znode_recipes::{LeaderSelector, LockOptions};
+///
+/// let strict = LockOptions::new().strict();
+/// let selector = LeaderSelector::new(&client, "/leaders/reports").with_options(strict);
+/// println!("at {}: {:?}", selector.path(), selector.participants().await?);
+/// let report = selector.run(|_| async { ControlFlow::Break("done") }).await?; // once is enough
+/// println!("{report}, and now {:?} leads", selector.leader().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct LeaderSelector {
     line: Line,
 }
 
 /// One leadership, for whoever does the work of it.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// # async fn work(told: String) {}
+/// use std::ops::ControlFlow;
+/// use znode::Version;
+/// use znode_recipes::{LeaderSelector, Term};
+///
+/// let turn = |term: Term| async move {
+///     // Takes effect under this leadership, or not at all.
+///     let written = term.client().set_data("/reports/by", "host-1", Version::ANY).await;
+///     // For a server elsewhere, which can verify it.
+///     work(term.sequencer().to_string()).await;
+///     let lost = term.lost();
+///     tokio::spawn(async move { println!("{:?} is over: {:?}", term.epoch(), lost.await) });
+///     ControlFlow::Break(written)
+/// };
+/// LeaderSelector::new(&client, "/leaders/reports").run(turn).await??;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Term {
     client: GuardedClient,

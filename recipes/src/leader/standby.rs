@@ -46,6 +46,18 @@ const CHECKPOINT: &str = "checkpoint";
 ///     .await
 /// # }
 /// ```
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{HotStandby, LockOptions};
+///
+/// let strict = LockOptions::new().strict();
+/// let import = HotStandby::new(&client, "/jobs/import").with_id("host-1").with_options(strict);
+/// println!("{} instances", import.instances().await?.len());
+/// println!("the last checkpoint is {:?}", import.checkpoint().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct HotStandby {
     selector: LeaderSelector,
@@ -72,6 +84,16 @@ pub struct HotStandby {
 ///     .await
 /// # }
 /// ```
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{ColdStandby, LockOptions};
+///
+/// let strict = LockOptions::new().strict();
+/// let free = ColdStandby::new(&client, "/jobs").with_id("host-1").with_options(strict);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ColdStandby {
     client: Client,
@@ -81,6 +103,20 @@ pub struct ColdStandby {
 }
 
 /// One instance at one piece of work, for as long as that is its own.
+///
+/// ```
+/// use znode_recipes::{LockError, Shift};
+///
+/// async fn count(shift: Shift) -> Result<(), LockError> {
+///     let before = shift.checkpoint().and_then(|saved| saved.first()).copied().unwrap_or(0);
+///     shift.save([before.wrapping_add(1)]).await?;
+///     // Writes of other kinds are guarded in the same way.
+///     let result = format!("{} by {}", shift.path(), shift.epoch());
+///     shift.term().client().set_data("/jobs/log", result, znode::Version::ANY).await?;
+///     Ok(())
+/// }
+/// # let _ = count;
+/// ```
 #[derive(Debug, Clone)]
 pub struct Shift {
     path: Arc<str>,

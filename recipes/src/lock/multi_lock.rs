@@ -39,6 +39,23 @@ use crate::sequence::Mode;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// Without a limit, or without waiting:
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{MultiLock, Mutex, ReadWriteLock};
+///
+/// let both = MultiLock::new()
+///     .mutex(&Mutex::new(&client, "/locks/from"))
+///     .write(&ReadWriteLock::new(&client, "/locks/rates"));
+/// match both.try_lock().await? {
+///     Some(guard) => guard.release().await?,
+///     None => both.lock().await?.release().await?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct MultiLock {
     lines: Vec<Line>,
@@ -46,6 +63,17 @@ pub struct MultiLock {
 
 /// Guards of several locks, in the order in which they were taken. Dropping it releases them, the
 /// last one first.
+///
+/// ```no_run
+/// # async fn transfer() {}
+/// # async fn example(guard: znode_recipes::MultiGuard) -> Result<(), znode_recipes::LockError> {
+/// guard.run(transfer()).await?; // dropped where it stands when one of the locks is lost
+/// tokio::select! {
+///     () = transfer() => guard.release().await,
+///     reason = guard.lost() => Ok(println!("one is lost: {reason:?}")),
+/// }
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a guard releases it"]
 pub struct MultiGuard {

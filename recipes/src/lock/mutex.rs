@@ -52,6 +52,26 @@ use crate::sequence::{Mode, Naming};
 /// survives. A create whose answer was lost is looked for by its GUID, and counts only if this
 /// session owns what was found (CURATOR-79, CURATOR-498, CURATOR-604). Nothing is ever asked
 /// again in the name of another session.
+///
+/// With less patience:
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use std::time::Duration;
+/// use znode_recipes::{LockOptions, Mutex};
+///
+/// let mutex = Mutex::new(&client, "/locks/one").with_options(LockOptions::new().strict());
+/// if let Some(guard) = mutex.try_lock().await? {
+///     return guard.release().await;
+/// }
+/// println!("{} stand in line at {}", mutex.participants().await?.len(), mutex.path());
+/// if let Some(guard) = mutex.lock_timeout(Duration::from_secs(5)).await? {
+///     return guard.release().await;
+/// }
+/// println!("the holder was asked to let go: {}", mutex.revoke().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Mutex {
     line: Line,

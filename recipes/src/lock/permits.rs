@@ -10,6 +10,21 @@ use crate::loss::LostReason;
 
 /// Several permits of a [`Semaphore`](crate::Semaphore), acquired together, each with a [`Guard`]
 /// of its own. Dropping them releases all that are left.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::Semaphore;
+///
+/// let downloads = Semaphore::new(&client, "/limits/downloads", 10);
+/// let permits = downloads.acquire_many(4).await?;
+/// println!("one is lost: {:?}", permits.lost().await);
+/// permits.release().await?;
+/// for guard in downloads.acquire_many(2).await?.into_guards() {
+///     guard.release().await?;
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping permits releases them"]
 pub struct Permits(Vec<Guard>);

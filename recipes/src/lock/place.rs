@@ -13,6 +13,20 @@ use crate::error::LockError;
 use crate::guard::Guard;
 
 /// A place in line.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use futures::StreamExt;
+/// use znode_recipes::{Mutex, Place, Progress};
+///
+/// let mut waiting = Mutex::new(&client, "/locks/one").queue(None);
+/// let progress = waiting.next().await.transpose()?;
+/// if let Some(Progress::Waiting(Place { position, ahead, .. })) = progress {
+///     println!("{position} ahead of us, {ahead} directly");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Place {
@@ -23,6 +37,19 @@ pub struct Place {
 }
 
 /// What there is to tell of whoever stands in line.
+///
+/// ```
+/// use znode_recipes::Progress;
+///
+/// fn told(progress: &Progress) -> String {
+///     match progress {
+///         Progress::Waiting(place) => format!("{} ahead of us", place.position),
+///         Progress::Granted(guard) => format!("ours, token {}", guard.token()),
+///         _ => "waiting".to_owned(),
+///     }
+/// }
+/// # let _ = told;
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 #[expect(clippy::large_enum_variant, reason = "it is handed on, and never kept")]
@@ -35,6 +62,21 @@ pub enum Progress {
 
 /// Standing in line as a stream; see [`Mutex::queue`](crate::Mutex::queue). It ends after
 /// [`Progress::Granted`] or an error.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use futures::TryStreamExt;
+/// use znode_recipes::{Mutex, Progress, Waiting};
+///
+/// let mut waiting: Waiting = Mutex::new(&client, "/locks/one").queue(None);
+/// while let Some(progress) = waiting.try_next().await? {
+///     if let Progress::Granted(guard) = progress {
+///         guard.release().await?;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Cancel safety
 /// If it is dropped before that, the place is given up in the background.

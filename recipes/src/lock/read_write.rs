@@ -43,12 +43,42 @@ use crate::sequence::{Mode, Naming};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// With less patience:
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use std::time::Duration;
+/// use znode_recipes::{LockOptions, ReadWriteLock};
+///
+/// let lock = ReadWriteLock::new(&client, "/locks/index").with_options(LockOptions::new());
+/// lock.write().await?.release().await?;
+/// let (reader, writer) = (lock.try_read().await?, lock.try_write().await?);
+/// println!("{} {}", reader.is_some(), writer.is_some());
+/// let reader = lock.read_timeout(Duration::from_secs(1)).await?;
+/// let writer = lock.write_timeout(Duration::from_secs(1)).await?;
+/// println!("{:?} at {}", lock.participants().await?, lock.path());
+/// println!("{} were asked to let go", lock.revoke().await?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct ReadWriteLock {
     line: Line,
 }
 
 /// A [`Guard`] that others may hold beside us.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{ReadGuard, ReadWriteLock};
+///
+/// let reader: ReadGuard = ReadWriteLock::new(&client, "/locks/index").read().await?;
+/// println!("token {}", reader.token());
+/// reader.release().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a guard releases it"]
 pub struct ReadGuard {
@@ -57,6 +87,17 @@ pub struct ReadGuard {
 }
 
 /// A [`Guard`] that nobody holds anything beside.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{ReadWriteLock, WriteGuard};
+///
+/// let writer: WriteGuard = ReadWriteLock::new(&client, "/locks/index").write().await?;
+/// writer.client().set_data("/index", "new", znode::Version::ANY).await?;
+/// writer.release().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a guard releases it"]
 pub struct WriteGuard {
@@ -65,6 +106,19 @@ pub struct WriteGuard {
 }
 
 /// What came of an attempt to become a writer.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use znode_recipes::{ReadWriteLock, Upgrade};
+///
+/// let reader = ReadWriteLock::new(&client, "/locks/index").read().await?;
+/// match reader.try_upgrade().await? {
+///     Upgrade::Done(writer) => writer.release().await?,
+///     Upgrade::Refused(reader) => reader.release().await?,
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping a guard releases it"]
 #[expect(clippy::exhaustive_enums, reason = "there is nothing between yes and no")]
@@ -214,6 +268,17 @@ impl ReadWriteLock {
 
     /// Waits, and tells of the place in line meanwhile; see [`Mutex::queue`](crate::Mutex::queue).
     /// What it grants is a plain [`Guard`], which cannot be exchanged.
+    ///
+    /// ```no_run
+    /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+    /// use futures::StreamExt;
+    /// use znode_recipes::{Mode, ReadWriteLock};
+    ///
+    /// let lock = ReadWriteLock::new(&client, "/locks/index");
+    /// println!("{:?}", lock.queue(Mode::Shared, None).next().await);
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Panics
     /// When it is polled outside of a tokio runtime with time enabled.

@@ -46,6 +46,24 @@ use crate::sequence::{self, LEASES, LOCKS, Mode, Naming};
 /// Three round trips of four requests where permits are free, and a look at the path before the
 /// first. Of those who wait, the first in line
 /// hears of each release, and nobody else but those who let others through.
+///
+/// With a limit that can be changed, and less patience:
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::LockError> {
+/// use std::time::Duration;
+/// use znode_recipes::{LockOptions, Semaphore};
+///
+/// let uploads = Semaphore::with_shared_limit(&client, "/limits/uploads", "/limits/count", 4)
+///     .with_options(LockOptions::new().strict());
+/// println!("{} are held at {}", uploads.participants().await?.len(), uploads.path());
+/// let one = uploads.try_acquire().await?;
+/// let two = uploads.try_acquire_many(2).await?;
+/// let patient = uploads.acquire_timeout(2, Duration::from_secs(5)).await?;
+/// uploads.set_permits(8).await?; // for all who use it
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Semaphore {
     client: Client,

@@ -17,6 +17,16 @@ use crate::tls_error::{TlsError, TlsFault};
 ///
 /// [`ConnectOptions::tls`](crate::ConnectOptions::tls) makes one; it is public for connectors that
 /// are put together in other ways.
+///
+/// ```no_run
+/// # fn example(tunnel: impl znode::Connector) -> Result<(), znode::TlsError> {
+/// use znode::{ConnectOptions, TlsConnector, TlsOptions};
+///
+/// let tls = TlsConnector::new(&TlsOptions::new())?.over(tunnel);
+/// let options = ConnectOptions::new().connector(tls);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct TlsConnector {
     below: Arc<dyn Connector>,

@@ -61,6 +61,14 @@ impl TlsOptions {
 
     /// A ready configuration of rustls instead of all the other options; for what they do not
     /// offer, as other providers of cryptography, revocation lists, or keys in hardware.
+    ///
+    /// ```no_run
+    /// # fn example(config: rustls::ClientConfig) {
+    /// use std::sync::Arc;
+    ///
+    /// let tls = znode::TlsOptions::from_config(Arc::new(config));
+    /// # }
+    /// ```
     pub fn from_config(config: Arc<ClientConfig>) -> Self {
         Self { ready: Some(config), ..Self::new() }
     }
@@ -72,6 +80,11 @@ impl TlsOptions {
     }
 
     /// Trusts those whom the operating system trusts. They are read when connecting.
+    ///
+    /// ```
+    /// let options = znode::ConnectOptions::new().tls(znode::TlsOptions::new().system_roots());
+    /// # let _ = options;
+    /// ```
     #[cfg(feature = "tls-system-roots")]
     pub fn system_roots(mut self) -> Self {
         self.system_roots = true;
@@ -87,6 +100,13 @@ impl TlsOptions {
 
     /// Takes every server for who it says it is, whatever its certificate: whoever stands between
     /// can read and change everything. For experiments on one's own machine.
+    ///
+    /// ```
+    /// // For a server on this machine that has made its own certificate.
+    /// let tls = znode::TlsOptions::new().dangerous_trust_any_server();
+    /// let options = znode::ConnectOptions::new().tls(tls);
+    /// # let _ = options;
+    /// ```
     pub fn dangerous_trust_any_server(mut self) -> Self {
         self.trusts_anyone = true;
         self
