@@ -284,3 +284,24 @@ fn who_looks_late_learns_at_once_of_a_better_vote() {
     assert_eq!(ensemble.leader_of_all(), Sid(1));
     assert_eq!(ensemble.now, began + TIMES.finalize_wait);
 }
+
+#[test]
+fn who_may_not_lead_yet_holds_nobody_up_with_its_round() {
+    let mut ensemble = Ensemble::new("1 2 3");
+    let two = |pair: [i64; 2], version| {
+        let lines = pair.map(|sid| format!("server.{sid}=a:1:2\n")).concat();
+        parse(&format!("{lines}version={version}")).unwrap()
+    };
+    ensemble.quorums = Quorums::new(two([1, 3], 1));
+    assert!(ensemble.quorums.see(two([2, 3], 2)));
+    // The second will vote once that is agreed on. It has looked for a leader before, in vain.
+    let nobody = Vote { leader: Sid(i64::MIN), ..vote(1, 9, 0) };
+    for _ in 0..3 {
+        let second = ensemble.servers.get_mut(&Sid(2)).unwrap();
+        second.look(ensemble.now, nobody, &ensemble.quorums, &mut Vec::new());
+    }
+    ensemble.look(vote(1, 9, 1));
+    ensemble.look(vote(1, 9, 3));
+    ensemble.run(5);
+    assert_eq!(ensemble.leader_of_all(), Sid(3));
+}
