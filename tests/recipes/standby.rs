@@ -194,8 +194,8 @@ async fn those_who_wait_for_a_piece_are_quiet() {
 #[tokio::test]
 async fn a_piece_that_is_taken_away_stays_away() {
     let ground = Ground::start().await;
-    let (busy, idle, boss) =
-        (ground.connect().await, ground.connect().await, ground.connect().await);
+    let (busy, boss) = (ground.connect().await, ground.connect().await);
+    let (idle, wire) = ground.connect_wired().await;
     for path in ["/group", "/group/a", "/group/b"] {
         soon(boss.create(path, "", CreateMode::Persistent)).await.unwrap();
     }
@@ -204,13 +204,12 @@ async fn a_piece_that_is_taken_away_stays_away() {
     let (told, mut shifts) = unbounded_channel();
     let _holder = worker(&busy, "busy", told.clone());
     let first = soon(shifts.recv()).await.unwrap();
-    let _idle = worker(&idle, "idle", told);
+    // One takes the other piece, and one waits for either.
+    let _idle = [worker(&idle, "idle", told.clone()), worker(&idle, "idle", told)];
     let second = soon(shifts.recv()).await.unwrap();
-    drop(second.2);
-    while soon(shifts.recv()).await.unwrap().1.path() != first.1.path() {
-        // It goes on with its own until the other one is free.
-        break;
-    }
+    assert_ne!(second.1.path(), first.1.path());
+    wire.until(znode::proto::OpCode::GetChildren, 4).await;
+    soon(idle.sync("/")).await.unwrap();
     soon(boss.delete_all(first.1.path())).await.unwrap();
     assert_eq!(soon(first.1.term().lost()).await, LostReason::Deleted);
     for _ in 0..20 {

@@ -219,8 +219,8 @@ impl Election {
         let better =
             |vote: &Vote, than: &Vote| vote.is_better_than(than, quorums.weight(vote.leader));
         // One that does not vote has no rounds of its own: it may be a voter to others already, who
-        // hear of its votes only in theirs. Nor has one that will vote, and may not lead yet: others
-        // pass over a vote for nobody, and over its round with it.
+        // hear of its votes only in theirs. Nor has one that will vote, and may not lead yet:
+        // others pass over a vote for nobody, and over its round with it.
         let follows = !quorums.is_voter(self.me) || !quorums.is_voter(looking.initial.leader);
         if ballot.round < self.round && !follows {
             return;
