@@ -178,6 +178,30 @@ fn what_nobody_else_has_seen_is_forgotten_by_whoever_proposed_it() {
 }
 
 #[test]
+fn what_was_lost_with_the_power_is_completed_by_nobody() {
+    let mut world = world(3, 0);
+    let leads = leader(&world);
+    (0..3).for_each(|other| cut(&mut world, leads, other));
+    let zxid = change(&mut world, leads, &request("", "1"));
+    // The configuration is on the disk, the transaction is not.
+    let disk = &mut world.servers[leads].disk;
+    disk.complete();
+    disk.waiting.clear();
+    (0..3).for_each(|server| world.kill(server));
+    world.cut.clear();
+    (0..3).for_each(|server| world.start(server));
+    assert_eq!(peer(&world, leads).reconfig_under_way(), Some(zxid));
+    settle(&mut world);
+    assert_eq!(leader(&world), leads);
+    for server in 0..3 {
+        assert_eq!(voters(&world, server), [1, 2, 3], "{server}");
+        assert_eq!(peer(&world, server).reconfig_under_way(), None, "{server}");
+    }
+    let digests = world.digests();
+    assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
+}
+
+#[test]
 fn a_server_that_was_away_learns_whom_to_ask() {
     let mut world = world(2, 3);
     let leads = leader(&world);

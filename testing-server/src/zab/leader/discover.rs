@@ -18,6 +18,7 @@ impl Node {
     /// Begins to lead, which comes to nothing unless a quorum follows in time.
     pub(crate) fn lead(&mut self, out: &mut Outbox) {
         let now = self.now;
+        self.forget_config_unlogged(out);
         let Some(peer) = self.peer.as_deref_mut() else { return };
         let give_up = now + peer.settings.init_limit;
         let leader = Leader::new(peer.epochs.accepted + 1, give_up);

@@ -42,6 +42,16 @@ impl Leader {
 }
 
 impl Node {
+    /// A configuration may have been seen, and the transaction that makes it have been lost with
+    /// the power: then nobody can have agreed on it, and a leader does not bring it about.
+    pub(super) fn forget_config_unlogged(&mut self, out: &mut Outbox) {
+        let Some(QuorumPeer { quorums, history, .. }) = self.peer.as_deref() else { return };
+        let version = quorums.last_seen().version;
+        if version.counter() > 0 && version > history.last_logged() {
+            self.config_seen(quorums.committed.clone(), out);
+        }
+    }
+
     /// A configuration that servers are started with has no version until a leader leads with it:
     /// then it has that of the epoch, and is newer than what any other server is started with
     /// (ZOOKEEPER-1783).
