@@ -2,6 +2,7 @@
 //!
 //! | room | what it does |
 //! |---|---|
+//! | [`arrivals`] | those that have come and are not known yet |
 //! | [`switchboard`] | servers of one process, without sockets, and what goes wrong between them |
 //! | [`tcp`] | servers anywhere |
 //!
@@ -9,6 +10,7 @@
 //! makes that so; each connection then has a task like any client's, and is no other thing to the
 //! engine.
 
+mod arrivals;
 pub(crate) mod switchboard;
 pub(crate) mod tcp;
 
@@ -23,12 +25,9 @@ use super::engine::Shared;
 use crate::node::input::{Input, LinkKind};
 use crate::quorum::Sid;
 use crate::quorum::member::MemberAddress;
+use arrivals::Arrivals;
 use switchboard::{Incoming, Plug};
 use tcp::TcpPeers;
-
-/// How many that have come may be at their handshakes at a time: strangers, perhaps, who say
-/// nothing.
-const ARRIVALS_MAX: usize = 256;
 
 /// What the server wants of the task.
 #[derive(Debug)]
@@ -100,7 +99,7 @@ impl Task {
     }
 
     async fn over_tcp(mut self, mut peers: TcpPeers, mut commands: UnboundedReceiver<Command>) {
-        let (mut dials, mut arrivals) = (JoinSet::new(), JoinSet::new());
+        let (mut dials, mut arrivals) = (JoinSet::new(), Arrivals::new());
         let mut doors = peers.open().await;
         loop {
             tokio::select! {
@@ -117,11 +116,7 @@ impl Task {
                         dials.spawn(async move { (kind, to, dial.await) });
                     }
                 },
-                (kind, stream) = doors.accept(), if arrivals.len() < ARRIVALS_MAX => {
-                    let arrival = peers.clone().accepted(stream);
-                    arrivals.spawn(async move { (kind, arrival.await) });
-                }
-                Some(Ok((kind, stream))) = arrivals.join_next() => {
+                Some((kind, stream)) = arrivals.next() => {
                     if let Some(stream) = stream {
                         self.accepted(kind, stream).await;
                     }
@@ -130,6 +125,11 @@ impl Task {
                     self.dialed(kind, to, stream).await;
                 }
                 Some(_) = self.links.join_next() => {}
+                // The last: however many come, those that are known are served first.
+                (kind, stream) = doors.accept() => {
+                    let arrival = peers.clone().accepted(stream);
+                    arrivals.add(async move { (kind, arrival.await) });
+                }
             }
         }
     }
