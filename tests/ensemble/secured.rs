@@ -130,6 +130,43 @@ async fn whoever_has_another_certificate_is_none_of_them() {
     }
 }
 
+/// Whoever connects comes from an address, and certificates are mostly for hosts.
+#[tokio::test]
+async fn a_certificate_may_be_for_a_host_that_is_found_where_somebody_comes_from() {
+    let _turn = turn().await;
+    let safe = Safe::new("quorum-hosts");
+    let authority = Authority::new("znode tests");
+    let trusted = safe.put("trusted.pem", &authority.pem);
+    let keys = safe.identity("keys.pem", &authority, "127.0.0.1");
+    let of_host = safe.identity("host.pem", &authority, "localhost");
+    let elsewhere = safe.identity("elsewhere.pem", &authority, "elsewhere.invalid");
+    let mut lines = stores(&keys, &trusted);
+    lines.push("sslQuorum=true".to_owned());
+    let mut ensemble = start(&[Kind::Ours; 3], &lines).await;
+    let [address, right, wrong] = [&keys, &of_host, &elsewhere].map(|at| at.display().to_string());
+    for number in 1..=3 {
+        let member = ensemble.member(number);
+        member.stop().await;
+        let shows = if number == 3 { &wrong } else { &right };
+        member.rewrite(|config| {
+            let found = config.replace("=127.0.0.1:", "=localhost:");
+            assert_ne!(found, *config, "servers are found by name");
+            found.replace(&address, shows)
+        });
+    }
+    (1..=3).for_each(|number| ensemble.member(number).start());
+    let mut load = Load::start(ensemble.connect_string(), 2).await;
+    load.goes_on(100).await;
+    let told = crate::words::ask(&ensemble.member(3).address, "srvr").await;
+    assert!(!told.unwrap_or_default().contains("Mode:"), "whoever is nowhere is let in");
+    let third = ensemble.member(3);
+    third.kill();
+    third.rewrite(|config| config.replace(&wrong, &right));
+    third.start();
+    ensemble.serves(3).await;
+    agree(&mut ensemble, load).await;
+}
+
 /// As an ensemble is brought to TLS without a stop.
 #[tokio::test]
 async fn plain_text_and_tls_are_spoken_side_by_side() {

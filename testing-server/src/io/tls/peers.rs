@@ -12,9 +12,10 @@ use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
+use webpki::EndEntityCert;
 use znode::Transport;
 
 use super::accept::TLS_RECORD;
@@ -22,6 +23,9 @@ use super::options::{ServerTls, ServerTlsError};
 
 /// How long a handshake may take: `ssl.quorum.handshakeDetectionTimeoutMillis`.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How many hosts of one certificate are looked for.
+const NAMES_MAX: usize = 16;
 
 /// What is spoken between servers, as keys say it.
 #[derive(Debug, Clone)]
@@ -33,7 +37,9 @@ pub(crate) struct PeerTls {
     pub(crate) plain_too: bool,
     /// Whether a certificate must be for the host that was connected to.
     pub(crate) checks_names: bool,
-    /// Whether one must be for the address that somebody has connected from.
+    /// Whether one must be for the address that somebody has connected from, or for a host there.
+    /// Apache's servers ask the address for the host, which whoever owns the address answers; here
+    /// the hosts of the certificate are asked for their addresses.
     pub(crate) checks_client_names: bool,
 }
 
@@ -127,12 +133,27 @@ impl PeerSecurity {
         let stream = self.acceptor.accept(stream).await?;
         let certificate = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
         if let Some(certificate) = certificate.filter(|_| self.checks_client_names) {
-            ParsedCertificate::try_from(certificate)
-                .and_then(|parsed| verify_server_name(&parsed, &ServerName::from(peer)))
-                .map_err(std::io::Error::other)?;
+            is_for(certificate, peer).await.map_err(std::io::Error::other)?;
         }
         Ok(Box::new(stream))
     }
+}
+
+/// Whether a certificate that the authority has signed is for whoever has connected from `peer`:
+/// for that address, or for a host that is found there.
+async fn is_for(certificate: &CertificateDer<'_>, peer: IpAddr) -> Result<(), Error> {
+    let parsed = ParsedCertificate::try_from(certificate)?;
+    let Err(error) = verify_server_name(&parsed, &ServerName::from(peer)) else { return Ok(()) };
+    let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Err(error) };
+    for name in certificate.valid_dns_names().take(NAMES_MAX) {
+        let Ok(found) = lookup_host((name, 0)).await else { continue };
+        let mut found = found.map(|address| address.ip().to_canonical());
+        if found.any(|address| address == peer.to_canonical()) {
+            let name = ServerName::try_from(name).map_err(|_| error)?;
+            return verify_server_name(&parsed, &name);
+        }
+    }
+    Err(error)
 }
 
 impl std::fmt::Debug for PeerSecurity {
