@@ -115,6 +115,23 @@ fn faults_of_a_plan_come_at_their_times() {
     assert_eq!(states(&plan, State::Connected), back);
 }
 
+#[test]
+fn what_no_leader_was_there_for_does_not_go_wrong_afterwards() {
+    let at = |ms| Duration::from_millis(ms);
+    let plan: Vec<_> = (1..=3)
+        .map(|id| (at(500), Fault::Kill(id)))
+        .chain([(at(600), Fault::Expire(0)), (at(900), Fault::MendAll)])
+        .collect();
+    Simulation::new(1).faults(Faults::plan(plan)).run(|world| async move {
+        let client = world.connect().await.unwrap();
+        let session = client.session_id();
+        world.after_faults().await;
+        sleep(5 * SECOND).await;
+        client.sync("/").await.unwrap();
+        assert_eq!(client.session_id(), session);
+    });
+}
+
 /// What a failure says, without what differs.
 fn failure(
     simulation: &Simulation,

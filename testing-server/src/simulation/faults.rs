@@ -29,7 +29,8 @@ pub enum Fault {
     HealServers,
     /// The wall clock of a server is set by so many milliseconds.
     SetClock(u64, i64),
-    /// The session of a client is ended by the leader, as if the client had fallen silent.
+    /// The session of a client is ended by the leader, as if the client had fallen silent; if there
+    /// is none, by the next, unless [everything](Self::MendAll) is put right before.
     Expire(usize),
     /// The connection of a client breaks; some of what was under way may still arrive.
     CutLink(usize),
@@ -48,7 +49,8 @@ pub enum Fault {
     SlowLink(usize, Duration),
     /// The link of a client is as it was in the beginning.
     MendLink(usize),
-    /// Everything is put right: links, network, and servers that are down or stand still.
+    /// Everything is put right: links, network, and servers that are down or stand still. Wall
+    /// clocks stay as they are, which is within what a server must bear.
     MendAll,
 }
 

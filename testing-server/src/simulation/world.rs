@@ -38,6 +38,8 @@ struct Inner {
 struct State {
     random: Random,
     clients: Vec<Connected>,
+    /// Sessions that are to be ended, once there is a leader.
+    expiring: Vec<JoinHandle<bool>>,
     /// What has gone wrong so far.
     happened: Vec<(Duration, Fault)>,
     is_over: bool,
@@ -56,6 +58,7 @@ impl World {
         let state = State {
             random: Random::new(seed, 1),
             clients: Vec::new(),
+            expiring: Vec::new(),
             happened: Vec::new(),
             is_over: false,
             fallen: None,
@@ -255,11 +258,14 @@ impl World {
         });
         if let Some(session) = session {
             let world = self.clone();
-            tokio::spawn(async move { world.cluster().expire(session).await });
+            let expiring = tokio::spawn(async move { world.cluster().expire(session).await });
+            self.change(|state| state.expiring.push(expiring));
         }
     }
 
     async fn mend_all(&self) {
+        // What no leader has heard of by now is not to go wrong afterwards.
+        std::mem::take(&mut self.lock().expiring).iter().for_each(JoinHandle::abort);
         let lines: Vec<_> =
             self.lock().clients.iter().map(|connected| Arc::clone(&connected.line)).collect();
         lines.iter().for_each(|line| line.mend());
