@@ -18,13 +18,17 @@ type Seen = (Bytes, Stat, Vec<Acl>);
 /// What servers say when a tree is not what it should be.
 const MISMATCH: [&str; 2] = ["Digests are not matching", "the tree is not what was foretold"];
 
+/// How many nodes are asked for at a time.
+const ASKED_MAX: usize = 1000;
+
 /// Everything that a server shows, once it has everything.
 async fn tree(client: &Client) -> BTreeMap<String, Seen> {
     insist(async || client.sync("/").await).await;
     let mut nodes = BTreeMap::new();
     let mut paths = VecDeque::from(["/".to_owned()]);
     while !paths.is_empty() {
-        let level: Vec<String> = paths.drain(..).collect();
+        // No more than a client takes on at a time.
+        let level: Vec<String> = paths.drain(..paths.len().min(ASKED_MAX)).collect();
         let asked = level.iter().map(|path| {
             let (data, acl) = (client.get_data(path), client.get_acl(path));
             let children = client.get_children(path);

@@ -31,10 +31,10 @@ impl TestingCluster {
     /// joins the others by and by: [`await_converged`](Self::await_converged) waits for that.
     ///
     /// # Errors
-    /// As of [`TestingServer::restart`].
+    /// As of [`TestingServer::restart`](crate::TestingServer::restart).
     ///
     /// # Cancel safety
-    /// As of [`TestingServer::restart`].
+    /// As of [`TestingServer::restart`](crate::TestingServer::restart).
     pub async fn restart(&self, id: u64) -> io::Result<()> {
         self.server(id).restart().await
     }
