@@ -122,8 +122,8 @@ impl Writer {
     }
 }
 
-/// What a multi may create. Of all that leaders of 3.9 write, those who learn from them cannot apply
-/// one thing if they are of 3.8.0: a `create2` within a multi ("Invalid type of op: 15").
+/// What a multi may create. Of all that leaders of 3.9 write, learners of 3.8.0 cannot apply one
+/// thing: a `create2` within a multi ("Invalid type of op: 15").
 fn in_multi() -> CreateMode {
     match std::env::var("ZK_SOURCE").is_ok_and(|source| source == "debian") {
         true => CreateMode::Container,

@@ -126,7 +126,7 @@ fn what_no_leader_was_there_for_does_not_go_wrong_afterwards() {
         let client = world.connect().await.unwrap();
         let session = client.session_id();
         world.after_faults().await;
-        sleep(5 * SECOND).await;
+        sleep(5 * SECOND).await; // virtual: the clock is paused
         client.sync("/").await.unwrap();
         assert_eq!(client.session_id(), session);
     });
