@@ -112,8 +112,10 @@ impl LeaderLatch {
         async move { line.turn().await }
     }
 
-    /// Takes part in the background, from now on and for ever: after a leadership is lost it stands
-    /// in line again, for as long as the session lives.
+    /// Takes part in the background, from now on: after a leadership is lost it stands in line
+    /// again, for as long as the session lives. Whatever [`lead`](Self::lead) fails with ends it,
+    /// also somebody who deletes each of its nodes: [`Candidacy::until_leader`],
+    /// [`events`](Candidacy::events) and [`leave`](Candidacy::leave) tell.
     ///
     /// # Panics
     /// If it is called outside of a tokio runtime with time enabled.
