@@ -135,13 +135,17 @@ impl Pair {
     }
 
     fn greet(&mut self, session_id: i64, timeout_ms: i32) {
+        self.greet_as(session_id, timeout_ms, false);
+    }
+
+    fn greet_as(&mut self, session_id: i64, timeout_ms: i32, read_only: bool) {
         self.receive(|out| {
             out.put(&ConnectResponse {
                 protocol_version: 0,
                 timeout_ms,
                 session_id: SessionId(session_id),
                 password: Some(&[5; 16]),
-                read_only: Some(false),
+                read_only: Some(read_only),
             });
         });
     }

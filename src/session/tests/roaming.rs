@@ -39,15 +39,7 @@ fn a_read_only_session_goes_to_a_writable_server_once_there_is_one() {
     let (here, there) = if first == "connect zk:1" { (1, 2) } else { (2, 1) };
     let [here, there] = [here, there].map(|port| HostPort::new("zk", port));
     pair.step(Input::Connected);
-    pair.receive(|out| {
-        out.put(&ConnectResponse {
-            protocol_version: 0,
-            timeout_ms: 9000,
-            session_id: SessionId(7),
-            password: Some(&[5; 16]),
-            read_only: Some(true),
-        });
-    });
+    pair.greet_as(7, 9000, true);
     assert_eq!(pair.log(), ["state ConnectedReadOnly"]);
     pair.wait(Duration::from_millis(100));
     assert_eq!(pair.log(), [format!("probe {there}")]);

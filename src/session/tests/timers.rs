@@ -73,15 +73,7 @@ fn a_session_is_assured_by_committed_writes_and_handshakes_alone() {
 fn a_server_that_is_cut_off_assures_nothing() {
     let mut pair = Pair::new(Config { read_only: true, ..config() });
     pair.step(Input::Connected);
-    pair.receive(|out| {
-        out.put(&ConnectResponse {
-            protocol_version: 0,
-            timeout_ms: 9000,
-            session_id: SessionId(7),
-            password: Some(&[5; 16]),
-            read_only: Some(true),
-        });
-    });
+    pair.greet_as(7, 9000, true);
     assert!(pair.log().contains(&"state ConnectedReadOnly".to_owned()));
     assert_eq!(pair.session.assured_until(), Moment::START);
 }
