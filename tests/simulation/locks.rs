@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use znode::{Client, ConnectOptions, CreateMode, State, Version, Zxid};
 use znode_recipes::{LeaderLatch, LeaderSelector, Mutex, Term};
-use znode_testing::{Fault, Faults, Simulation, World};
+use znode_testing::{Faults, Simulation, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LOCK: &str = "/locks/one";
@@ -144,38 +144,6 @@ fn a_naive_lock_is_found_out() {
         run.err()
     });
     assert!(found.is_some(), "20 seeds, and nobody has met anybody");
-}
-
-/// One lock and one release, cut in place of every request and of every reply.
-#[test]
-fn a_mutex_is_cut_at_every_boundary_and_leaves_nothing() {
-    let once = |fault: Option<Fault>| {
-        Simulation::new(1).run(move |world| {
-            let fault = fault.clone();
-            async move {
-                let client = world.connect().await.unwrap();
-                if let Some(fault) = fault {
-                    world.apply(fault).await;
-                }
-                if let Ok(guard) = Mutex::new(&client, LOCK).lock().await {
-                    let _ = guard.release().await;
-                }
-                let counted = (world.requests(0), world.replies(0));
-                // Whatever it has come to, the next one need not wait for a session to end.
-                let other = world.connect().await.unwrap();
-                let since = world.elapsed();
-                let guard = Mutex::new(&other, LOCK).lock().await.unwrap();
-                assert!(world.elapsed() - since < SECOND, "a node was left behind");
-                guard.release().await.unwrap();
-                assert_eq!(other.get_children(LOCK).await.unwrap().len(), 0);
-                counted
-            }
-        })
-    };
-    let (requests, replies) = once(None);
-    assert!(requests > 3 && replies > 3, "{requests} {replies}");
-    (2..=requests).for_each(|number| _ = once(Some(Fault::CutAtRequest(0, number))));
-    (2..=replies).for_each(|number| _ = once(Some(Fault::CutAtReply(0, number))));
 }
 
 /// Takes part in an election again and again, and uses the resource while it leads.

@@ -1,0 +1,329 @@
+//! Every recipe with its link cut in place of every frame: it goes on, is given up there, or loses
+//! its session there; nothing is left of it, and nobody is held up.
+
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::time::sleep;
+use znode::{Client, ErrorKind, Parents, Version};
+use znode_recipes::{
+    CloseMode, ColdStandby, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError,
+    LockErrorKind, LockOptions, MultiLock, Mutex, ReadWriteLock, Semaphore, Upgrade,
+};
+use znode_testing::{Fault, Simulation, World};
+
+use crate::SECOND;
+
+const LOCK: &str = "/cut/lock";
+const READ_WRITE: &str = "/cut/read-write";
+const SEMAPHORE: &str = "/cut/semaphore";
+const LEASES: &str = "/cut/semaphore/leases";
+const LEASE_LOCKS: &str = "/cut/semaphore/locks";
+const COUNT: &str = "/cut/semaphore-count";
+const LATCH: &str = "/cut/latch";
+const SELECTOR: &str = "/cut/selector";
+const JOBS: &str = "/cut/jobs";
+const JOB: &str = "/cut/jobs/one";
+const INSTANCES: &str = "/cut/jobs/one/instances";
+
+/// Some use of recipes by the first client, and by another one where it takes two.
+type Scenario = fn(Client, Client) -> BoxFuture<'static, Result<(), LockError>>;
+
+/// What becomes of whoever's link is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It goes on over another link.
+    GoesOn,
+    /// Its future is dropped.
+    IsGivenUp,
+    /// Its session is ended by the leader.
+    Dies,
+}
+
+/// Before which frame the link is cut, and what then.
+#[derive(Debug, Clone)]
+struct Cut {
+    fault: Fault,
+    fate: Fate,
+}
+
+impl Cut {
+    /// Waits until the link was cut.
+    async fn is_done(&self, world: &World) {
+        let is_done = || match self.fault {
+            Fault::CutAtRequest(client, number) => world.requests(client) >= number,
+            Fault::CutAtReply(client, number) => world.replies(client) >= number,
+            _ => unreachable!("there are no other boundaries"),
+        };
+        while !is_done() {
+            sleep(Duration::from_micros(100)).await; // virtual: the clock is paused
+        }
+    }
+}
+
+/// Carries a scenario out with a cut, and says how many frames its client sent and got.
+fn carry_out(scenario: Scenario, cut: Option<Cut>) -> (u64, u64) {
+    Simulation::new(1).run(move |world| {
+        let cut = cut.clone();
+        async move {
+            let client = world.connect().await.unwrap();
+            let other = world.connect().await.unwrap();
+            if let Some(cut) = &cut {
+                world.apply(cut.fault.clone()).await;
+            }
+            let task = world.spawn(scenario(client.clone(), other.clone()));
+            let abort = task.abort_handle();
+            let blow = async {
+                let Some(cut) = &cut else { return };
+                cut.is_done(&world).await;
+                match cut.fate {
+                    Fate::GoesOn => {}
+                    Fate::IsGivenUp => abort.abort(),
+                    Fate::Dies => world.apply(Fault::Expire(0)).await,
+                }
+                std::future::pending::<()>().await;
+            };
+            let fate = cut.as_ref().map_or(Fate::GoesOn, |cut| cut.fate);
+            let ended = tokio::select! {
+                ended = task => ended,
+                () = blow, if cut.is_some() => unreachable!("it waits for the scenario"),
+            };
+            match ended {
+                Ok(Ok(())) => {}
+                // That its node is gone may be known before the end of the session.
+                Ok(Err(error)) => assert!(fate == Fate::Dies && is_over(&error), "{error}"),
+                Err(ended) => assert!(fate == Fate::IsGivenUp && ended.is_cancelled(), "{ended}"),
+            }
+            let counted = (world.requests(0), world.replies(0));
+            if fate == Fate::Dies {
+                let _ = client.close().await;
+            }
+            everybody_can(&world).await;
+            counted
+        }
+    })
+}
+
+fn is_over(error: &LockError) -> bool {
+    error.is_session_over() || error.kind() == LockErrorKind::LockLost
+}
+
+/// Others have all of it, without waiting for a session to end, and find nothing left.
+async fn everybody_can(world: &World) {
+    let next = world.connect().await.unwrap();
+    let since = world.elapsed();
+    let mutex = Mutex::new(&next, LOCK).with_lock_delay(Duration::ZERO);
+    mutex.lock().await.unwrap().release().await.unwrap();
+    ReadWriteLock::new(&next, READ_WRITE).write().await.unwrap().release().await.unwrap();
+    let semaphore = Semaphore::with_shared_limit(&next, SEMAPHORE, COUNT, 3);
+    semaphore.acquire_many(3).await.unwrap().release().await.unwrap();
+    LeaderLatch::new(&next, LATCH).lead().await.unwrap().release().await.unwrap();
+    let once = |_| async { ControlFlow::Break(()) };
+    LeaderSelector::new(&next, SELECTOR).run(once).await.unwrap();
+    HotStandby::new(&next, JOB).run(|_| async { ControlFlow::Break(()) }).await.unwrap();
+    assert!(world.elapsed() - since < SECOND, "something was in the way");
+    for line in [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES] {
+        assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line}");
+    }
+}
+
+/// Cuts a scenario in place of every frame, with every fate.
+fn sweep(scenario: Scenario) {
+    let (requests, replies) = carry_out(scenario, None);
+    assert!(requests > 4 && replies > 4, "nothing was done: {requests} {replies}");
+    // The handshake is behind it when a scenario begins.
+    let boundaries = (2..=requests)
+        .map(|number| Fault::CutAtRequest(0, number))
+        .chain((2..=replies).map(|number| Fault::CutAtReply(0, number)));
+    for fault in boundaries {
+        for fate in [Fate::GoesOn, Fate::IsGivenUp, Fate::Dies] {
+            carry_out(scenario, Some(Cut { fault: fault.clone(), fate }));
+        }
+    }
+}
+
+/// Gives others time to get in line, and lets go.
+async fn release_later(guard: Guard) -> Result<(), LockError> {
+    sleep(Duration::from_millis(100)).await; // virtual: the clock is paused
+    guard.release().await
+}
+
+#[test]
+fn a_mutex() {
+    sweep(|client, _| {
+        async move {
+            let mutex = Mutex::new(&client, LOCK);
+            let guard = mutex.lock().await?;
+            guard.renew().await?;
+            assert!(guard.sequencer().verify(&client).await?);
+            guard.release().await?;
+            let strict = mutex.with_options(LockOptions::new().strict());
+            let guard = strict.try_lock().await?.expect("nobody else is there");
+            guard.release().await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_mutex_with_a_delay() {
+    sweep(|client, _| {
+        async move {
+            let mutex = Mutex::new(&client, LOCK).with_lock_delay(Duration::ZERO);
+            let guard = mutex.lock().await?;
+            guard.wait_out_delay().await?;
+            guard.release().await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn whoever_waits_for_a_mutex() {
+    sweep(|client, other| {
+        async move {
+            let holder = Mutex::new(&other, LOCK).lock().await?;
+            let mutex = Mutex::new(&client, LOCK);
+            let (released, taken) = tokio::join!(release_later(holder), mutex.lock());
+            released?;
+            taken?.release().await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn guarded_writes() {
+    sweep(|client, _| {
+        async move {
+            let guard = Mutex::new(&client, LOCK).lock().await?;
+            // What it says after a lost answer is that the answer was lost.
+            let written = guard.client().set_data("/cut", "by the holder", Version::ANY).await;
+            let is_lost = |error: &LockError| {
+                error.client_error().is_some_and(|error| error.kind() == ErrorKind::ConnectionLoss)
+            };
+            match written {
+                Err(error) if !is_lost(&error) => Err(error),
+                _ => guard.release().await,
+            }
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn readers_and_writers() {
+    sweep(|client, _| {
+        async move {
+            let lock = ReadWriteLock::new(&client, READ_WRITE);
+            let reader = lock.write().await?.downgrade().await?;
+            let second = lock.read().await?;
+            let Upgrade::Refused(reader) = reader.try_upgrade().await? else {
+                panic!("there is another reader");
+            };
+            second.release().await?;
+            let Upgrade::Done(writer) = reader.try_upgrade().await? else {
+                panic!("there is no other reader");
+            };
+            writer.release().await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_semaphore() {
+    sweep(|client, _| {
+        async move {
+            let semaphore = Semaphore::with_shared_limit(&client, SEMAPHORE, COUNT, 3);
+            let two = semaphore.acquire_many(2).await?;
+            assert!(semaphore.try_acquire_many(2).await?.is_none());
+            let one = semaphore.acquire().await?;
+            two.release().await?;
+            one.release().await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn several_locks() {
+    sweep(|client, _| {
+        async move {
+            let lock = ReadWriteLock::new(&client, READ_WRITE);
+            let both = MultiLock::new().write(&lock).mutex(&Mutex::new(&client, LOCK));
+            both.lock().await?.release().await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_latch() {
+    sweep(|client, other| {
+        async move {
+            let first = LeaderLatch::new(&other, LATCH).lead().await?;
+            let latch = LeaderLatch::new(&client, LATCH).with_id("second");
+            let candidacy = latch.join();
+            let (released, led) = tokio::join!(release_later(first), candidacy.until_leader());
+            released?;
+            led?;
+            latch.participants().await?;
+            candidacy.leave(CloseMode::Silent).await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_selector() {
+    sweep(|client, other| {
+        async move {
+            let first = Mutex::new(&other, SELECTOR).lock().await?;
+            let selector = LeaderSelector::new(&client, SELECTOR).with_id("second");
+            let turn = |term: znode_recipes::Term| async move {
+                match term.client().set_data("/cut", "by the leader", Version::ANY).await {
+                    Ok(_) => ControlFlow::Break(()),
+                    Err(_) => ControlFlow::Continue(()),
+                }
+            };
+            let (released, led) = tokio::join!(release_later(first), selector.run(turn));
+            released.and(led)
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_hot_standby() {
+    sweep(|client, _| {
+        async move {
+            let once = |shift: znode_recipes::Shift| async move {
+                let begun = shift.checkpoint().is_some();
+                match shift.save("begun").await {
+                    Ok(()) if begun => ControlFlow::Break(()),
+                    _ => ControlFlow::Continue(()),
+                }
+            };
+            HotStandby::new(&client, JOB).run(once).await
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_cold_standby() {
+    sweep(|client, other| {
+        async move {
+            other.ensure_path(JOB, Parents::Persistent).await.expect("nobody cuts its link");
+            let once = |shift: znode_recipes::Shift| async move {
+                assert_eq!(shift.path(), JOB);
+                ControlFlow::Break(())
+            };
+            ColdStandby::new(&client, JOBS).run(once).await
+        }
+        .boxed()
+    });
+}
