@@ -61,7 +61,7 @@ enum State {
     /// The create was not answered: there is one node or none.
     Unknown,
     /// The node stands, as far as we had a hand in it.
-    Standing { path: String, czxid: Zxid },
+    Standing { path: String, token: Zxid },
     /// The answer to the delete will tell.
     Leaving { path: String, departure: Departure },
     /// A delete was not answered.
@@ -86,13 +86,13 @@ impl Contender {
         contender
     }
 
-    /// A contender whose node stands already.
+    /// A contender whose node stands already, and what fences it.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
-    pub(crate) fn standing(client: &Client, parent: &Path, path: String, czxid: Zxid) -> Self {
+    pub(crate) fn standing(client: &Client, parent: &Path, path: String, token: Zxid) -> Self {
         let mut contender = Self::absent(client, parent, name(&path));
-        contender.node.state = State::Standing { path, czxid };
+        contender.node.state = State::Standing { path, token };
         contender
     }
 
@@ -212,10 +212,11 @@ impl Contender {
         self.node.child(name)
     }
 
-    /// The transaction that created the node; zero before it stands.
-    pub(crate) fn czxid(&self) -> Zxid {
+    /// The transaction that took the place in line, which is that of the node's creation unless it
+    /// has taken the place of another; zero before it stands.
+    pub(crate) fn token(&self) -> Zxid {
         match self.node.state {
-            State::Standing { czxid, .. } => czxid,
+            State::Standing { token, .. } => token,
             _ => Zxid::ZERO,
         }
     }
@@ -248,7 +249,7 @@ impl Node {
         };
         match reply.await {
             Ok(Created { path, stat }) => {
-                self.state = State::Standing { path, czxid: stat.czxid };
+                self.state = State::Standing { path, token: stat.czxid };
                 Ok(())
             }
             Err(error) => {
@@ -285,7 +286,7 @@ impl Node {
             let path = self.child(child);
             let stat = client.until_answered(|| client.exists(&path)).await?;
             if let Some(stat) = stat.filter(|stat| stat.ephemeral_owner == client.session_id()) {
-                self.state = State::Standing { path, czxid: stat.czxid };
+                self.state = State::Standing { path, token: stat.czxid };
                 return Ok(());
             }
         }
@@ -363,7 +364,7 @@ impl Node {
                 tracing::warn!(path = self.prefix, %error, "the tombstone is not ours any more");
                 if let State::Leaving { path, .. } | State::Lingering { path } = &mut self.state {
                     let path = mem::take(path);
-                    self.state = State::Standing { path, czxid: Zxid::ZERO };
+                    self.state = State::Standing { path, token: Zxid::ZERO };
                 }
                 return None;
             }

@@ -144,10 +144,11 @@ impl Guard {
     /// The fencing token: the transaction that created the lock's node (its `czxid`).
     ///
     /// Of any two guards of one lock the later has the higher token, across clients, restarts of
-    /// the ensemble, and deletions of the lock's parent. (The number in the node's name is no
-    /// token: it starts again when the parent is made anew.)
+    /// the ensemble, and deletions of the lock's parent; but a
+    /// [downgrade](crate::WriteGuard::downgrade) keeps the writer's. (The number in the node's
+    /// name is no token: it starts again when the parent is made anew.)
     pub fn token(&self) -> Zxid {
-        self.contender.czxid()
+        self.contender.token()
     }
 
     /// The path of the lock's node.

@@ -91,12 +91,14 @@ mod loss;
 mod options;
 mod order;
 mod parked;
+mod recipe_error;
 mod reentrant;
 mod run;
 mod sequence;
 mod sequencer;
 mod tombstone;
 mod watchman;
+mod witness;
 
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;
@@ -113,6 +115,7 @@ pub use lock::{
 };
 pub use loss::{Lost, LostReason};
 pub use options::LockOptions;
+pub use recipe_error::{RecipeError, RecipeErrorKind};
 pub use reentrant::ReentrantGuard;
 pub use run::Run;
 pub use sequence::Mode;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use znode::{Client, ErrorKind, InvalidPath, Op, Path, SessionId, Version, Zxid};
+use znode::{Client, ErrorKind, InvalidPath, Op, Path, SessionId, Stat, Version, Zxid};
 
 use crate::error::LockError;
 use crate::sequence::Mode;
@@ -45,7 +45,7 @@ pub struct Sequencer {
     /// From the root of the ensemble, not of any client's chroot.
     path: Path,
     mode: Mode,
-    czxid: Zxid,
+    token: Zxid,
     session: SessionId,
 }
 
@@ -63,13 +63,13 @@ pub struct InvalidSequencer {
 }
 
 impl Sequencer {
-    pub(crate) fn new(client: &Client, node: &str, mode: Mode, czxid: Zxid) -> Self {
+    pub(crate) fn new(client: &Client, node: &str, mode: Mode, token: Zxid) -> Self {
         let path = match node.strip_prefix('/') {
             Some(below) if !below.is_empty() => client.chroot().join(below),
             _ => Ok(client.chroot().clone()),
         };
         let path = path.expect("a node's path below a chroot is a path");
-        Self { path, mode, czxid, session: client.session_id() }
+        Self { path, mode, token, session: client.session_id() }
     }
 
     /// The lock's node, from the root of the ensemble.
@@ -84,7 +84,7 @@ impl Sequencer {
 
     /// The fencing token; see [`Guard::token`](crate::Guard::token).
     pub fn token(&self) -> Zxid {
-        self.czxid
+        self.token
     }
 
     /// The session of the holder.
@@ -126,8 +126,9 @@ impl Sequencer {
             }
         });
         let stat = looked.await.map_err(|error| LockError::client(&path, error))?;
-        Ok(stat
-            .is_some_and(|stat| stat.czxid == self.czxid && stat.ephemeral_owner == self.session))
+        // A node that has taken a writer's place is younger than the place.
+        let is_it = |stat: Stat| stat.czxid >= self.token && stat.ephemeral_owner == self.session;
+        Ok(stat.is_some_and(is_it))
     }
 
     /// An operation for transactions of `client`, which fail as `NoNode` once the lock is not held
@@ -173,7 +174,7 @@ impl Sequencer {
             Mode::Exclusive => 'x',
             Mode::Shared => 's',
         };
-        format!("{FORMAT}:{mode}:{:x}:{:x}", self.czxid.0, self.session.0)
+        format!("{FORMAT}:{mode}:{:x}:{:x}", self.token.0, self.session.0)
     }
 }
 
@@ -204,12 +205,12 @@ fn parse(text: &str) -> Result<Sequencer, &'static str> {
         "s" => Mode::Shared,
         _ => return Err("its mode is neither x nor s"),
     };
-    let czxid = i64::from_str_radix(next()?, 16).map_err(|_| "its token is no number")?;
+    let token = i64::from_str_radix(next()?, 16).map_err(|_| "its token is no number")?;
     let session = i64::from_str_radix(next()?, 16).map_err(|_| "its session is no number")?;
     let expected = next()?;
     let path = Path::parse(next()?).map_err(|_: InvalidPath| "its path cannot be one")?;
-    let (czxid, session) = (Zxid(czxid), SessionId(session));
-    let sequencer = Sequencer { path, mode, czxid, session };
+    let (token, session) = (Zxid(token), SessionId(session));
+    let sequencer = Sequencer { path, mode, token, session };
     let found = checksum(&sequencer.fields(), sequencer.path.as_str());
     if format!("{found:08x}") != expected {
         return Err("its checksum does not fit");
@@ -232,12 +233,12 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(
-            czxid: i64, session: i64, is_shared: bool, name in "[a-z: ü-]{1,9}",
+            token: i64, session: i64, is_shared: bool, name in "[a-z: ü-]{1,9}",
         ) {
             let mode = if is_shared { Mode::Shared } else { Mode::Exclusive };
             let path = Path::parse(&format!("/a/{name}")).unwrap();
-            let (czxid, session) = (Zxid(czxid.max(0)), SessionId(session.max(0)));
-            let sequencer = Sequencer { path, mode, czxid, session };
+            let (token, session) = (Zxid(token.max(0)), SessionId(session.max(0)));
+            let sequencer = Sequencer { path, mode, token, session };
             prop_assert_eq!(sequencer.to_string().parse(), Ok(sequencer));
         }
 
@@ -251,7 +252,7 @@ mod tests {
             let sequencer = Sequencer {
                 path: Path::parse("/locks/one/_c_x-lock-0000000007").unwrap(),
                 mode: Mode::Exclusive,
-                czxid: Zxid(0x1234),
+                token: Zxid(0x1234),
                 session: SessionId(0x10_0000),
             };
             let text = sequencer.to_string();

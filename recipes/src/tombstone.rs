@@ -112,7 +112,7 @@ pub(crate) async fn write(
     }
     let path = format!("{}{SUFFIX}", lock.as_str());
     let client = contender.client().clone();
-    let holder = Sequencer::new(&client, contender.path(), Mode::Exclusive, contender.czxid());
+    let holder = Sequencer::new(&client, contender.path(), Mode::Exclusive, contender.token());
     let text = UncleanDeath { holder, delay }.text();
     let (version, untold) = (None, None);
     *contender.tombstone() = Some(Tombstone { path, text, version, untold });

@@ -77,11 +77,12 @@ async fn nodes_are_named_as_curator_names_them() {
     soon(reader.release()).await.unwrap();
     let writer = soon(lock(&client).write()).await.unwrap();
     assert!(writer.path().ends_with("-__WRIT__0000000001"), "{}", writer.path());
+    let stat = soon(client.exists(writer.path())).await.unwrap().unwrap();
+    assert_eq!((stat.ephemeral_owner, stat.czxid), (client.session_id(), writer.token()));
     let reader = soon(writer.downgrade()).await.unwrap();
     // The same number: it keeps the place.
     assert!(reader.path().ends_with("-__READ__0000000001"), "{}", reader.path());
-    let stat = soon(client.exists(reader.path())).await.unwrap().unwrap();
-    assert_eq!((stat.ephemeral_owner, stat.czxid), (client.session_id(), reader.token()));
+    assert_eq!(reader.token(), stat.czxid);
     let participants = soon(lock(&client).participants()).await.unwrap();
     assert_eq!(participants, [(Mode::Shared, reader.path().to_owned())]);
 }
@@ -184,7 +185,8 @@ async fn curator_621_a_downgrade_lets_in_no_writer() {
     let token = writer.token();
     let (lost, stale) = (writer.lost(), writer.client());
     let reader = soon(writer.downgrade()).await.unwrap();
-    assert!(reader.token() > token);
+    assert_eq!(reader.token(), token, "whoever waits would have a lower one");
+    assert!(soon(reader.sequencer().verify(&other)).await.unwrap());
     soon(other.sync("/")).await.unwrap();
     assert!(is_pending(&mut next), "a writer beside a reader");
     assert_eq!(contenders(&client).await.len(), 2, "it has one node, and not two");
@@ -214,25 +216,45 @@ async fn a_downgrade_lets_in_the_readers_behind() {
 }
 
 #[tokio::test]
-async fn a_sole_reader_becomes_a_writer_before_any_who_waits() {
+async fn a_sole_reader_becomes_a_writer() {
     let ground = Ground::start().await;
     let (client, other) = (ground.connect().await, ground.connect().await);
     let reader = soon(lock(&client).read()).await.unwrap();
-    let mut waiting = tokio::spawn(lock(&other).write());
-    children_are(&client, 2).await;
     let token = reader.token();
     let writer = upgraded(reader).await;
     assert!(writer.token() > token && writer.mode() == Mode::Exclusive);
-    assert_eq!(contenders(&client).await.len(), 2);
+    assert_eq!(contenders(&client).await.len(), 1);
+    let mut waiting = tokio::spawn(lock(&other).write());
+    children_are(&client, 2).await;
     soon(other.sync("/")).await.unwrap();
     assert!(is_pending(&mut waiting), "two write");
     soon(writer.client().create("/a", "", CreateMode::Persistent)).await.unwrap();
-    // And back, any number of times.
-    let reader = soon(writer.downgrade()).await.unwrap();
-    let writer = upgraded(reader).await;
-    assert!(is_pending(&mut waiting));
+    let token = writer.token();
     soon(writer.release()).await.unwrap();
-    drop(soon(waiting).await.unwrap().unwrap());
+    let next = soon(waiting).await.unwrap().unwrap();
+    assert!(next.token() > token);
+    // And back, any number of times.
+    let reader = soon(next.downgrade()).await.unwrap();
+    let writer = upgraded(reader).await;
+    soon(soon(writer.downgrade()).await.unwrap().release()).await.unwrap();
+    ground.nothing_left().await;
+}
+
+/// The token of a writer who waits is lower than that of a node made now, and it holds later: a
+/// resource that remembers the highest would shut it out, or let in whoever is overtaken.
+#[tokio::test]
+async fn nobody_becomes_a_writer_before_one_who_waits_with_a_lower_token() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let reader = soon(lock(&client).read()).await.unwrap();
+    let waiting = tokio::spawn(lock(&other).write());
+    children_are(&client, 2).await;
+    let reader = refused(reader).await;
+    let token = reader.token();
+    soon(reader.release()).await.unwrap();
+    let writer = soon(waiting).await.unwrap().unwrap();
+    assert!(writer.token() > token);
+    drop(writer);
     ground.nothing_left().await;
 }
 
@@ -248,15 +270,9 @@ async fn a_reader_that_is_not_alone_is_refused_and_reads_on() {
     assert!(is_pending(&mut lost));
     let second = refused(second).await;
     assert_eq!(contenders(&client).await.len(), 2);
-    // A reader who waits behind a writer holds nothing, and does not count.
     soon(second.release()).await.unwrap();
-    let writer = tokio::spawn(lock(&other).write());
-    children_are(&client, 2).await;
-    let mut reader = tokio::spawn(lock(&other).read());
-    children_are(&client, 3).await;
     let first = upgraded(first).await;
-    // Not even if that writer gives up.
-    writer.abort();
+    let mut reader = tokio::spawn(lock(&other).read());
     children_are(&client, 2).await;
     soon(other.sync("/")).await.unwrap();
     assert!(is_pending(&mut reader), "a reader beside a writer");

@@ -16,23 +16,28 @@ impl Line {
     /// node is removed.
     pub(super) async fn replace(&self, old: Contender, mode: Mode) -> Result<Contender, LockError> {
         let path = self.heir(&old, mode)?;
-        let new = self.make(&old, &path, Op::delete(old.path(), Version::ANY)).await?;
+        self.make(&path, Op::delete(old.path(), Version::ANY)).await?;
+        // Whoever waits has a higher token than the place that is kept, and a lower one than the
+        // node that keeps it.
+        let new = self.contender(&old, &path, old.token());
         old.forget();
         Ok(new)
     }
 
-    /// Puts an exclusive node beside a contender's shared one, and sees whether nobody else can
-    /// hold anything then; `None` if somebody may, and then it is removed again.
+    /// Puts an exclusive node beside a contender's shared one, and sees whether nobody else is in
+    /// line then; `None` if somebody is, and then it is removed again.
     ///
     /// Whoever comes later, or looks later, sees the new node ahead and waits for it. Whoever has
     /// looked before stands in the list that is read now, as a node is made before its contender
-    /// looks. So two who do this at once may both be refused, and never both succeed.
+    /// looks. So two who do this at once may both be refused, and never both succeed. And whoever
+    /// is not in that list has a higher token than the new node, as all who hold later must have.
     pub(super) async fn exclude_others(
         &self,
         ours: &Contender,
     ) -> Result<Option<Contender>, LockError> {
         let path = self.heir(ours, Mode::Exclusive)?;
-        let new = self.make(ours, &path, Op::check(ours.path(), Version::ANY)).await?;
+        let czxid = self.make(&path, Op::check(ours.path(), Version::ANY)).await?;
+        let new = self.contender(ours, &path, czxid);
         let siblings = new.siblings().await.map_err(|error| self.exchange_error(error))?;
         let contenders = self.naming.contenders(&siblings);
         let contenders = contenders.map_err(|refusal| LockError::refused(&self.path, refusal))?;
@@ -53,15 +58,16 @@ impl Line {
         Ok(old.sibling(&format!("{prefix}{}", sequence.digits())))
     }
 
-    /// Makes a node in one transaction with something about the old one, which fails with that.
-    async fn make(&self, old: &Contender, path: &str, about: Op) -> Result<Contender, LockError> {
+    /// Makes a node in one transaction with something about the old one, which fails with that;
+    /// returns its `czxid`.
+    async fn make(&self, path: &str, about: Op) -> Result<Zxid, LockError> {
         loop {
             let create = Op::create(path, &self.options.data, CreateMode::Ephemeral);
             let answer = self.client.multi([about.clone(), create]).await;
             match answer {
                 Ok(results) => match results.last() {
                     Some(znode::OpResult::Created(created)) => {
-                        return Ok(self.contender(old, path, created.stat.czxid));
+                        return Ok(created.stat.czxid);
                     }
                     _ => return Err(LockError::unexpected(&self.path)),
                 },
@@ -69,7 +75,7 @@ impl Line {
                     if error.outcome() == Outcome::Unknown {
                         let found = self.find(path).await;
                         if let Some(czxid) = found.map_err(|error| self.exchange_error(error))? {
-                            return Ok(self.contender(old, path, czxid));
+                            return Ok(czxid);
                         }
                     }
                 }
@@ -86,8 +92,8 @@ impl Line {
         LockError::guarded_by(&self.path, error, 0)
     }
 
-    fn contender(&self, old: &Contender, path: &str, czxid: Zxid) -> Contender {
-        Contender::standing(&self.client, old.parent(), path.to_owned(), czxid)
+    fn contender(&self, old: &Contender, path: &str, token: Zxid) -> Contender {
+        Contender::standing(&self.client, old.parent(), path.to_owned(), token)
     }
 
     /// Finds out whether a node was made whose answer was lost: the `sync` makes that final. It
@@ -108,78 +114,33 @@ impl Line {
     }
 }
 
-/// Whether nobody but the contender with these two nodes can hold anything.
-///
-/// Who stands behind a writer holds nothing, and will see ours when its turn comes. A writer of the
-/// same number is none to stand behind: it is the second node of a reader that holds, and wants
-/// what we want.
+/// Whether nobody is in line but the contender with these two nodes, of which both stand.
 fn is_sole(contenders: &[Contending<'_>], ours: &str, new: &str) -> bool {
-    let new = contenders.iter().find(|contender| contender.name == new);
-    // One that is gone already excludes nobody.
-    let Some(new) = new else { return false };
-    let others = || contenders.iter().filter(|other| other.name != ours && other.name != new.name);
-    others().all(|other| {
-        let is_writer_ahead = |ahead: &Contending<'_>| {
-            ahead.mode == Mode::Exclusive && ahead.sequence < other.sequence
-        };
-        other.sequence > new.sequence
-            && (other.mode == Mode::Exclusive || others().any(is_writer_ahead))
-    })
+    contenders.iter().any(|contender| contender.name == new)
+        && contenders.iter().all(|contender| [ours, new].contains(&contender.name))
 }
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-    use crate::sequence::{Naming, Standing};
+    use crate::sequence::Naming;
 
-    fn holds(naming: Naming, children: &[String], name: &str) -> bool {
-        naming.standing(children, name) == Ok(Standing::Held)
-    }
-
-    /// Each of two readers has made its second node, and reads the list.
     #[test]
-    fn of_two_who_want_the_same_neither_is_sole() {
+    fn whoever_else_is_in_line_is_in_the_way() {
         let names: Vec<String> = ["READ__0000000001", "WRIT__0000000001"]
             .into_iter()
-            .chain(["READ__0000000002", "WRIT__0000000002"])
+            .chain(["READ__0000000002", "WRIT__0000000002", "WRIT__0000000003"])
             .map(|name| format!("_c_x-__{name}"))
             .collect();
         let contenders = Naming::READ_WRITE.contenders(&names).unwrap();
-        assert!(!is_sole(&contenders, &names[0], &names[1]));
-        assert!(!is_sole(&contenders, &names[2], &names[3]));
-        assert!(is_sole(&contenders[..2], &names[0], &names[1]));
-        assert!(!is_sole(&contenders[..1], &names[0], &names[1]), "it is gone");
-    }
-
-    proptest! {
-        /// Whatever the line looks like: if a reader that holds finds itself the sole one, then
-        /// nobody else holds, with its new node or without.
-        #[test]
-        fn who_is_sole_holds_alone(modes: Vec<bool>, at: prop::sample::Index) {
-            let name = |(number, is_writer): (usize, &bool)| {
-                let marker = if *is_writer { "__WRIT__" } else { "__READ__" };
-                format!("_c_{number}-{marker}{number:010}")
-            };
-            let mut names: Vec<_> = modes.iter().enumerate().map(name).collect();
-            let naming = Naming::READ_WRITE;
-            let readers: Vec<_> = (names.iter().enumerate())
-                .filter(|(at, name)| !modes[*at] && holds(naming, &names, name))
-                .map(|(_, name)| name.clone())
-                .collect();
-            prop_assume!(!readers.is_empty());
-            let ours = at.get(&readers).clone();
-            let new = format!("_c_new-__WRIT__{}", &ours[ours.len() - 10..]);
-            names.push(new.clone());
-            let contenders = naming.contenders(&names).unwrap();
-            let sole = is_sole(&contenders, &ours, &new);
-            prop_assert_eq!(sole, readers.len() == 1);
-            if sole {
-                names.retain(|name| *name != ours);
-                prop_assert!(holds(naming, &names, &new));
-                prop_assert!(names.iter().all(|name| *name == new || !holds(naming, &names, name)));
-            }
-        }
+        let is_sole = |among: &[Contending<'_>], reader: usize| {
+            is_sole(among, &names[reader], &names[reader + 1])
+        };
+        assert!(is_sole(&contenders[..2], 0));
+        assert!(!is_sole(&contenders[..1], 0), "its second node is gone");
+        // Each of two readers has made its second node, and reads the list.
+        assert!(!is_sole(&contenders[..4], 0) && !is_sole(&contenders[..4], 2));
+        let with_waiting = [contenders[0], contenders[1], contenders[4]];
+        assert!(!is_sole(&with_waiting, 0), "it has a lower token than the second node");
     }
 }

@@ -123,9 +123,9 @@ pub struct WriteGuard {
 #[must_use = "dropping a guard releases it"]
 #[expect(clippy::exhaustive_enums, reason = "there is nothing between yes and no")]
 pub enum Upgrade {
-    /// There was no other reader.
+    /// There was nobody else in line.
     Done(WriteGuard),
-    /// There was; everything is as before.
+    /// Somebody was; everything is as before.
     Refused(ReadGuard),
 }
 
@@ -160,7 +160,7 @@ impl ReadWriteLock {
     /// If it is polled outside of a tokio runtime with time enabled.
     pub fn read(&self) -> impl Future<Output = Result<ReadGuard, LockError>> + Send + use<> {
         let line = self.line(Mode::Shared);
-        async move { stand(&line).await.map(|guard| ReadGuard { guard, line }) }
+        async move { line.turn().await.map(|guard| ReadGuard { guard, line }) }
     }
 
     /// Waits until everybody is gone who came before us.
@@ -175,7 +175,7 @@ impl ReadWriteLock {
     /// If it is polled outside of a tokio runtime with time enabled.
     pub fn write(&self) -> impl Future<Output = Result<WriteGuard, LockError>> + Send + use<> {
         let line = self.line(Mode::Exclusive);
-        async move { stand(&line).await.map(|guard| WriteGuard { guard, line }) }
+        async move { line.turn().await.map(|guard| WriteGuard { guard, line }) }
     }
 
     /// Reads if no writer holds or waits; `None` otherwise, with nothing left behind.
@@ -322,11 +322,6 @@ impl ReadWriteLock {
     }
 }
 
-async fn stand(line: &Line) -> Result<Guard, LockError> {
-    let guard = line.stand(Patience::Endless, drop).await?;
-    Ok(guard.expect("endless patience ends with a turn or an error"))
-}
-
 impl ReadGuard {
     /// Lets go; see [`Guard::release`].
     ///
@@ -339,13 +334,15 @@ impl ReadGuard {
         self.guard.release().await
     }
 
-    /// Becomes a writer if nobody else reads; otherwise everything stays as it is. It never waits
-    /// for another contender: of two readers who try at the same time, both may be refused.
+    /// Becomes a writer if nobody else reads or waits; otherwise everything stays as it is. It
+    /// never waits for another contender: of two readers who try at the same time, both may be
+    /// refused.
     ///
-    /// A writer's node takes our place in line, so we come before any writer who waits; its
-    /// `czxid` is the new token. While it is seen whether anybody else reads, new readers wait.
+    /// A writer's node takes our place in line, and its `czxid` is the new token. That is why
+    /// whoever waits is in the way: its token would be a lower one, and it holds later. While it
+    /// is seen whether anybody is there, newcomers wait.
     ///
-    /// It takes two round trips.
+    /// It takes three round trips.
     ///
     /// # Errors
     /// `LockLost` if the lock is not held any more; `Client` with the client's own error, and then
@@ -384,7 +381,8 @@ impl WriteGuard {
     }
 
     /// Becomes a reader, at no time letting in a writer: a reader's node takes our place in line in
-    /// one transaction. (CURATOR-621. Curator keeps the place in the same way, since 5.5.)
+    /// one transaction, and keeps our token. (CURATOR-621. Curator keeps the place in the same way,
+    /// since 5.5.)
     ///
     /// What was to be written under this guard is refused from here on; its
     /// [`lost`](Guard::lost) resolves as released.

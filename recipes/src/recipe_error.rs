@@ -1,0 +1,218 @@
+//! What can go wrong with a recipe that is not a lock.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+use znode::{InvalidPath, Outcome};
+
+use crate::error::{LockError, LockErrorKind};
+
+/// Why a barrier, a queue, a counter or another recipe could not do what it was asked.
+///
+/// A failed request of the client is its source; [`client_error`](Self::client_error) gives it
+/// with its type.
+///
+/// ```
+/// use znode::Outcome;
+/// use znode_recipes::{RecipeError, RecipeErrorKind};
+///
+/// fn told(error: &RecipeError) -> String {
+///     match error.kind() {
+///         RecipeErrorKind::Foreign => format!("{} is somebody else's", error.path()),
+///         _ if error.is_session_over() => "connect again".to_owned(),
+///         _ if error.outcome() == Outcome::Unknown => format!("look at {}", error.path()),
+///         kind => format!("{}: {kind}", error.path()),
+///     }
+/// }
+/// # let _ = told;
+/// ```
+#[derive(Debug, Clone)]
+pub struct RecipeError {
+    kind: RecipeErrorKind,
+    path: Box<str>,
+    cause: Cause,
+}
+
+/// The kinds of failure, one for each thing that a caller can do about it.
+///
+/// ```
+/// use znode_recipes::RecipeErrorKind;
+///
+/// assert_eq!(RecipeErrorKind::Foreign.to_string(), "it belongs to another recipe");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum RecipeErrorKind {
+    /// The path cannot be one of this recipe; nothing was sent.
+    InvalidPath,
+    /// What was asked for can never be done, whatever the servers say; nothing was sent.
+    InvalidArgument,
+    /// What stands at the path was not written by this recipe. It was left as it is.
+    Foreign,
+    /// Numbers are used up: of a counter, or of a parent's sequential children.
+    Exhausted,
+    /// What was held, as the claim to an item, is not held any more; nothing was done.
+    Lost,
+    /// A request of the client failed; the source is a [`znode::Error`].
+    Client,
+    /// A server's answer has other parts than the question had.
+    Protocol,
+}
+
+#[derive(Debug, Clone)]
+enum Cause {
+    Client(znode::Error),
+    InvalidPath(InvalidPath),
+    Lock(Box<LockError>),
+    Told(Told),
+}
+
+/// What there is to say of a failure that has no other cause.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+struct Told(String);
+
+impl RecipeError {
+    /// The kind of failure.
+    pub fn kind(&self) -> RecipeErrorKind {
+        self.kind
+    }
+
+    /// The path that it is about, as the caller gave it or below that.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The failure of the client that caused this one, if one did.
+    pub fn client_error(&self) -> Option<&znode::Error> {
+        match &self.cause {
+            Cause::Client(error) => Some(error),
+            Cause::Lock(error) => error.client_error(),
+            _ => None,
+        }
+    }
+
+    /// Whether what was asked for may have taken effect.
+    pub fn outcome(&self) -> Outcome {
+        match &self.cause {
+            Cause::Lock(error) => error.outcome(),
+            _ if self.kind == RecipeErrorKind::Protocol => Outcome::Unknown,
+            _ => self.client_error().map_or(Outcome::NotSent, znode::Error::outcome),
+        }
+    }
+
+    /// Whether the session is over, so that everything else asked of this client will fail, too.
+    pub fn is_session_over(&self) -> bool {
+        match &self.cause {
+            Cause::Lock(error) => error.is_session_over(),
+            _ => self.client_error().is_some_and(znode::Error::is_session_over),
+        }
+    }
+
+    // ---- how errors are made ------------------------------------------------------------------
+
+    fn new(kind: RecipeErrorKind, path: &str, cause: Cause) -> Self {
+        Self { kind, path: path.into(), cause }
+    }
+
+    pub(crate) fn invalid_path(invalid: InvalidPath) -> Self {
+        let path = invalid.path().to_owned();
+        Self::new(RecipeErrorKind::InvalidPath, &path, Cause::InvalidPath(invalid))
+    }
+
+    /// Of something that this recipe could never do.
+    pub(crate) fn invalid_argument(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::InvalidArgument, path, what)
+    }
+
+    /// Of a node that says something else than this recipe would.
+    pub(crate) fn foreign(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::Foreign, path, what)
+    }
+
+    pub(crate) fn exhausted(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::Exhausted, path, what)
+    }
+
+    pub(crate) fn lost(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::Lost, path, what)
+    }
+
+    fn told(kind: RecipeErrorKind, path: &str, what: impl Into<String>) -> Self {
+        Self::new(kind, path, Cause::Told(Told(what.into())))
+    }
+
+    pub(crate) fn unexpected(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::Protocol, path, what)
+    }
+
+    pub(crate) fn client(path: &str, error: znode::Error) -> Self {
+        Self::new(RecipeErrorKind::Client, path, Cause::Client(error))
+    }
+
+    /// Of a lock that this recipe takes.
+    pub(crate) fn lock(path: &str, error: LockError) -> Self {
+        let kind = match error.kind() {
+            LockErrorKind::InvalidPath => RecipeErrorKind::InvalidPath,
+            LockErrorKind::SequenceExhausted => RecipeErrorKind::Exhausted,
+            LockErrorKind::OtherRecipe => RecipeErrorKind::Foreign,
+            LockErrorKind::LockLost | LockErrorKind::PlaceDeleted => RecipeErrorKind::Lost,
+            LockErrorKind::Protocol => RecipeErrorKind::Protocol,
+            _ => RecipeErrorKind::Client,
+        };
+        Self::new(kind, path, Cause::Lock(Box::new(error)))
+    }
+}
+
+impl fmt::Display for RecipeErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InvalidPath => "invalid path",
+            Self::InvalidArgument => "it can never be done",
+            Self::Foreign => "it belongs to another recipe",
+            Self::Exhausted => "numbers are used up",
+            Self::Lost => "it is not held any more",
+            Self::Client => "a request failed",
+            Self::Protocol => "the server's answer does not fit the question",
+        })
+    }
+}
+
+impl fmt::Display for RecipeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "recipe {:?}: {}", self.path, self.kind)
+    }
+}
+
+impl StdError for RecipeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.cause {
+            Cause::Client(error) => Some(error),
+            Cause::InvalidPath(error) => Some(error),
+            Cause::Lock(error) => Some(error),
+            Cause::Told(told) => Some(told),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_about_where_and_leaves_why_to_its_source() {
+        let error = RecipeError::invalid_argument("/barrier", "nobody is to come");
+        assert_eq!(error.to_string(), "recipe \"/barrier\": it can never be done");
+        assert_eq!(error.source().unwrap().to_string(), "nobody is to come");
+        assert_eq!(error.outcome(), Outcome::NotSent);
+        assert!(!error.is_session_over());
+    }
+
+    #[test]
+    fn a_lock_that_fails_leaves_its_kind_and_its_outcome() {
+        let lost = LockError::lost("/a", crate::LostReason::SessionExpired);
+        let error = RecipeError::lock("/b", lost);
+        assert_eq!((error.kind(), error.path()), (RecipeErrorKind::Lost, "/b"));
+        assert!(error.is_session_over());
+    }
+}

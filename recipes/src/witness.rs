@@ -1,0 +1,208 @@
+//! Transactions that take effect exactly once, each proven by the version of an ephemeral node.
+
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::runtime::Handle;
+use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Stat, Version, Zxid};
+
+use crate::recipe_error::RecipeError;
+
+/// Witnesses of one recipe's transactions, kept from one to the next.
+///
+/// A transaction ends with a write of its witness: the first one makes it, each further one raises
+/// its version. So one round trip and one transaction are all it takes, and after a lost reply the
+/// version tells whether it has taken effect. Each transaction under way has a witness of its own.
+///
+/// Clones share them; the last one that is dropped deletes them.
+#[derive(Debug, Clone)]
+pub(crate) struct Witnesses {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    /// The node that they stand below.
+    parent: String,
+    /// Those that no transaction under way uses.
+    idle: Mutex<Vec<Witness>>,
+    /// Where deletions are seen to: handles may be dropped outside of any runtime.
+    runtime: Handle,
+}
+
+/// A node that stands below the parent, with its version; or that is yet to be made.
+#[derive(Debug)]
+struct Witness {
+    path: String,
+    version: Option<Version>,
+}
+
+/// What a transaction has come to.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) zxid: Zxid,
+    /// What the operations were answered; `None` if the reply was lost.
+    pub(crate) results: Option<Vec<OpResult>>,
+}
+
+impl Witnesses {
+    /// Of transactions of this client, below a node that exists by the time of the first.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn new(client: &Client, parent: impl Into<String>) -> Self {
+        let (client, parent) = (client.clone(), parent.into());
+        let (idle, runtime) = (Mutex::default(), Handle::current());
+        Self { shared: Arc::new(Shared { client, parent, idle, runtime }) }
+    }
+
+    /// Carries out a transaction, once, also if replies are lost.
+    ///
+    /// # Errors
+    /// A server's refusal, with the index of the operation that failed; that of the witness is the
+    /// one behind the last, and `NoNode` there says that the parent is missing. If the session
+    /// ends before there is a proof, the outcome is `Unknown`.
+    ///
+    /// # Cancel safety
+    /// A transaction that is in line takes effect or not, whole.
+    pub(crate) async fn commit(&self, ops: &[Op]) -> Result<Committed, RecipeError> {
+        let shared = &*self.shared;
+        let failed = |error| RecipeError::client(&shared.parent, error);
+        let mut using = Using { shared, witness: shared.take(), may_differ: false };
+        loop {
+            using.may_differ = true;
+            let lost = match using.ask(ops).await {
+                Ok(results) => return using.done(results),
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => error,
+                Err(error) if using.is_refused(&error, ops.len()) => {
+                    // Somebody else has deleted or written it.
+                    using.witness = shared.fresh();
+                    continue;
+                }
+                Err(error) => {
+                    using.may_differ = error.outcome() == Outcome::Unknown;
+                    return Err(failed(error));
+                }
+            };
+            if lost.outcome() == Outcome::Unknown {
+                let proof = using.proof(lost).await.map_err(failed)?;
+                if let Some(zxid) = proof {
+                    return Ok(Committed { zxid, results: None });
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    fn idle(&self) -> MutexGuard<'_, Vec<Witness>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> Witness {
+        self.idle().pop().unwrap_or_else(|| self.fresh())
+    }
+
+    fn fresh(&self) -> Witness {
+        let name = self.client.protected_name("witness");
+        Witness { path: znode::path::join(&self.parent, &name), version: None }
+    }
+
+    fn delete(&self, path: &str) {
+        if !self.client.state().is_terminal() {
+            let _entered = self.runtime.enter();
+            drop(self.client.delete_guaranteed(path));
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        for witness in mem::take(&mut *self.idle()) {
+            self.delete(&witness.path);
+        }
+    }
+}
+
+/// A witness that a transaction under way uses; idle again when this is dropped.
+struct Using<'a> {
+    shared: &'a Shared,
+    witness: Witness,
+    /// Whether the node may be another than is known of it here.
+    may_differ: bool,
+}
+
+impl Using<'_> {
+    async fn ask(&self, ops: &[Op]) -> Result<Vec<OpResult>, Error> {
+        let Witness { path, version } = &self.witness;
+        let write = match version {
+            None => Op::create(path, "", CreateMode::Ephemeral),
+            Some(version) => Op::set_data(path, "", *version),
+        };
+        self.shared.client.multi(ops.iter().cloned().chain([write])).await
+    }
+
+    /// Whether it is a witness that has stood before that failed.
+    fn is_refused(&self, error: &Error, index: usize) -> bool {
+        self.witness.version.is_some() && error.op_index() == Some(index)
+    }
+
+    fn done(mut self, mut results: Vec<OpResult>) -> Result<Committed, RecipeError> {
+        let stat = match results.pop() {
+            Some(OpResult::Created(witness)) => witness.stat,
+            Some(OpResult::DataSet(stat)) => stat,
+            other => {
+                let what = format!("the write of a witness was answered with {other:?}");
+                return Err(RecipeError::unexpected(&self.witness.path, what));
+            }
+        };
+        self.stands(&stat);
+        Ok(Committed { zxid: stat.mzxid, results: Some(results) })
+    }
+
+    /// The number of the transaction whose reply was lost, if it has taken effect.
+    async fn proof(&mut self, lost: Error) -> Result<Option<Zxid>, Error> {
+        let (client, path) = (&self.shared.client, &self.witness.path);
+        let found = client
+            .until_answered(|| {
+                let (sync, exists) = (client.sync(path), client.exists(path));
+                async {
+                    sync.await?;
+                    exists.await
+                }
+            })
+            .await;
+        let Ok(found) = found else { return Err(lost) };
+        let ours = found.filter(|stat| stat.ephemeral_owner == client.session_id());
+        match (ours, self.witness.version) {
+            (Some(stat), before) if before != Some(stat.version) => {
+                self.stands(&stat);
+                Ok(Some(stat.mzxid))
+            }
+            (Some(_), _) | (None, None) => Ok(None),
+            // Somebody else has deleted it, and the proof with it.
+            (None, Some(_)) => Err(lost),
+        }
+    }
+
+    fn stands(&mut self, stat: &Stat) {
+        self.witness.version = Some(stat.version);
+        self.may_differ = false;
+    }
+}
+
+impl Drop for Using<'_> {
+    fn drop(&mut self) {
+        let Witness { path, version } = &mut self.witness;
+        match *version {
+            // The last versions are not worth a thought of what comes behind them.
+            Some(version) if !self.may_differ && version.0 < i32::MAX - 1 => {
+                let witness = Witness { path: mem::take(path), version: Some(version) };
+                self.shared.idle().push(witness);
+            }
+            None if !self.may_differ => {}
+            _ => self.shared.delete(path),
+        }
+    }
+}
