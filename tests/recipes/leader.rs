@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use znode::{Acl, Client, CreateMode, ErrorKind, State, Version, Zxid};
 use znode_recipes::{
-    Candidacy, CloseMode, LeaderEvent, LeaderLatch, LeaderSelector, LockErrorKind, LostReason,
+    Candidacy, CloseMode, LeaderEvent, LeaderEvents, LeaderLatch, LeaderSelector, LockErrorKind,
+    LostReason,
 };
 
 use crate::ground::{
@@ -246,6 +247,31 @@ async fn a_latch_that_may_not_take_part_says_so() {
     let error = soon(LeaderLatch::new(&client, LOCK).lead()).await.unwrap_err();
     assert_eq!(error.kind(), LockErrorKind::OtherRecipe);
     soon(lock.release()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_begins_to_listen_while_it_is_suspect_is_told_of_that_once() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let candidacy = LeaderLatch::new(&client, LOCK).join();
+    soon(candidacy.until_leader()).await.unwrap();
+    wire.refuse();
+    wire.cut();
+    // Also before the task that tells of it has had its turn.
+    while candidacy.is_leader() {
+        std::hint::spin_loop();
+    }
+    let late: Vec<LeaderEvents> = [(); 20].map(|()| candidacy.events()).into();
+    let mut last = candidacy.events();
+    assert_eq!(next(&mut last).await, "elected");
+    assert_eq!(next(&mut last).await, "suspect");
+    wire.admit();
+    for mut events in late {
+        for expected in ["elected", "suspect", "reassured"] {
+            assert_eq!(next(&mut events).await, expected);
+        }
+    }
+    soon(candidacy.leave(CloseMode::Silent)).await.unwrap();
 }
 
 /// CURATOR-45, 79: a latch that is closed while it starts leaves its node.

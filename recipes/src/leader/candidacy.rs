@@ -177,11 +177,14 @@ struct Leading {
     client: GuardedClient,
     /// What is true of it now, whether or not the task that tells of it has had its turn.
     holding: Holding,
+    /// What was told of it last, if it was not that it leads.
+    told: Option<LeaderEvent>,
 }
 
 impl Leading {
     fn of(guard: &Guard) -> Self {
-        Self { epoch: guard.token(), client: guard.client(), holding: guard.holding().clone() }
+        let (epoch, client, holding) = (guard.token(), guard.client(), guard.holding().clone());
+        Self { epoch, client, holding, told: None }
     }
 
     fn is_held(&self) -> bool {
@@ -264,11 +267,8 @@ impl Candidacy {
         let mut state = self.shared.lock();
         let tell = |event| drop(sender.send(event));
         if let Some(leading) = &state.leading {
-            let epoch = leading.epoch;
-            tell(LeaderEvent::Elected { epoch });
-            if let GuardState::Suspect { until, .. } = leading.holding.state() {
-                tell(LeaderEvent::Suspect { epoch, until });
-            }
+            tell(LeaderEvent::Elected { epoch: leading.epoch });
+            leading.told.iter().cloned().for_each(tell);
         }
         match &state.failed {
             Some(failed) => tell(LeaderEvent::Failed(failed.clone())),
@@ -383,6 +383,8 @@ async fn lead(
         shared.change(Some(&event), |shared| {
             if state.is_lost() {
                 shared.leading = None;
+            } else if let Some(leading) = &mut shared.leading {
+                leading.told = state.is_suspect().then(|| event.clone());
             }
         });
         if state.is_lost() {
