@@ -1,7 +1,8 @@
 //! How many requests and watches it takes.
 
+use futures::StreamExt;
 use znode::proto::OpCode;
-use znode_recipes::{Guard, Mutex};
+use znode_recipes::{Guard, LeaderLatch, Mutex, ReadWriteLock, Upgrade};
 
 use crate::ground::{Ground, LOCK, children_are, contenders, is_pending, make_lock, soon};
 use znode_tests::support::Wire;
@@ -22,6 +23,45 @@ async fn a_lock_that_nobody_has_costs_three_requests_two_of_them_in_one_round_tr
     guard.release().await.unwrap();
     ground.nothing_left().await;
     assert_eq!(wire.requests() - before, 3, "the third is the deletion");
+}
+
+#[tokio::test]
+async fn a_change_of_leader_costs_who_looks_on_one_list_and_two_reads() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    let mut guard = soon(LeaderLatch::new(&other, LOCK).lead()).await.unwrap();
+    let mut changes = LeaderLatch::new(&client, LOCK).changes();
+    soon(changes.next()).await.unwrap().unwrap();
+    for _ in 0..3 {
+        let before = wire.requests();
+        let next = tokio::spawn(LeaderLatch::new(&other, LOCK).lead());
+        children_are(&other, 2).await;
+        let mut told = tokio::spawn(async move { (changes.next().await, changes) });
+        wire.until(OpCode::GetData, wire.count(OpCode::GetData) + 1).await;
+        assert!(is_pending(&mut told));
+        soon(guard.release()).await.unwrap();
+        guard = soon(next).await.unwrap().unwrap();
+        let leader;
+        (leader, changes) = soon(told).await.unwrap();
+        assert_eq!(leader.unwrap().unwrap().unwrap().epoch, guard.token());
+        assert_eq!(wire.requests() - before, 3);
+    }
+}
+
+#[tokio::test]
+async fn an_upgrade_costs_three_requests_and_a_downgrade_one() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let reader = soon(ReadWriteLock::new(&client, LOCK).read()).await.unwrap();
+    let before = wire.requests();
+    let Upgrade::Done(writer) = soon(reader.try_upgrade()).await.unwrap() else {
+        panic!("nobody else is in line");
+    };
+    assert_eq!(wire.requests() - before, 3);
+    let reader = soon(writer.downgrade()).await.unwrap();
+    assert_eq!(wire.requests() - before, 4);
+    soon(reader.release()).await.unwrap();
 }
 
 #[tokio::test]

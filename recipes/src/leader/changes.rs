@@ -34,9 +34,22 @@ pub struct LeaderChanges(BoxStream<'static, Result<Option<Participant>, LockErro
 /// What was told last.
 enum Told {
     Nothing,
-    /// Who led, by the epoch.
-    Leader(Option<Zxid>),
+    /// Who led.
+    Leader(Option<Leader>),
     AnError,
+}
+
+/// A leader, as it is told from others.
+#[derive(PartialEq, Eq)]
+struct Leader {
+    path: String,
+    epoch: Zxid,
+}
+
+impl Leader {
+    fn of(participant: &Participant) -> Self {
+        Self { path: participant.path.clone(), epoch: participant.epoch }
+    }
 }
 
 impl LeaderChanges {
@@ -45,12 +58,12 @@ impl LeaderChanges {
             let before = match told {
                 Told::AnError => return None,
                 Told::Nothing => None,
-                Told::Leader(epoch) => Some(epoch),
+                Told::Leader(leader) => Some(leader),
             };
             match next(&line, before).await {
                 Ok(leader) => {
-                    let epoch = leader.as_ref().map(|leader| leader.epoch);
-                    Some((Ok(leader), (line, Told::Leader(epoch))))
+                    let told = Told::Leader(leader.as_ref().map(Leader::of));
+                    Some((Ok(leader), (line, told)))
                 }
                 Err(error) => Some((Err(error), (line, Told::AnError))),
             }
@@ -60,15 +73,19 @@ impl LeaderChanges {
 }
 
 /// Waits until the leader is another one than before.
-async fn next(line: &Line, before: Option<Option<Zxid>>) -> Result<Option<Participant>, LockError> {
+async fn next(
+    line: &Line,
+    before: Option<Option<Leader>>,
+) -> Result<Option<Participant>, LockError> {
     loop {
-        let leader = participant::leader(line).await?;
-        if before != Some(leader.as_ref().map(|leader| leader.epoch)) {
-            return Ok(leader);
+        match &before {
+            None => {}
+            Some(Some(leader)) => gone(line, &leader.path).await?,
+            Some(None) => somebody_comes(line).await?,
         }
-        match leader {
-            Some(leader) => gone(line, &leader.path).await?,
-            None => somebody_comes(line).await?,
+        let leader = participant::leader(line).await?;
+        if before != Some(leader.as_ref().map(Leader::of)) {
+            return Ok(leader);
         }
     }
 }

@@ -146,7 +146,7 @@ impl LeaderLatch {
     }
 
     /// Who leads, and each change of it, without taking part: for clients that want to find the
-    /// leader. Costs one list and one read for each change; one watch is left, on the node of the
+    /// leader. Costs one list and two reads for each change; one watch is left, on the node of the
     /// leader or, if there is none, on the list.
     ///
     /// ```no_run
