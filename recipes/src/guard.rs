@@ -125,6 +125,11 @@ impl Guard {
         &self.holding
     }
 
+    /// How long its writes are parked while the connection is down.
+    pub(crate) fn grace(&self) -> Option<Duration> {
+        self.grace
+    }
+
     pub(crate) fn runtime(&self) -> Handle {
         self.contender.runtime().clone()
     }

@@ -101,9 +101,14 @@ impl GuardedClient {
     }
 
     /// A client for writes that need several locks, each with its check; there must be one.
-    pub(crate) fn of_several(holdings: Arc<[Holding]>, checks: Arc<[Op]>, lock: &str) -> Self {
+    pub(crate) fn of_several(
+        holdings: Arc<[Holding]>,
+        checks: Arc<[Op]>,
+        lock: &str,
+        grace: Option<Duration>,
+    ) -> Self {
         assert!(!holdings.is_empty(), "a guard of no lock guards no writes");
-        Self { holdings, checks, lock: lock.into(), grace: None }
+        Self { holdings, checks, lock: lock.into(), grace }
     }
 
     /// The same client, whose writes are parked for up to `limit` while the connection is down,
@@ -133,7 +138,10 @@ impl GuardedClient {
     /// Creates a node; see [`Client::create`](znode::Client::create).
     ///
     /// # Errors
-    /// `LockLost`, and nothing was done; or `Client` with the client's own error.
+    /// - `LockLost`, and nothing was done; or, if its [outcome](LockError::outcome) is `Unknown`,
+    ///   the session ended before the answer came, and it may have been done under the lock;
+    /// - `Suspect`, and nothing was done, with a [grace](Self::with_grace) that is over;
+    /// - `Client` with the client's own error.
     pub fn create(
         &self,
         path: &str,
@@ -160,7 +168,7 @@ impl GuardedClient {
     /// Writes the data of a node; see [`Client::set_data`](znode::Client::set_data).
     ///
     /// # Errors
-    /// `LockLost`, and nothing was done; or `Client` with the client's own error.
+    /// As [`create`](Self::create).
     pub fn set_data(
         &self,
         path: &str,
@@ -176,7 +184,7 @@ impl GuardedClient {
     /// Deletes a node; see [`Client::delete`](znode::Client::delete).
     ///
     /// # Errors
-    /// `LockLost`, and nothing was done; or `Client` with the client's own error.
+    /// As [`create`](Self::create).
     pub fn delete(&self, path: &str, version: impl Into<Version>) -> GuardedReply<()> {
         self.checked([Op::delete(path, version)], |mut results| match results.pop()? {
             OpResult::Deleted => Some(()),
@@ -187,8 +195,8 @@ impl GuardedClient {
     /// Carries out several writes as one transaction; see [`Client::multi`](znode::Client::multi).
     ///
     /// # Errors
-    /// `LockLost`, and nothing was done; or `Client` with the client's own error, where
-    /// [`LockError::op_index`] counts the operations that were given here.
+    /// As [`create`](Self::create), where [`LockError::op_index`] counts the operations that were
+    /// given here.
     pub fn multi(&self, ops: impl IntoIterator<Item = Op>) -> GuardedReply<Vec<OpResult>> {
         self.checked(ops, Some)
     }

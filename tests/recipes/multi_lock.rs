@@ -5,7 +5,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use znode::proto::OpCode;
 use znode::{Client, CreateMode, ErrorKind, Op, Outcome, Version};
-use znode_recipes::{LockErrorKind, LostReason, MultiLock, Mutex, ReadWriteLock, ReentrantGuard};
+use znode_recipes::{
+    LockErrorKind, LockOptions, LostReason, MultiLock, Mutex, ReadWriteLock, ReentrantGuard,
+};
 
 use crate::ground::{Ground, LOCK, delete, disconnect, drop_at, is_pending, soon};
 
@@ -251,5 +253,23 @@ async fn writes_of_several_locks_wait_with_grace_too() {
     assert!(is_pending(&mut parked));
     wire.admit();
     soon(parked).await.unwrap();
+    soon(guard.release()).await.unwrap();
+}
+
+#[tokio::test]
+async fn several_locks_have_the_shortest_grace_of_all() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let with = |path: &str, ms| {
+        let grace = LockOptions::new().grace(Duration::from_millis(ms));
+        Mutex::new(&client, path).with_options(grace)
+    };
+    let both = MultiLock::new().mutex(&with("/locks/a", 20)).mutex(&with("/locks/b", 60_000));
+    let guard = soon(both.lock()).await.unwrap();
+    let writer = guard.client().unwrap();
+    disconnect(&client, &wire).await;
+    let error = soon(writer.create("/a", "", CreateMode::Persistent)).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (LockErrorKind::Suspect, Outcome::NotSent));
+    wire.admit();
     soon(guard.release()).await.unwrap();
 }

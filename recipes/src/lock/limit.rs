@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use znode::{Client, CreateMode, ErrorKind, OneshotWatcher, Parents, Version};
+use znode::{Client, CreateMode, Error, ErrorKind, OneshotWatcher, Parents, Version};
 
 use crate::error::LockError;
 
@@ -25,15 +25,8 @@ impl Limit {
             Self::Fixed(limit) => return Ok(*limit),
             Self::Shared { path, seed } => (path, *seed),
         };
-        loop {
-            match client.until_answered(|| client.get_data(path)).await {
-                Ok((data, _)) => return parse(path, &data),
-                Err(error) if error.kind() == ErrorKind::NoNode => {
-                    make(client, path, seed).await?;
-                }
-                Err(error) => return Err(LockError::client(path, error)),
-            }
-        }
+        let (data, _) = looked(client, path, seed, || client.get_data(path)).await?;
+        parse(path, &data)
     }
 
     /// The limit, and what tells that it may be another.
@@ -45,15 +38,9 @@ impl Limit {
             Self::Fixed(limit) => return Ok((*limit, None)),
             Self::Shared { path, seed } => (path, *seed),
         };
-        loop {
-            match client.until_answered(|| client.get_data_watched(path)).await {
-                Ok((data, _, watcher)) => return Ok((parse(path, &data)?, Some(watcher))),
-                Err(error) if error.kind() == ErrorKind::NoNode => {
-                    make(client, path, seed).await?;
-                }
-                Err(error) => return Err(LockError::client(path, error)),
-            }
-        }
+        let read = || client.get_data_watched(path);
+        let (data, _, watcher) = looked(client, path, seed, read).await?;
+        Ok((parse(path, &data)?, Some(watcher)))
     }
 
     /// Writes another limit; `false` if it is fixed.
@@ -70,6 +57,21 @@ impl Limit {
                 }
                 Err(error) => return Err(LockError::client(path, error)),
             }
+        }
+    }
+}
+
+/// Looks at the node, which is made if it is missing.
+async fn looked<T, F: Future<Output = Result<T, Error>>>(
+    client: &Client,
+    path: &str,
+    seed: u32,
+    mut look: impl FnMut() -> F,
+) -> Result<T, LockError> {
+    loop {
+        match client.until_answered(&mut look).await {
+            Err(error) if error.kind() == ErrorKind::NoNode => make(client, path, seed).await?,
+            looked => return looked.map_err(|error| LockError::client(path, error)),
         }
     }
 }

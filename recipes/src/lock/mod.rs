@@ -10,6 +10,7 @@ mod permits;
 mod place;
 mod read_write;
 mod semaphore;
+mod within;
 
 pub use multi_lock::{MultiGuard, MultiLock};
 pub use mutex::Mutex;

@@ -10,6 +10,7 @@ use futures::future::{Either, select, select_all};
 use super::line::{Line, Patience};
 use super::mutex::Mutex;
 use super::read_write::ReadWriteLock;
+use super::within::within;
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::guarded::GuardedClient;
@@ -173,13 +174,7 @@ impl MultiLock {
         &self,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<MultiGuard>, LockError>> + Send + use<> {
-        let locks = self.clone();
-        async move {
-            if limit.is_zero() {
-                return locks.try_lock().await;
-            }
-            tokio::time::timeout(limit, locks.lock()).await.ok().transpose()
-        }
+        within(limit, self.lock(), self.try_lock())
     }
 }
 
@@ -271,7 +266,7 @@ impl MultiGuard {
 
     /// The client for writes that only the holder of all of them may do: each is one transaction
     /// with a check of each lock's node. All locks must be of one ensemble; it is done in the name
-    /// of the first one's client.
+    /// of the first one's client, with the shortest [grace](crate::LockOptions::grace) of all.
     ///
     /// # Errors
     /// `InvalidPath` if a lock is not below the chroot of that client.
@@ -284,7 +279,8 @@ impl MultiGuard {
         let checks = self.iter().map(|guard| guard.sequencer().check(client));
         let checks = checks.collect::<Result<Vec<_>, _>>()?.into();
         let holdings = self.iter().map(|guard| guard.holding().clone()).collect();
-        Ok(GuardedClient::of_several(holdings, checks, first.lock_path()))
+        let grace = self.iter().map(Guard::grace).min().flatten();
+        Ok(GuardedClient::of_several(holdings, checks, first.lock_path(), grace))
     }
 
     /// Releases all of them, the last one first, each before the next.

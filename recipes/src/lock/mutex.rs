@@ -7,6 +7,7 @@ use znode::Client;
 
 use super::line::{Line, Patience};
 use super::place::Waiting;
+use super::within::within;
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::options::LockOptions;
@@ -193,13 +194,7 @@ impl Mutex {
         &self,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<Guard>, LockError>> + Send + use<> {
-        let mutex = self.clone();
-        async move {
-            if limit.is_zero() {
-                return mutex.try_lock().await;
-            }
-            tokio::time::timeout(limit, mutex.lock()).await.ok().transpose()
-        }
+        within(limit, self.lock(), self.try_lock())
     }
 
     /// Waits for the lock, and tells of the place in line meanwhile: whenever the one directly

@@ -9,6 +9,7 @@ use znode::Client;
 
 use super::line::{Line, Patience};
 use super::place::Waiting;
+use super::within::within;
 use crate::contender::Contender;
 use crate::error::LockError;
 use crate::guard::{Guard, Terms};
@@ -233,13 +234,7 @@ impl ReadWriteLock {
         &self,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<ReadGuard>, LockError>> + Send + use<> {
-        let lock = self.clone();
-        async move {
-            if limit.is_zero() {
-                return lock.try_read().await;
-            }
-            tokio::time::timeout(limit, lock.read()).await.ok().transpose()
-        }
+        within(limit, self.read(), self.try_read())
     }
 
     /// Waits to write no longer than `limit`; `None` if that was not long enough. The limit covers
@@ -257,13 +252,7 @@ impl ReadWriteLock {
         &self,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<WriteGuard>, LockError>> + Send + use<> {
-        let lock = self.clone();
-        async move {
-            if limit.is_zero() {
-                return lock.try_write().await;
-            }
-            tokio::time::timeout(limit, lock.write()).await.ok().transpose()
-        }
+        within(limit, self.write(), self.try_write())
     }
 
     /// Waits, and tells of the place in line meanwhile; see [`Mutex::queue`](crate::Mutex::queue).

@@ -11,6 +11,7 @@ use super::leases::Leases;
 use super::limit::Limit;
 use super::line::{Line, Patience};
 use super::permits::Permits;
+use super::within::within;
 use crate::error::LockError;
 use crate::guard::Guard;
 use crate::layout::Layout;
@@ -210,13 +211,7 @@ impl Semaphore {
         count: u32,
         limit: Duration,
     ) -> impl Future<Output = Result<Option<Permits>, LockError>> + Send + use<> {
-        let semaphore = self.clone();
-        async move {
-            if limit.is_zero() {
-                return semaphore.try_acquire_many(count).await;
-            }
-            tokio::time::timeout(limit, semaphore.acquire_many(count)).await.ok().transpose()
-        }
+        within(limit, self.acquire_many(count), self.try_acquire_many(count))
     }
 
     /// Changes how many permits there are, where that is shared; `false` if it is fixed. If there
@@ -249,6 +244,11 @@ impl Semaphore {
         Path::parse(&self.path).map_err(LockError::invalid_path)?;
         if count == 0 {
             return Ok(Some(Permits::new(Vec::new())));
+        }
+        if let Limit::Fixed(limit) = self.limit
+            && count > limit
+        {
+            return Err(LockError::unsatisfiable(&self.path, count, limit));
         }
         self.check_path().await?;
         let leases = znode::path::join(&self.path, LEASES);
