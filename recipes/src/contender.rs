@@ -9,6 +9,7 @@ use znode::{
 };
 
 use crate::departure::Departure;
+use crate::final_look::{final_look, find_own};
 use crate::options::LockOptions;
 use crate::sequence::{Mode, Naming};
 use crate::tombstone::Tombstone;
@@ -45,8 +46,8 @@ struct Node {
     parent: Path,
     /// The node's path without the digits: `<parent>/_c_<uuid>-<marker>`.
     prefix: String,
-    /// What missing parents are made as.
-    parents: Parents,
+    /// What missing parents are made as, if at all.
+    parents: Option<Parents>,
     state: State,
     /// What is deleted together with the node, and stays if that goes by itself.
     tombstone: Option<Tombstone>,
@@ -82,8 +83,14 @@ impl Contender {
     ) -> Self {
         let name = naming.prefix(options.layout, mode, &client.guid());
         let mut contender = Self::absent(client, parent, &name);
-        contender.node.parents = options.layout.parents();
+        contender.node.parents = Some(options.layout.parents());
         contender
+    }
+
+    /// The same contender, which makes no parent where there is none.
+    pub(crate) fn without_parents(mut self) -> Self {
+        self.node.parents = None;
+        self
     }
 
     /// A contender whose node stands already, and what fences it.
@@ -102,7 +109,7 @@ impl Contender {
             client: client.clone(),
             parent: parent.clone(),
             prefix,
-            parents: Parents::Container,
+            parents: None,
             state: State::Absent,
             tombstone: None,
         };
@@ -135,7 +142,8 @@ impl Contender {
                 },
                 Err(error) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(error) if error.kind() == ErrorKind::NoNode && !node.parent.is_root() => {
-                    node.client.ensure_path(node.parent.as_str(), node.parents).await?;
+                    let Some(parents) = node.parents else { return Err(error) };
+                    node.client.ensure_path(node.parent.as_str(), parents).await?;
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                     node.find().await?;
@@ -261,31 +269,17 @@ impl Node {
     }
 
     /// Finds out what became of a create that was not answered.
-    ///
-    /// The `sync` makes the answer final: what the lost connection had carried to the leader
-    /// comes before it, and nothing can come after it, as the session has moved on. Without it a
-    /// slow follower shows a list from before the create, and the node appears later.
-    ///
-    /// Two clients with one seed draw equal GUIDs, and a dying session's node may bear ours
-    /// (CURATOR-498, CURATOR-604); so a node counts only if this session owns it.
     async fn find(&mut self) -> Result<(), Error> {
         if !matches!(self.state, State::Unknown) {
             return Ok(());
         }
         let (client, parent) = (&self.client, self.parent.as_str());
-        let listed = client.until_answered(|| {
-            let (sync, children) = (client.sync(parent), client.get_children(parent));
-            async move {
-                sync.await?;
-                children.await
-            }
-        });
-        let children = none_without_parent(listed.await)?;
+        let listed = final_look(client, parent, || client.get_children(parent)).await;
+        let children = none_without_parent(listed)?;
         let ours = name(&self.prefix);
         for child in children.iter().filter(|child| child.starts_with(ours)) {
             let path = self.child(child);
-            let stat = client.until_answered(|| client.exists(&path)).await?;
-            if let Some(stat) = stat.filter(|stat| stat.ephemeral_owner == client.session_id()) {
+            if let Some(stat) = find_own(client, &path).await? {
                 self.state = State::Standing { path, token: stat.czxid };
                 return Ok(());
             }

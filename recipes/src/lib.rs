@@ -80,6 +80,7 @@ mod clock;
 mod contender;
 mod departure;
 mod error;
+mod final_look;
 mod guard;
 mod guard_state;
 mod guarded;

@@ -4,9 +4,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use znode::{Client, ErrorKind, InvalidPath, Op, Path, SessionId, Stat, Version, Zxid};
+use znode::{Client, InvalidPath, Op, Path, SessionId, Stat, Version, Zxid};
 
 use crate::error::LockError;
+use crate::final_look::final_look;
 use crate::sequence::Mode;
 
 /// What a text of a sequencer begins with: the version of its format.
@@ -115,17 +116,9 @@ impl Sequencer {
     /// It may be dropped and asked for again.
     pub async fn verify(&self, client: &Client) -> Result<bool, LockError> {
         let path = self.below(client)?;
-        let looked = client.until_answered(|| {
-            // So that the server is not behind what the holder has seen.
-            let (sync, look) = (client.sync(&path), client.exists(&path));
-            async move {
-                match sync.await {
-                    Err(error) if error.kind() != ErrorKind::NoNode => Err(error),
-                    _ => look.await,
-                }
-            }
-        });
-        let stat = looked.await.map_err(|error| LockError::client(&path, error))?;
+        // So that the server is not behind what the holder has seen.
+        let looked = final_look(client, &path, || client.exists(&path)).await;
+        let stat = looked.map_err(|error| LockError::client(&path, error))?;
         // A node that has taken a writer's place is younger than the place.
         let is_it = |stat: Stat| stat.czxid >= self.token && stat.ephemeral_owner == self.session;
         Ok(stat.is_some_and(is_it))

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Version};
+use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Stat, Version};
 
 use crate::contender::Contender;
 use crate::error::LockError;
+use crate::final_look::final_look;
 use crate::sequence::Mode;
 use crate::sequencer::Sequencer;
 
@@ -92,7 +93,8 @@ impl Tombstone {
         if self.is_settled() {
             return Ok(());
         }
-        let found = read(client, &self.path).await?;
+        let found = final_look(client, &self.path, || client.get_data(&self.path)).await;
+        let found = found_or_none(found)?;
         let ours = found.filter(|(data, _)| *data == self.text.as_bytes());
         // One that is not there or not ours has a version that nobody has.
         self.version = Some(ours.map_or(Version(i32::MAX), |(_, version)| version));
@@ -191,8 +193,14 @@ fn is_worth_a_look(error: &Error) -> bool {
 }
 
 async fn read(client: &Client, path: &str) -> Result<Option<(Vec<u8>, Version)>, Error> {
-    match client.until_answered(|| client.get_data(path)).await {
-        Ok((data, stat)) => Ok(Some((data.to_vec(), stat.version))),
+    found_or_none(client.until_answered(|| client.get_data(path)).await)
+}
+
+fn found_or_none(
+    read: Result<(impl AsRef<[u8]>, Stat), Error>,
+) -> Result<Option<(Vec<u8>, Version)>, Error> {
+    match read {
+        Ok((data, stat)) => Ok(Some((data.as_ref().to_vec(), stat.version))),
         Err(error) if error.kind() == ErrorKind::NoNode => Ok(None),
         Err(error) => Err(error),
     }

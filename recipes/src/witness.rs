@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::runtime::Handle;
 use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Stat, Version, Zxid};
 
+use crate::final_look::find_own;
 use crate::recipe_error::RecipeError;
 
 /// Witnesses of one recipe's transactions, kept from one to the next.
@@ -164,17 +165,7 @@ impl Using<'_> {
     /// The number of the transaction whose reply was lost, if it has taken effect.
     async fn proof(&mut self, lost: Error) -> Result<Option<Zxid>, Error> {
         let (client, path) = (&self.shared.client, &self.witness.path);
-        let found = client
-            .until_answered(|| {
-                let (sync, exists) = (client.sync(path), client.exists(path));
-                async {
-                    sync.await?;
-                    exists.await
-                }
-            })
-            .await;
-        let Ok(found) = found else { return Err(lost) };
-        let ours = found.filter(|stat| stat.ephemeral_owner == client.session_id());
+        let Ok(ours) = find_own(client, path).await else { return Err(lost) };
         match (ours, self.witness.version) {
             (Some(stat), before) if before != Some(stat.version) => {
                 self.stands(&stat);

@@ -3,10 +3,11 @@
 use std::ops::ControlFlow;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use znode::{Client, CreateMode, ErrorKind};
+use znode::proto::OpCode;
+use znode::{Client, CreateMode, ErrorKind, State, WatcherType};
 use znode_recipes::{ColdStandby, HotStandby, LockErrorKind, LostReason, Shift};
 
-use crate::ground::{Ground, delete, drop_at, soon};
+use crate::ground::{Ground, Wire, delete, drop_at, soon, state_is};
 
 const JOB: &str = "/jobs/import";
 
@@ -179,13 +180,13 @@ async fn those_who_wait_for_a_piece_are_quiet() {
     let held = soon(shifts.recv()).await.unwrap();
     let (idle, wire) = ground.connect_wired().await;
     let _idle = [worker(&idle, "idle", told.clone()), worker(&idle, "idle", told)];
-    wire.until(znode::proto::OpCode::GetChildren, 4).await;
+    wire.until(OpCode::GetChildren, 4).await;
     soon(idle.sync("/")).await.unwrap();
-    let creates = wire.count(znode::proto::OpCode::Create2);
+    let creates = wire.count(OpCode::Create2);
     assert_eq!(creates, 0, "they have stood in line to see that there is one");
     soon(held.1.save("x")).await.unwrap();
     soon(idle.sync("/")).await.unwrap();
-    assert_eq!(wire.count(znode::proto::OpCode::Create2), 0);
+    assert_eq!(wire.count(OpCode::Create2), 0);
     drop(held.2);
     assert_eq!(soon(shifts.recv()).await.unwrap().1.path(), "/group/a");
 }
@@ -208,7 +209,7 @@ async fn a_piece_that_is_taken_away_stays_away() {
     let _idle = [worker(&idle, "idle", told.clone()), worker(&idle, "idle", told)];
     let second = soon(shifts.recv()).await.unwrap();
     assert_ne!(second.1.path(), first.1.path());
-    wire.until(znode::proto::OpCode::GetChildren, 4).await;
+    wire.until(OpCode::GetChildren, 4).await;
     soon(idle.sync("/")).await.unwrap();
     soon(boss.delete_all(first.1.path())).await.unwrap();
     assert_eq!(soon(first.1.term().lost()).await, LostReason::Deleted);
@@ -218,13 +219,62 @@ async fn a_piece_that_is_taken_away_stays_away() {
     }
 }
 
+/// Node by node, and between two requests of one who wants it.
+#[tokio::test]
+async fn a_piece_that_goes_while_it_is_taken_is_not_made_anew() {
+    let ground = Ground::start().await;
+    let boss = ground.connect().await;
+    for path in ["/group", "/group/a"] {
+        soon(boss.create(path, "", CreateMode::Persistent)).await.unwrap();
+    }
+    let (idle, wire) = ground.connect_wired().await;
+    wire.cut_before_arrival(OpCode::Create2);
+    wire.refuse();
+    let (told, mut shifts) = unbounded_channel();
+    let _idle = worker(&idle, "idle", told);
+    state_is(&idle, State::Suspect).await;
+    for path in ["/group/a/instances", "/group/a"] {
+        delete(&boss, path).await.unwrap();
+    }
+    wire.admit();
+    // The one that was cut is asked again.
+    wire.until(OpCode::Create2, 1).await;
+    for _ in 0..20 {
+        soon(boss.sync("/")).await.unwrap();
+        assert!(soon(boss.exists("/group/a")).await.unwrap().is_none());
+    }
+    soon(boss.create("/group/b", "", CreateMode::Persistent)).await.unwrap();
+    assert_eq!(soon(shifts.recv()).await.unwrap().1.path(), "/group/b");
+}
+
+/// Somebody else of this session removes the watch, and the link breaks while it is set again.
+#[tokio::test]
+async fn whoever_waits_for_a_piece_watches_again_over_another_link() {
+    let ground = Ground::start().await;
+    let boss = ground.connect().await;
+    soon(boss.create("/group", "", CreateMode::Persistent)).await.unwrap();
+    let (idle, wire) = ground.connect_wired().await;
+    let (told, mut shifts) = unbounded_channel();
+    let _idle = worker(&idle, "idle", told);
+    wire.until(OpCode::GetChildren, 1).await;
+    for cut in [Wire::cut_before_arrival as fn(&Wire, OpCode), Wire::cut_before_reply] {
+        cut(&wire, OpCode::AddWatch);
+        let (attempts, looks) = (wire.attempts(), wire.count(OpCode::GetChildren));
+        soon(idle.remove_watches("/group", WatcherType::Any)).await.unwrap();
+        wire.until_attempts(attempts + 1).await;
+        wire.until(OpCode::GetChildren, looks + 1).await;
+    }
+    soon(boss.create("/group/b", "", CreateMode::Persistent)).await.unwrap();
+    assert_eq!(soon(shifts.recv()).await.unwrap().1.path(), "/group/b");
+}
+
 #[tokio::test]
 async fn whoever_waits_for_a_piece_hears_of_the_end_of_its_session() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let group = ColdStandby::new(&client, "/group");
     let waiting = tokio::spawn(group.run(|_| async { ControlFlow::Break(()) }));
-    wire.until(znode::proto::OpCode::AddWatch, 1).await;
+    wire.until(OpCode::AddWatch, 1).await;
     ground.end_session(&client, &wire).await;
     assert!(soon(waiting).await.unwrap().unwrap_err().is_session_over());
 }

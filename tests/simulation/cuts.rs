@@ -28,6 +28,9 @@ const JOBS: &str = "/cut/jobs";
 const JOB: &str = "/cut/jobs/one";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
+/// How far a server may be behind.
+const LAG: Duration = Duration::from_millis(200);
+
 /// Some use of recipes by the first client, and by another one where it takes two.
 type Scenario = fn(Client, Client) -> BoxFuture<'static, Result<(), LockError>>;
 
@@ -50,12 +53,19 @@ struct Cut {
 }
 
 impl Cut {
+    /// The number of the frame in place of which it comes.
+    fn frame(&self) -> u64 {
+        match self.fault {
+            Fault::CutAtRequest(0, number) | Fault::CutAtReply(0, number) => number,
+            _ => unreachable!("there are no other boundaries"),
+        }
+    }
+
     /// Waits until the link was cut.
     async fn is_done(&self, world: &World) {
         let is_done = || match self.fault {
-            Fault::CutAtRequest(client, number) => world.requests(client) >= number,
-            Fault::CutAtReply(client, number) => world.replies(client) >= number,
-            _ => unreachable!("there are no other boundaries"),
+            Fault::CutAtRequest(..) => world.requests(0) >= self.frame(),
+            _ => world.replies(0) >= self.frame(),
         };
         while !is_done() {
             sleep(Duration::from_micros(100)).await; // virtual: the clock is paused
@@ -71,6 +81,11 @@ fn carry_out(scenario: Scenario, cut: Option<Cut>) -> (u64, u64) {
             let client = world.connect().await.unwrap();
             let other = world.connect().await.unwrap();
             if let Some(cut) = &cut {
+                // Whoever goes on at another server may find it behind.
+                let behind = 1 + cut.frame() % 3;
+                for other in (1..=3).filter(|other| *other != behind) {
+                    world.apply(Fault::SlowServers(behind, other, LAG)).await;
+                }
                 world.apply(cut.fault.clone()).await;
             }
             let task = world.spawn(scenario(client.clone(), other.clone()));
@@ -100,7 +115,10 @@ fn carry_out(scenario: Scenario, cut: Option<Cut>) -> (u64, u64) {
             if fate == Fate::Dies {
                 let _ = client.close().await;
             }
-            everybody_can(&world).await;
+            // Whatever goes on in the background has come to its end.
+            sleep(10 * LAG).await; // virtual: the clock is paused
+            world.apply(Fault::HealServers).await;
+            everybody_can(&world, fate).await;
             counted
         }
     })
@@ -111,11 +129,13 @@ fn is_over(error: &LockError) -> bool {
 }
 
 /// Others have all of it, without waiting for a session to end, and find nothing left.
-async fn everybody_can(world: &World) {
+async fn everybody_can(world: &World, fate: Fate) {
     let next = world.connect().await.unwrap();
     let since = world.elapsed();
     let mutex = Mutex::new(&next, LOCK).with_lock_delay(Duration::ZERO);
-    mutex.lock().await.unwrap().release().await.unwrap();
+    let guard = mutex.lock().await.unwrap();
+    assert!(guard.unclean_death().is_none() || fate == Fate::Dies, "nobody has died");
+    guard.release().await.unwrap();
     ReadWriteLock::new(&next, READ_WRITE).write().await.unwrap().release().await.unwrap();
     let semaphore = Semaphore::with_shared_limit(&next, SEMAPHORE, COUNT, 3);
     semaphore.acquire_many(3).await.unwrap().release().await.unwrap();

@@ -12,7 +12,7 @@ use super::participant::{self, Participant};
 use super::selector::{LeaderSelector, Term, serve};
 use crate::error::LockError;
 use crate::guard::Guard;
-use crate::lock::line::Patience;
+use crate::lock::line::{Line, Patience};
 use crate::options::LockOptions;
 
 /// The children of a piece of work: who stands by, and what its last holder has saved.
@@ -149,7 +149,7 @@ impl Shift {
     /// all.
     ///
     /// # Errors
-    /// - `LockLost` if the shift is over; nothing was saved;
+    /// - `LockLost` if the shift is over; nothing was saved, unless its outcome is `Unknown`;
     /// - `Client` with the client's own error.
     ///
     /// # Cancel safety
@@ -289,7 +289,11 @@ impl HotStandby {
             Err(error) if error.kind() != ErrorKind::NodeExists => return Err(failed(error)),
             _ => {}
         }
-        line.stand(Patience::None, drop).await
+        let line = Line { makes_parents: false, ..line.clone() };
+        match line.stand(Patience::None, drop).await {
+            Err(error) if is_missing(&error) => Ok(None),
+            stood => stood,
+        }
     }
 }
 
@@ -346,11 +350,8 @@ impl ColdStandby {
         F: Future<Output = ControlFlow<T>>,
     {
         let client = self.client.without_deadline();
-        let failed = |error| LockError::client(&self.group, error);
         znode::Path::parse(&self.group).map_err(LockError::invalid_path)?;
-        let mode = AddWatchMode::PersistentRecursive;
-        let watched = client.until_answered(|| client.add_watch(&self.group, mode)).await;
-        let mut changes = watched.map_err(failed)?;
+        let mut changes = self.watch(&client).await?;
         let mut last = String::new();
         loop {
             if let Some((piece, guard)) = self.take_free(&client, &mut last).await? {
@@ -358,7 +359,7 @@ impl ColdStandby {
                     return done;
                 }
             } else {
-                self.until_some_may_be_free(&mut changes).await?;
+                self.until_some_may_be_free(&client, &mut changes).await?;
             }
         }
     }
@@ -395,9 +396,17 @@ impl ColdStandby {
         Ok(None)
     }
 
+    /// Watches all pieces and all instances.
+    async fn watch(&self, client: &Client) -> Result<PersistentWatcher, LockError> {
+        let mode = AddWatchMode::PersistentRecursive;
+        let watched = client.until_answered(|| client.add_watch(&self.group, mode)).await;
+        watched.map_err(|error| LockError::client(&self.group, error))
+    }
+
     /// Waits until a piece has come, or an instance has gone.
     async fn until_some_may_be_free(
         &self,
+        client: &Client,
         changes: &mut PersistentWatcher,
     ) -> Result<(), LockError> {
         let mut is_time = false;
@@ -414,10 +423,7 @@ impl ColdStandby {
                 // Somebody has removed it, the server knows none, or the session is over: which of
                 // these, the client says.
                 Some(_) | None => {
-                    let group = &self.group;
-                    let mode = AddWatchMode::PersistentRecursive;
-                    let again = self.client.add_watch(group, mode).await;
-                    *changes = again.map_err(|error| LockError::client(group, error))?;
+                    *changes = self.watch(client).await?;
                     true
                 }
             };

@@ -1,10 +1,11 @@
 //! One node of a contender for another with the same number, so that its place in line is kept.
 
-use znode::{CreateMode, Error, ErrorKind, Op, Outcome, SessionId, Version, Zxid};
+use znode::{CreateMode, Error, ErrorKind, Op, Outcome, Version, Zxid};
 
 use super::line::Line;
 use crate::contender::Contender;
 use crate::error::LockError;
+use crate::final_look::find_own;
 use crate::loss::LostReason;
 use crate::sequence::{Contending, Mode, Refusal};
 
@@ -96,21 +97,9 @@ impl Line {
         Contender::standing(&self.client, old.parent(), path.to_owned(), token)
     }
 
-    /// Finds out whether a node was made whose answer was lost: the `sync` makes that final. It
-    /// counts only if this session owns it.
+    /// Finds out whether a node was made whose answer was lost.
     async fn find(&self, path: &str) -> Result<Option<Zxid>, Error> {
-        let client = &self.client;
-        let stat = client.until_answered(|| {
-            let (sync, look) = (client.sync(path), client.exists(path));
-            async move {
-                match sync.await {
-                    Err(error) if error.kind() != ErrorKind::NoNode => Err(error),
-                    _ => look.await,
-                }
-            }
-        });
-        let is_ours = |owner: SessionId| owner == client.session_id();
-        Ok(stat.await?.filter(|stat| is_ours(stat.ephemeral_owner)).map(|stat| stat.czxid))
+        Ok(find_own(&self.client, path).await?.map(|stat| stat.czxid))
     }
 }
 

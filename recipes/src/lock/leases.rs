@@ -9,6 +9,7 @@ use super::limit::Limit;
 use super::line::{Line, Patience};
 use crate::contender::Contender;
 use crate::error::LockError;
+use crate::final_look::{final_look, find_own};
 use crate::guard::{Guard, Terms};
 use crate::loss::LostReason;
 use crate::options::LockOptions;
@@ -53,11 +54,6 @@ impl Leases {
         count: u32,
         patience: Patience,
     ) -> Result<Option<Vec<Guard>>, LockError> {
-        if let Limit::Fixed(limit) = self.limit
-            && count > limit
-        {
-            return Err(LockError::unsatisfiable(&self.semaphore, count, limit));
-        }
         let mut steps_aside = 0;
         loop {
             let Some(head) = self.line.stand(patience, drop).await? else {
@@ -233,22 +229,15 @@ impl Leases {
     /// Finds the leases of a transaction that was not answered: all of them or none.
     async fn find(&self, name: &str) -> Result<Vec<(String, Zxid)>, Error> {
         let (client, parent): (&Client, _) = (&self.line.client, self.parent.as_str());
-        let children = client.until_answered(|| {
-            let (sync, children) = (client.sync(parent), client.get_children(parent));
-            async move {
-                sync.await?;
-                children.await
-            }
-        });
-        let children = match children.await {
+        let listed = final_look(client, parent, || client.get_children(parent)).await;
+        let children = match listed {
             Err(error) if error.kind() == ErrorKind::NoNode => Vec::new(),
             children => children?,
         };
         let mut found = Vec::new();
         for child in children.iter().filter(|child| child.starts_with(name)) {
             let path = znode::path::join(parent, child);
-            let stat = client.until_answered(|| client.exists(&path)).await?;
-            if let Some(stat) = stat.filter(|stat| stat.ephemeral_owner == client.session_id()) {
+            if let Some(stat) = find_own(client, &path).await? {
                 found.push((path, stat.czxid));
             }
         }

@@ -36,6 +36,8 @@ pub(crate) struct Line {
     pub(crate) options: LockOptions,
     /// How long the successor of a holder that died is to wait, if it is to learn of it at all.
     pub(crate) lock_delay: Option<Duration>,
+    /// Whether the node, and those above it, are made where they are missing.
+    pub(crate) makes_parents: bool,
 }
 
 /// How long to stand in line.
@@ -70,7 +72,7 @@ impl Line {
         // And what others have written into their nodes is read as it is.
         let (writer, client) = (client.clone(), client.without_deadline().without_compression());
         let (path, options) = (path.into(), LockOptions::new());
-        Self { client, writer, path, naming, mode, options, lock_delay: None }
+        Self { client, writer, path, naming, mode, options, lock_delay: None, makes_parents: true }
     }
 
     /// The same line, in which we call ourselves so.
@@ -116,8 +118,11 @@ impl Line {
             order::asked(&self.client, &self.path);
         }
         for _ in 0..PLACES_MAX {
-            let mut contender =
-                Contender::new(&self.client, &parent, self.naming, self.mode, &self.options);
+            let (client, options) = (&self.client, &self.options);
+            let mut contender = Contender::new(client, &parent, self.naming, self.mode, options);
+            if !self.makes_parents {
+                contender = contender.without_parents();
+            }
             match self.take_turn(&mut contender, patience, &mut tell).await? {
                 Turn::Ours(died) => return Ok(Some(self.guard(contender, died))),
                 Turn::NotYet => {
