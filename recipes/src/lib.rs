@@ -48,6 +48,18 @@
 //!
 //! A leadership is a [`Guard`], and its token the epoch.
 //!
+//! # What is shared
+//!
+//! | recipe | what it is for | on the wire |
+//! |---|---|---|
+//! | [`Counter`] | to count together | Curator's `DistributedAtomicLong`; kazoo's `Counter` |
+//! | [`AtomicValue`] | to change a value together | Curator's `DistributedAtomicValue` |
+//! | [`CachedCounter`] | numbers without a request for each | a counter |
+//! | [`UniqueIds`] | names that are given once, and grow with time | a counter |
+//!
+//! What succeeds is done once: every change leaves a witness of its own in the same transaction, so
+//! a lost reply is no doubt.
+//!
 //! # What a guard is worth
 //! A guard that is [held](GuardState::Held) is a belief: a follower that was cut off answers pings
 //! while its leader has given the lock away. Three things are more than that. Whatever is written
@@ -69,8 +81,11 @@
 //! | `sequencer`, `tombstone` | what others are told of a holding, and of a holder that died |
 //! | `contender`, `departure` | the ephemeral sequential node that is never lost sight of |
 //! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
+//! | `counter` | numbers and values that several change |
+//! | `witness`, `final_look` | whether something whose reply was lost has taken effect |
 //! | `order` | locks that are asked for in both orders, found in debug builds |
-//! | `options`, `reentrant`, `error` | [`LockOptions`], [`ReentrantGuard`], [`LockError`] |
+//! | `options`, `reentrant` | [`LockOptions`], [`ReentrantGuard`] |
+//! | `error`, `recipe_error` | [`LockError`], [`RecipeError`] |
 //!
 //! A lock is acquired along one straight line: `lock/mutex.rs` asks `lock/line.rs`, which enters
 //! a `contender`, asks `sequence` where it stands, waits for the one ahead, and hands the
@@ -78,6 +93,7 @@
 
 mod clock;
 mod contender;
+mod counter;
 mod departure;
 mod error;
 mod final_look;
@@ -101,6 +117,7 @@ mod tombstone;
 mod watchman;
 mod witness;
 
+pub use counter::{AtomicValue, CachedCounter, Counter, Number, UniqueIds, Values};
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;
 pub use guard_state::{GuardState, GuardStates};

@@ -5,8 +5,6 @@ use std::fmt;
 
 use znode::{InvalidPath, Outcome};
 
-use crate::error::{LockError, LockErrorKind};
-
 /// Why a barrier, a queue, a counter or another recipe could not do what it was asked.
 ///
 /// A failed request of the client is its source; [`client_error`](Self::client_error) gives it
@@ -19,6 +17,9 @@ use crate::error::{LockError, LockErrorKind};
 /// fn told(error: &RecipeError) -> String {
 ///     match error.kind() {
 ///         RecipeErrorKind::Foreign => format!("{} is somebody else's", error.path()),
+///         RecipeErrorKind::Client if error.outcome() == Outcome::Rejected => {
+///             format!("{}: {:?}", error.path(), error.client_error())
+///         }
 ///         _ if error.is_session_over() => "connect again".to_owned(),
 ///         _ if error.outcome() == Outcome::Unknown => format!("look at {}", error.path()),
 ///         kind => format!("{}: {kind}", error.path()),
@@ -31,6 +32,8 @@ pub struct RecipeError {
     kind: RecipeErrorKind,
     path: Box<str>,
     cause: Cause,
+    /// Whether something that was asked before the failure may have taken effect.
+    may_be_done: bool,
 }
 
 /// The kinds of failure, one for each thing that a caller can do about it.
@@ -51,8 +54,6 @@ pub enum RecipeErrorKind {
     Foreign,
     /// Numbers are used up: of a counter, or of a parent's sequential children.
     Exhausted,
-    /// What was held, as the claim to an item, is not held any more; nothing was done.
-    Lost,
     /// A request of the client failed; the source is a [`znode::Error`].
     Client,
     /// A server's answer has other parts than the question had.
@@ -63,7 +64,6 @@ pub enum RecipeErrorKind {
 enum Cause {
     Client(znode::Error),
     InvalidPath(InvalidPath),
-    Lock(Box<LockError>),
     Told(Told),
 }
 
@@ -87,32 +87,29 @@ impl RecipeError {
     pub fn client_error(&self) -> Option<&znode::Error> {
         match &self.cause {
             Cause::Client(error) => Some(error),
-            Cause::Lock(error) => error.client_error(),
             _ => None,
         }
     }
 
     /// Whether what was asked for may have taken effect.
     pub fn outcome(&self) -> Outcome {
-        match &self.cause {
-            Cause::Lock(error) => error.outcome(),
-            _ if self.kind == RecipeErrorKind::Protocol => Outcome::Unknown,
-            _ => self.client_error().map_or(Outcome::NotSent, znode::Error::outcome),
+        match self.client_error() {
+            _ if self.may_be_done => Outcome::Unknown,
+            Some(error) => error.outcome(),
+            None if self.kind == RecipeErrorKind::Protocol => Outcome::Unknown,
+            None => Outcome::NotSent,
         }
     }
 
     /// Whether the session is over, so that everything else asked of this client will fail, too.
     pub fn is_session_over(&self) -> bool {
-        match &self.cause {
-            Cause::Lock(error) => error.is_session_over(),
-            _ => self.client_error().is_some_and(znode::Error::is_session_over),
-        }
+        self.client_error().is_some_and(znode::Error::is_session_over)
     }
 
     // ---- how errors are made ------------------------------------------------------------------
 
     fn new(kind: RecipeErrorKind, path: &str, cause: Cause) -> Self {
-        Self { kind, path: path.into(), cause }
+        Self { kind, path: path.into(), cause, may_be_done: false }
     }
 
     pub(crate) fn invalid_path(invalid: InvalidPath) -> Self {
@@ -134,12 +131,14 @@ impl RecipeError {
         Self::told(RecipeErrorKind::Exhausted, path, what)
     }
 
-    pub(crate) fn lost(path: &str, what: impl Into<String>) -> Self {
-        Self::told(RecipeErrorKind::Lost, path, what)
-    }
-
     fn told(kind: RecipeErrorKind, path: &str, what: impl Into<String>) -> Self {
         Self::new(kind, path, Cause::Told(Told(what.into())))
+    }
+
+    /// Of something that was asked before, and that nothing is known of.
+    pub(crate) fn but_unknown(mut self) -> Self {
+        self.may_be_done = true;
+        self
     }
 
     pub(crate) fn unexpected(path: &str, what: impl Into<String>) -> Self {
@@ -148,19 +147,6 @@ impl RecipeError {
 
     pub(crate) fn client(path: &str, error: znode::Error) -> Self {
         Self::new(RecipeErrorKind::Client, path, Cause::Client(error))
-    }
-
-    /// Of a lock that this recipe takes.
-    pub(crate) fn lock(path: &str, error: LockError) -> Self {
-        let kind = match error.kind() {
-            LockErrorKind::InvalidPath => RecipeErrorKind::InvalidPath,
-            LockErrorKind::SequenceExhausted => RecipeErrorKind::Exhausted,
-            LockErrorKind::OtherRecipe => RecipeErrorKind::Foreign,
-            LockErrorKind::LockLost | LockErrorKind::PlaceDeleted => RecipeErrorKind::Lost,
-            LockErrorKind::Protocol => RecipeErrorKind::Protocol,
-            _ => RecipeErrorKind::Client,
-        };
-        Self::new(kind, path, Cause::Lock(Box::new(error)))
     }
 }
 
@@ -171,7 +157,6 @@ impl fmt::Display for RecipeErrorKind {
             Self::InvalidArgument => "it can never be done",
             Self::Foreign => "it belongs to another recipe",
             Self::Exhausted => "numbers are used up",
-            Self::Lost => "it is not held any more",
             Self::Client => "a request failed",
             Self::Protocol => "the server's answer does not fit the question",
         })
@@ -189,7 +174,6 @@ impl StdError for RecipeError {
         match &self.cause {
             Cause::Client(error) => Some(error),
             Cause::InvalidPath(error) => Some(error),
-            Cause::Lock(error) => Some(error),
             Cause::Told(told) => Some(told),
         }
     }
@@ -206,13 +190,5 @@ mod tests {
         assert_eq!(error.source().unwrap().to_string(), "nobody is to come");
         assert_eq!(error.outcome(), Outcome::NotSent);
         assert!(!error.is_session_over());
-    }
-
-    #[test]
-    fn a_lock_that_fails_leaves_its_kind_and_its_outcome() {
-        let lost = LockError::lost("/a", crate::LostReason::SessionExpired);
-        let error = RecipeError::lock("/b", lost);
-        assert_eq!((error.kind(), error.path()), (RecipeErrorKind::Lost, "/b"));
-        assert!(error.is_session_over());
     }
 }

@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
-use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Stat, Version, Zxid};
+use znode::{Client, CreateMode, Error, ErrorKind, Op, OpResult, Outcome, Stat, Version};
 
 use crate::final_look::find_own;
 use crate::recipe_error::RecipeError;
@@ -39,14 +39,6 @@ struct Witness {
     version: Option<Version>,
 }
 
-/// What a transaction has come to.
-#[derive(Debug)]
-pub(crate) struct Committed {
-    pub(crate) zxid: Zxid,
-    /// What the operations were answered; `None` if the reply was lost.
-    pub(crate) results: Option<Vec<OpResult>>,
-}
-
 impl Witnesses {
     /// Of transactions of this client, below a node that exists by the time of the first.
     ///
@@ -58,7 +50,8 @@ impl Witnesses {
         Self { shared: Arc::new(Shared { client, parent, idle, runtime }) }
     }
 
-    /// Carries out a transaction, once, also if replies are lost.
+    /// Carries out a transaction, once, also if replies are lost. Returns what its operations were
+    /// answered; `None` if it has taken effect and that was lost.
     ///
     /// # Errors
     /// A server's refusal, with the index of the operation that failed; that of the witness is the
@@ -67,9 +60,10 @@ impl Witnesses {
     ///
     /// # Cancel safety
     /// A transaction that is in line takes effect or not, whole.
-    pub(crate) async fn commit(&self, ops: &[Op]) -> Result<Committed, RecipeError> {
+    pub(crate) async fn commit(&self, ops: &[Op]) -> Result<Option<Vec<OpResult>>, RecipeError> {
         let shared = &*self.shared;
         let failed = |error| RecipeError::client(&shared.parent, error);
+        let unknown = |error| failed(error).but_unknown();
         let mut using = Using { shared, witness: shared.take(), may_differ: false };
         loop {
             using.may_differ = true;
@@ -86,11 +80,8 @@ impl Witnesses {
                     return Err(failed(error));
                 }
             };
-            if lost.outcome() == Outcome::Unknown {
-                let proof = using.proof(lost).await.map_err(failed)?;
-                if let Some(zxid) = proof {
-                    return Ok(Committed { zxid, results: None });
-                }
+            if lost.outcome() == Outcome::Unknown && using.is_proven(lost).await.map_err(unknown)? {
+                return Ok(None);
             }
         }
     }
@@ -149,7 +140,7 @@ impl Using<'_> {
         self.witness.version.is_some() && error.op_index() == Some(index)
     }
 
-    fn done(mut self, mut results: Vec<OpResult>) -> Result<Committed, RecipeError> {
+    fn done(mut self, mut results: Vec<OpResult>) -> Result<Option<Vec<OpResult>>, RecipeError> {
         let stat = match results.pop() {
             Some(OpResult::Created(witness)) => witness.stat,
             Some(OpResult::DataSet(stat)) => stat,
@@ -159,19 +150,18 @@ impl Using<'_> {
             }
         };
         self.stands(&stat);
-        Ok(Committed { zxid: stat.mzxid, results: Some(results) })
+        Ok(Some(results))
     }
 
-    /// The number of the transaction whose reply was lost, if it has taken effect.
-    async fn proof(&mut self, lost: Error) -> Result<Option<Zxid>, Error> {
+    /// Whether the transaction whose reply was lost has taken effect.
+    async fn is_proven(&mut self, lost: Error) -> Result<bool, Error> {
         let (client, path) = (&self.shared.client, &self.witness.path);
-        let Ok(ours) = find_own(client, path).await else { return Err(lost) };
-        match (ours, self.witness.version) {
+        match (find_own(client, path).await?, self.witness.version) {
             (Some(stat), before) if before != Some(stat.version) => {
                 self.stands(&stat);
-                Ok(Some(stat.mzxid))
+                Ok(true)
             }
-            (Some(_), _) | (None, None) => Ok(None),
+            (Some(_), _) | (None, None) => Ok(false),
             // Somebody else has deleted it, and the proof with it.
             (None, Some(_)) => Err(lost),
         }

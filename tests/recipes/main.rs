@@ -15,6 +15,7 @@
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
 //! | `read_write` | readers and writers, and how one becomes the other |
 //! | `semaphore` | permits: how many are held, and who gets the next |
+//! | `counter` | numbers and values that several change |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
@@ -29,6 +30,7 @@ mod chaos;
 #[cfg(feature = "gzip")]
 mod compressed;
 mod cost;
+mod counter;
 mod cut_off;
 mod cuts;
 mod deadline;

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use tokio::time::sleep;
 use znode::{Client, ErrorKind, Parents, Version};
 use znode_recipes::{
-    CloseMode, ColdStandby, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError,
-    LockErrorKind, LockOptions, MultiLock, Mutex, ReadWriteLock, Semaphore, Upgrade,
+    CloseMode, ColdStandby, Counter, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError,
+    LockErrorKind, LockOptions, MultiLock, Mutex, ReadWriteLock, RecipeError, Semaphore, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -26,13 +26,43 @@ const LATCH: &str = "/cut/latch";
 const SELECTOR: &str = "/cut/selector";
 const JOBS: &str = "/cut/jobs";
 const JOB: &str = "/cut/jobs/one";
+const COUNTER: &str = "/cut/counter";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
 /// How far a server may be behind.
 const LAG: Duration = Duration::from_millis(200);
 
 /// Some use of recipes by the first client, and by another one where it takes two.
-type Scenario = fn(Client, Client) -> BoxFuture<'static, Result<(), LockError>>;
+type Scenario = fn(Client, Client) -> BoxFuture<'static, Result<(), Failed>>;
+
+/// How a scenario fails, of locks or of other recipes.
+#[derive(Debug)]
+enum Failed {
+    Lock(LockError),
+    Recipe(RecipeError),
+}
+
+impl Failed {
+    /// That the node of a lock is gone may be known before the end of the session.
+    fn is_of_the_end(&self) -> bool {
+        match self {
+            Self::Lock(error) => error.is_session_over() || error.kind() == LockErrorKind::LockLost,
+            Self::Recipe(error) => error.is_session_over(),
+        }
+    }
+}
+
+impl From<LockError> for Failed {
+    fn from(error: LockError) -> Self {
+        Self::Lock(error)
+    }
+}
+
+impl From<RecipeError> for Failed {
+    fn from(error: RecipeError) -> Self {
+        Self::Recipe(error)
+    }
+}
 
 /// What becomes of whoever's link is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,12 +137,15 @@ fn carry_out(scenario: Scenario, cut: Option<Cut>) -> (u64, u64) {
             };
             match ended {
                 Ok(Ok(())) => {}
-                // That its node is gone may be known before the end of the session.
-                Ok(Err(error)) => assert!(fate == Fate::Dies && is_over(&error), "{error}"),
+                Ok(Err(failed)) => {
+                    assert!(fate == Fate::Dies && failed.is_of_the_end(), "{failed:?}");
+                }
                 Err(ended) => assert!(fate == Fate::IsGivenUp && ended.is_cancelled(), "{ended}"),
             }
             let counted = (world.requests(0), world.replies(0));
             if fate == Fate::Dies {
+                // It may have come to its end before its link did.
+                world.apply(Fault::Expire(0)).await;
                 let _ = client.close().await;
             }
             // Whatever goes on in the background has come to its end.
@@ -122,10 +155,6 @@ fn carry_out(scenario: Scenario, cut: Option<Cut>) -> (u64, u64) {
             counted
         }
     })
-}
-
-fn is_over(error: &LockError) -> bool {
-    error.is_session_over() || error.kind() == LockErrorKind::LockLost
 }
 
 /// Others have all of it, without waiting for a session to end, and find nothing left.
@@ -143,9 +172,14 @@ async fn everybody_can(world: &World, fate: Fate) {
     let once = |_| async { ControlFlow::Break(()) };
     LeaderSelector::new(&next, SELECTOR).run(once).await.unwrap();
     HotStandby::new(&next, JOB).run(|_| async { ControlFlow::Break(()) }).await.unwrap();
+    let counter = Counter::<i64>::new(&next, COUNTER);
+    let counted = counter.add(1).await.unwrap() - 1;
+    assert!(counted <= 3 && counted % 3 == 0 || fate != Fate::GoesOn, "{counted} were counted");
+    drop(counter);
+    next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
-    for line in [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES] {
-        assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line}");
+    for line in [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES, COUNTER] {
+        assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
 }
 
@@ -181,7 +215,7 @@ fn a_mutex() {
             guard.release().await?;
             let strict = mutex.with_options(LockOptions::new().strict());
             let guard = strict.try_lock().await?.expect("nobody else is there");
-            guard.release().await
+            Ok(guard.release().await?)
         }
         .boxed()
     });
@@ -194,7 +228,7 @@ fn a_mutex_with_a_delay() {
             let mutex = Mutex::new(&client, LOCK).with_lock_delay(Duration::ZERO);
             let guard = mutex.lock().await?;
             guard.wait_out_delay().await?;
-            guard.release().await
+            Ok(guard.release().await?)
         }
         .boxed()
     });
@@ -208,7 +242,7 @@ fn whoever_waits_for_a_mutex() {
             let mutex = Mutex::new(&client, LOCK);
             let (released, taken) = tokio::join!(release_later(holder), mutex.lock());
             released?;
-            taken?.release().await
+            Ok(taken?.release().await?)
         }
         .boxed()
     });
@@ -225,8 +259,8 @@ fn guarded_writes() {
                 error.client_error().is_some_and(|error| error.kind() == ErrorKind::ConnectionLoss)
             };
             match written {
-                Err(error) if !is_lost(&error) => Err(error),
-                _ => guard.release().await,
+                Err(error) if !is_lost(&error) => Err(error.into()),
+                _ => Ok(guard.release().await?),
             }
         }
         .boxed()
@@ -247,7 +281,7 @@ fn readers_and_writers() {
             let Upgrade::Done(writer) = reader.try_upgrade().await? else {
                 panic!("there is no other reader");
             };
-            writer.release().await
+            Ok(writer.release().await?)
         }
         .boxed()
     });
@@ -262,7 +296,7 @@ fn a_semaphore() {
             assert!(semaphore.try_acquire_many(2).await?.is_none());
             let one = semaphore.acquire().await?;
             two.release().await?;
-            one.release().await
+            Ok(one.release().await?)
         }
         .boxed()
     });
@@ -274,7 +308,7 @@ fn several_locks() {
         async move {
             let lock = ReadWriteLock::new(&client, READ_WRITE);
             let both = MultiLock::new().write(&lock).mutex(&Mutex::new(&client, LOCK));
-            both.lock().await?.release().await
+            Ok(both.lock().await?.release().await?)
         }
         .boxed()
     });
@@ -291,7 +325,7 @@ fn a_latch() {
             released?;
             led?;
             latch.participants().await?;
-            candidacy.leave(CloseMode::Silent).await
+            Ok(candidacy.leave(CloseMode::Silent).await?)
         }
         .boxed()
     });
@@ -310,7 +344,7 @@ fn a_selector() {
                 }
             };
             let (released, led) = tokio::join!(release_later(first), selector.run(turn));
-            released.and(led)
+            Ok(released.and(led)?)
         }
         .boxed()
     });
@@ -327,7 +361,7 @@ fn a_hot_standby() {
                     _ => ControlFlow::Continue(()),
                 }
             };
-            HotStandby::new(&client, JOB).run(once).await
+            Ok(HotStandby::new(&client, JOB).run(once).await?)
         }
         .boxed()
     });
@@ -342,7 +376,21 @@ fn a_cold_standby() {
                 assert_eq!(shift.path(), JOB);
                 ControlFlow::Break(())
             };
-            ColdStandby::new(&client, JOBS).run(once).await
+            Ok(ColdStandby::new(&client, JOBS).run(once).await?)
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_counter() {
+    sweep(|client, _| {
+        async move {
+            let counter = Counter::<i64>::new(&client, COUNTER);
+            for sum in 1..=3 {
+                assert_eq!(counter.add(1).await?, sum);
+            }
+            Ok(())
         }
         .boxed()
     });
