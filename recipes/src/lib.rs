@@ -60,6 +60,14 @@
 //! What succeeds is done once: every change leaves a witness of its own in the same transaction, so
 //! a lost reply is no doubt.
 //!
+//! # Who waits for whom
+//!
+//! | recipe | what it is for | on the wire |
+//! |---|---|---|
+//! | [`Barrier`] | a gate, closed until opened | Curator's `DistributedBarrier`, kazoo's |
+//! | [`DoubleBarrier`] | to begin and to end together | Curator's `DistributedDoubleBarrier` |
+//! | [`CountdownLatch`] | until something has happened so often | a counter |
+//!
 //! # What a guard is worth
 //! A guard that is [held](GuardState::Held) is a belief: a follower that was cut off answers pings
 //! while its leader has given the lock away. Three things are more than that. Whatever is written
@@ -81,6 +89,8 @@
 //! | `sequencer`, `tombstone` | what others are told of a holding, and of a holder that died |
 //! | `contender`, `departure` | the ephemeral sequential node that is never lost sight of |
 //! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
+//! | `barrier` | those who wait for each other |
+//! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
 //! | `witness`, `final_look` | whether something whose reply was lost has taken effect |
 //! | `order` | locks that are asked for in both orders, found in debug builds |
@@ -91,6 +101,7 @@
 //! a `contender`, asks `sequence` where it stands, waits for the one ahead, and hands the
 //! contender to a `guard`.
 
+mod barrier;
 mod clock;
 mod contender;
 mod counter;
@@ -108,6 +119,7 @@ mod loss;
 mod options;
 mod order;
 mod parked;
+mod presence;
 mod recipe_error;
 mod reentrant;
 mod run;
@@ -117,6 +129,7 @@ mod tombstone;
 mod watchman;
 mod witness;
 
+pub use barrier::{Barrier, CountdownLatch, DoubleBarrier, Inside};
 pub use counter::{AtomicValue, CachedCounter, Counter, Number, UniqueIds, Values};
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;

@@ -15,6 +15,7 @@
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
 //! | `read_write` | readers and writers, and how one becomes the other |
 //! | `semaphore` | permits: how many are held, and who gets the next |
+//! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
@@ -25,6 +26,7 @@
 
 mod ground;
 
+mod barrier;
 mod cancel;
 mod chaos;
 #[cfg(feature = "gzip")]

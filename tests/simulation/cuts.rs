@@ -9,8 +9,9 @@ use futures::future::BoxFuture;
 use tokio::time::sleep;
 use znode::{Client, ErrorKind, Parents, Version};
 use znode_recipes::{
-    CloseMode, ColdStandby, Counter, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError,
-    LockErrorKind, LockOptions, MultiLock, Mutex, ReadWriteLock, RecipeError, Semaphore, Upgrade,
+    CloseMode, ColdStandby, Counter, DoubleBarrier, Guard, HotStandby, LeaderLatch, LeaderSelector,
+    LockError, LockErrorKind, LockOptions, MultiLock, Mutex, ReadWriteLock, RecipeError, Semaphore,
+    Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -26,6 +27,7 @@ const LATCH: &str = "/cut/latch";
 const SELECTOR: &str = "/cut/selector";
 const JOBS: &str = "/cut/jobs";
 const JOB: &str = "/cut/jobs/one";
+const BARRIER: &str = "/cut/barrier";
 const COUNTER: &str = "/cut/counter";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
@@ -176,9 +178,12 @@ async fn everybody_can(world: &World, fate: Fate) {
     let counted = counter.add(1).await.unwrap() - 1;
     assert!(counted <= 3 && counted % 3 == 0 || fate != Fate::GoesOn, "{counted} were counted");
     drop(counter);
+    let barrier = DoubleBarrier::new(&next, BARRIER, 1).unwrap();
+    barrier.enter().await.unwrap().leave().await.unwrap();
     next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
-    for line in [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES, COUNTER] {
+    let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
+    for line in of_locks.into_iter().chain([COUNTER, BARRIER]) {
         assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
 }
@@ -391,6 +396,24 @@ fn a_counter() {
                 assert_eq!(counter.add(1).await?, sum);
             }
             Ok(())
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_double_barrier() {
+    sweep(|client, other| {
+        async move {
+            let step = async |client: &Client| {
+                let inside = DoubleBarrier::new(client, BARRIER, 2)?.enter().await?;
+                inside.leave().await
+            };
+            // The other one does not wait for ever for one who is not coming.
+            let theirs = tokio::time::timeout(5 * SECOND, step(&other));
+            let (ours, theirs) = tokio::join!(step(&client), theirs);
+            ours?;
+            Ok(theirs.unwrap_or(Ok(()))?)
         }
         .boxed()
     });
