@@ -55,6 +55,8 @@
 //! | [`Counter`] | to count together | Curator's `DistributedAtomicLong`; kazoo's `Counter` |
 //! | [`AtomicValue`] | to change a value together | Curator's `DistributedAtomicValue` |
 //! | [`CachedCounter`] | numbers without a request for each | a counter |
+//! | [`Queue`] | work, done again if it fails | Curator's `DistributedQueue` and its kinds |
+//! | [`SimpleQueue`] | items taken once | Curator's `SimpleDistributedQueue`; kazoo's `Queue` |
 //! | [`UniqueIds`] | names that are given once, and grow with time | a counter |
 //!
 //! What succeeds is done once: every change leaves a witness of its own in the same transaction, so
@@ -89,6 +91,7 @@
 //! | `sequencer`, `tombstone` | what others are told of a holding, and of a holder that died |
 //! | `contender`, `departure` | the ephemeral sequential node that is never lost sight of |
 //! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
+//! | `queue` | items that wait for whoever takes them |
 //! | `barrier` | those who wait for each other |
 //! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
@@ -120,6 +123,7 @@ mod options;
 mod order;
 mod parked;
 mod presence;
+mod queue;
 mod recipe_error;
 mod reentrant;
 mod run;
@@ -146,6 +150,7 @@ pub use lock::{
 };
 pub use loss::{Lost, LostReason};
 pub use options::LockOptions;
+pub use queue::{Delivery, Item, Queue, SimpleQueue};
 pub use recipe_error::{RecipeError, RecipeErrorKind};
 pub use reentrant::ReentrantGuard;
 pub use run::Run;

@@ -108,6 +108,11 @@ impl Presence {
             Err(error) => Err(error),
         }
     }
+
+    /// Forgets a node that has gone with something else.
+    pub(crate) fn forget(&mut self) {
+        self.state = State::Absent;
+    }
 }
 
 impl Drop for Presence {

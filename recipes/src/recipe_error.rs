@@ -54,6 +54,8 @@ pub enum RecipeErrorKind {
     Foreign,
     /// Numbers are used up: of a counter, or of a parent's sequential children.
     Exhausted,
+    /// What was held, as the claim to an item, is not held any more; nothing was done.
+    Lost,
     /// A request of the client failed; the source is a [`znode::Error`].
     Client,
     /// A server's answer has other parts than the question had.
@@ -131,6 +133,10 @@ impl RecipeError {
         Self::told(RecipeErrorKind::Exhausted, path, what)
     }
 
+    pub(crate) fn lost(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::Lost, path, what)
+    }
+
     fn told(kind: RecipeErrorKind, path: &str, what: impl Into<String>) -> Self {
         Self::new(kind, path, Cause::Told(Told(what.into())))
     }
@@ -157,6 +163,7 @@ impl fmt::Display for RecipeErrorKind {
             Self::InvalidArgument => "it can never be done",
             Self::Foreign => "it belongs to another recipe",
             Self::Exhausted => "numbers are used up",
+            Self::Lost => "it is not held any more",
             Self::Client => "a request failed",
             Self::Protocol => "the server's answer does not fit the question",
         })

@@ -17,6 +17,7 @@
 //! | `semaphore` | permits: how many are held, and who gets the next |
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
+//! | `queues` | what is put, taken, acknowledged and given back |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
@@ -49,6 +50,7 @@ mod mutex;
 mod paused;
 mod processes;
 mod queue;
+mod queues;
 mod read_write;
 mod release;
 mod semaphore;

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 use znode::{Client, ErrorKind, Parents, Version};
 use znode_recipes::{
     CloseMode, ColdStandby, Counter, DoubleBarrier, Guard, HotStandby, LeaderLatch, LeaderSelector,
-    LockError, LockErrorKind, LockOptions, MultiLock, Mutex, ReadWriteLock, RecipeError, Semaphore,
-    Upgrade,
+    LockError, LockErrorKind, LockOptions, MultiLock, Mutex, Queue, ReadWriteLock, RecipeError,
+    Semaphore, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -28,6 +28,8 @@ const SELECTOR: &str = "/cut/selector";
 const JOBS: &str = "/cut/jobs";
 const JOB: &str = "/cut/jobs/one";
 const BARRIER: &str = "/cut/barrier";
+const QUEUE: &str = "/cut/queue";
+const CLAIMS: &str = "/cut/queue-locks";
 const COUNTER: &str = "/cut/counter";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
@@ -178,12 +180,20 @@ async fn everybody_can(world: &World, fate: Fate) {
     let counted = counter.add(1).await.unwrap() - 1;
     assert!(counted <= 3 && counted % 3 == 0 || fate != Fate::GoesOn, "{counted} were counted");
     drop(counter);
+    let queue = Queue::new(&next, QUEUE);
+    while let Some(delivery) = queue.try_take().await.unwrap() {
+        assert_ne!(fate, Fate::GoesOn, "it is done already");
+        delivery.ack().await.unwrap();
+    }
+    queue.put("next").await.unwrap();
+    queue.take().await.unwrap().ack().await.unwrap();
+    drop(queue);
     let barrier = DoubleBarrier::new(&next, BARRIER, 1).unwrap();
     barrier.enter().await.unwrap().leave().await.unwrap();
     next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
     let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
-    for line in of_locks.into_iter().chain([COUNTER, BARRIER]) {
+    for line in of_locks.into_iter().chain([COUNTER, BARRIER, QUEUE, CLAIMS]) {
         assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
 }
@@ -414,6 +424,26 @@ fn a_double_barrier() {
             let (ours, theirs) = tokio::join!(step(&client), theirs);
             ours?;
             Ok(theirs.unwrap_or(Ok(()))?)
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_queue() {
+    sweep(|client, _| {
+        async move {
+            let queue = Queue::new(&client, QUEUE);
+            for item in ["a", "b"] {
+                queue.put(item).await?;
+            }
+            let (first, second) = (queue.take().await?, queue.take().await?);
+            assert_eq!((first.data(), second.data()), (&b"a"[..], &b"b"[..]));
+            first.nack().await?;
+            second.ack().await?;
+            let first = queue.take().await?;
+            assert_eq!(first.data(), b"a");
+            Ok(first.ack().await?)
         }
         .boxed()
     });

@@ -1,0 +1,14 @@
+//! Queues: items that wait for whoever takes them, and come back if that does not work out.
+
+mod candidates;
+mod delivery;
+mod fifo;
+mod item;
+mod names;
+mod payload;
+mod simple;
+
+pub use delivery::Delivery;
+pub use fifo::Queue;
+pub use item::Item;
+pub use simple::SimpleQueue;
