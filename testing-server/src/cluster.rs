@@ -143,6 +143,11 @@ impl ClusterSpec {
         self
     }
 
+    /// How many servers there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.participants + self.observers
+    }
+
     fn instance(&self, id: u64) -> InstanceSpec {
         let spec = self.others.get(&id).unwrap_or(&self.each).clone();
         // Where there are no sockets, ports are names.
@@ -249,7 +254,7 @@ impl TestingCluster {
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     pub async fn start_with(spec: ClusterSpec) -> io::Result<Self> {
-        let count = spec.participants + spec.observers;
+        let count = spec.count();
         if spec.participants == 0 || count > 254 {
             let why =
                 format!("{count} servers, {} of which vote: must be 1 to 254", spec.participants);

@@ -5,6 +5,7 @@
 
 mod cuts;
 mod locks;
+mod shrinking;
 
 use std::time::Duration;
 

@@ -54,6 +54,41 @@ pub enum Fault {
     MendAll,
 }
 
+impl Fault {
+    /// Whether it puts right what another has broken; everything is put right by
+    /// [`MendAll`](Self::MendAll) besides.
+    pub(super) fn mends(&self, broken: &Self) -> bool {
+        match (self, broken) {
+            (Self::Restart(id), Self::Kill(other)) | (Self::Resume(id), Self::Pause(other)) => {
+                id == other
+            }
+            (Self::HealServers, Self::Cut(..) | Self::SlowServers(..)) => true,
+            (
+                Self::MendLink(client),
+                Self::RefuseLink(other)
+                | Self::StallLink(other)
+                | Self::DeafenLink(other)
+                | Self::SlowLink(other, _)
+                | Self::CutAtRequest(other, _)
+                | Self::CutAtReply(other, _),
+            ) => client == other,
+            _ => false,
+        }
+    }
+
+    /// Whether it puts something right.
+    pub(super) fn is_remedy(&self) -> bool {
+        matches!(
+            self,
+            Self::Restart(_)
+                | Self::Resume(_)
+                | Self::HealServers
+                | Self::MendLink(_)
+                | Self::MendAll
+        )
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(self, f)
@@ -67,8 +102,31 @@ pub struct Faults(Source);
 
 #[derive(Debug, Clone)]
 enum Source {
-    Plan(Vec<(Duration, Fault)>),
+    Plan(Plan),
     Random { until: Duration, pause: Duration, clients: usize, expires: bool },
+}
+
+/// What goes wrong in one run.
+#[derive(Debug, Clone)]
+pub(super) struct Plan {
+    /// In order, each so long after the beginning.
+    pub(super) faults: Vec<(Duration, Fault)>,
+    /// When nothing will go wrong any more, whatever is left of the faults.
+    pub(super) until: Duration,
+}
+
+impl Plan {
+    fn new(mut faults: Vec<(Duration, Fault)>) -> Self {
+        faults.sort_by_key(|(at, _)| *at);
+        let until = faults.last().map_or(Duration::ZERO, |(at, _)| *at);
+        Self { faults, until }
+    }
+
+    /// The same with the faults at these places alone.
+    pub(super) fn only(&self, chosen: &[usize]) -> Self {
+        let faults = chosen.iter().map(|at| self.faults[*at].clone());
+        Self { faults: faults.collect(), until: self.until }
+    }
 }
 
 impl Faults {
@@ -79,8 +137,10 @@ impl Faults {
 
     /// These, each so long after the beginning.
     pub fn plan(plan: impl IntoIterator<Item = (Duration, Fault)>) -> Self {
-        let mut plan: Vec<_> = plan.into_iter().collect();
-        plan.sort_by_key(|(at, _)| *at);
+        Self::exactly(Plan::new(plan.into_iter().collect()))
+    }
+
+    pub(super) fn exactly(plan: Plan) -> Self {
         Self(Source::Plan(plan))
     }
 
@@ -126,7 +186,7 @@ impl Faults {
     }
 
     /// What goes wrong with this seed, in order.
-    pub(super) fn draw(&self, seed: u64, servers: u64) -> Vec<(Duration, Fault)> {
+    pub(super) fn draw(&self, seed: u64, servers: u64) -> Plan {
         let (until, pause, clients, expires) = match &self.0 {
             Source::Plan(plan) => return plan.clone(),
             Source::Random { until, pause, clients, expires } => {
@@ -145,9 +205,8 @@ impl Faults {
         }
         let mut plan = draw.plan;
         plan.retain(|(at, fault)| *at < until && (expires || !matches!(fault, Fault::Expire(_))));
-        plan.sort_by_key(|(at, _)| *at);
         plan.push((until, Fault::MendAll));
-        plan
+        Plan::new(plan)
     }
 }
 
@@ -222,9 +281,9 @@ mod tests {
     #[test]
     fn a_plan_is_the_seeds_alone_and_ends_whole() {
         let faults = Faults::random();
-        let plan = faults.draw(7, 3);
-        assert_eq!(plan, faults.draw(7, 3));
-        assert_ne!(plan, faults.draw(8, 3));
+        let plan = faults.draw(7, 3).faults;
+        assert_eq!(plan, faults.draw(7, 3).faults);
+        assert_ne!(plan, faults.draw(8, 3).faults);
         assert!(plan.len() > 20, "{plan:?}");
         assert!(plan.is_sorted_by_key(|(at, _)| *at));
         assert_eq!(plan.last(), Some(&(Duration::from_secs(30), Fault::MendAll)));
@@ -233,7 +292,7 @@ mod tests {
     #[test]
     fn every_kind_is_drawn() {
         let kinds = |faults: &Faults| {
-            let plans = (0..50).flat_map(|seed| faults.draw(seed, 3));
+            let plans = (0..50).flat_map(|seed| faults.draw(seed, 3).faults);
             let kinds = plans.map(|(_, fault)| std::mem::discriminant(&fault));
             let mut seen = Vec::new();
             kinds.for_each(|kind| {
@@ -254,7 +313,7 @@ mod tests {
         let late = (Duration::from_secs(2), Fault::Restart(1));
         let early = (Duration::from_secs(1), Fault::Kill(1));
         let plan = Faults::plan([late.clone(), early.clone()]).until(Duration::ZERO);
-        assert_eq!(plan.draw(1, 3), [early, late]);
-        assert_eq!(Faults::none().draw(1, 3), []);
+        assert_eq!(plan.draw(1, 3).faults, [early, late]);
+        assert_eq!(Faults::none().draw(1, 3).faults, []);
     }
 }

@@ -15,6 +15,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
 
+use faults::Plan;
 pub use faults::{Fault, Faults};
 pub use world::World;
 
@@ -97,8 +98,6 @@ pub struct Failure {
     pub elapsed: Duration,
     /// What had gone wrong by then, each with its time.
     pub faults: Vec<(Duration, Fault)>,
-    /// Whether it has failed by not coming to an end.
-    pub(crate) is_late: bool,
 }
 
 impl fmt::Display for Failure {
@@ -166,7 +165,8 @@ impl Simulation {
     /// Runs a test, and returns what it returns.
     ///
     /// If it fails it is run again with fewer and fewer faults, and what is told in the end is a
-    /// run with no fault that could be left out.
+    /// run that fails in the same words, numbers aside, and has no fault that could be left out. A
+    /// fault is left out together with what puts it right.
     ///
     /// # Panics
     /// If the test or a task that it has [spawned](World::spawn) panics, or does not end in the
@@ -198,16 +198,18 @@ impl Simulation {
             .unwrap_or_else(|error| panic!("no runtime for a simulation: {error}"));
         let world = runtime.block_on(self.begin());
         let run = AssertUnwindSafe(|| runtime.block_on(self.judge(&world, test)));
-        let outcome = catch_unwind(run).unwrap_or_else(|payload| Err((said(&*payload), false)));
+        let outcome = catch_unwind(run).unwrap_or_else(|payload| Err(said(&*payload)));
         let _guard = runtime.enter();
         let elapsed = world.elapsed();
         match outcome {
             Ok(value) => Ok(Finished { value, elapsed, trace: world.trace() }),
-            Err((said, is_late)) => {
-                let (seed, faults) = (self.seed, world.happened());
-                Err(Failure { seed, said, elapsed, faults, is_late })
-            }
+            Err(said) => Err(Failure { seed: self.seed, said, elapsed, faults: world.happened() }),
         }
+    }
+
+    /// What goes wrong.
+    fn plan(&self) -> Plan {
+        self.faults.draw(self.seed, self.spec.count())
     }
 
     async fn begin(&self) -> World {
@@ -222,15 +224,14 @@ impl Simulation {
         &self,
         world: &World,
         test: impl FnOnce(World) -> F,
-    ) -> Result<T, (String, bool)> {
-        let servers = world.cluster().ids().len() as u64;
-        let (plan, faults) = (self.faults.draw(self.seed, servers), world.clone());
+    ) -> Result<T, String> {
+        let (plan, faults) = (self.plan(), world.clone());
         tokio::spawn(async move { faults.carry_out(plan).await });
         tokio::select! {
             biased;
-            said = world.fallen() => Err((said, false)),
+            said = world.fallen() => Err(said),
             outcome = timeout(self.limit, test(world.clone())) => {
-                outcome.map_err(|_| (format!("it has not ended within {:?}", self.limit), true))
+                outcome.map_err(|_| format!("it has not ended within {:?}", self.limit))
             }
         }
     }

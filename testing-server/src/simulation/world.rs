@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use znode::{Client, ConnectOptions, SessionId};
 
-use super::faults::Fault;
+use super::faults::{Fault, Plan};
 use super::journal::Journal;
 use super::line::{Direction, Line, LineConnector};
 use crate::cluster::TestingCluster;
@@ -278,12 +278,13 @@ impl World {
     }
 
     /// Has everything go wrong that is to, each at its time.
-    pub(super) async fn carry_out(&self, plan: Vec<(Duration, Fault)>) {
-        for (at, fault) in plan {
+    pub(super) async fn carry_out(&self, plan: Plan) {
+        for (at, fault) in plan.faults {
             sleep(at.saturating_sub(self.elapsed())).await;
             self.change(|state| state.happened.push((at, fault.clone())));
             self.apply(fault).await;
         }
+        sleep(plan.until.saturating_sub(self.elapsed())).await;
         self.change(|state| state.is_over = true);
     }
 
