@@ -78,6 +78,22 @@ fn waiting_takes_its_time_and_costs_none() {
     assert!(finished.elapsed >= finished.value);
 }
 
+#[test]
+fn a_client_that_is_dropped_closes_its_session() {
+    Simulation::new(1).run(|world| async move {
+        let options = ConnectOptions::new().session_timeout(30 * SECOND);
+        let dropped = world.connect_with(options).await.unwrap();
+        let other = world.connect().await.unwrap();
+        dropped.create("/alive", "", CreateMode::Ephemeral).await.unwrap();
+        other.sync("/").await.unwrap();
+        let (_, gone) = other.exists_watched("/alive").await.unwrap();
+        let since = world.elapsed();
+        drop(dropped);
+        gone.await.unwrap();
+        assert!(world.elapsed() - since < SECOND, "it was waited for");
+    });
+}
+
 /// The states that a client goes through while this happens, up to `last`.
 fn states(faults: &[(Duration, Fault)], last: State) -> Vec<State> {
     let spec = ClusterSpec::new(3);

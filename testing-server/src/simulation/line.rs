@@ -11,7 +11,7 @@ use futures::FutureExt;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex, split};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
-use znode::{Connecting, Connector, HostPort, Transport};
+use znode::{Connecting, Connector, HostPort, SessionId, Transport};
 
 use super::journal::Journal;
 use crate::cluster::ClusterConnector;
@@ -55,6 +55,8 @@ struct State {
     frames: [u64; 2],
     /// The frame in whose place the connection is cut.
     cut_at: [Option<u64>; 2],
+    /// The session that the client was last told to be its own.
+    session: Option<SessionId>,
 }
 
 impl fmt::Debug for Line {
@@ -79,6 +81,7 @@ impl Line {
             cuts: 0,
             frames: [0; 2],
             cut_at: [None; 2],
+            session: None,
         };
         Self { client, servers, journal, state: Mutex::new(state), changed: Notify::new() }
     }
@@ -122,6 +125,11 @@ impl Line {
     /// Whether this many frames or more were sent in a direction.
     pub(super) fn frames(&self, direction: Direction) -> u64 {
         self.lock().frames[direction as usize]
+    }
+
+    /// The session of the client, once it was told; also when it has ended.
+    pub(super) fn session(&self) -> Option<SessionId> {
+        self.lock().session
     }
 
     /// Everything as it was in the beginning.
@@ -191,12 +199,16 @@ impl Line {
         while let Some(Ok(count @ 1..)) = to.write(&bytes[at..len]).now_or_never() {
             at += count;
         }
-        self.arrived(direction, &bytes[..at]);
+        self.arrived(direction, pieces, &bytes[..at]);
     }
 
     /// Takes note of what has come to the other end.
-    fn arrived(&self, direction: Direction, bytes: &[u8]) {
+    fn arrived(&self, direction: Direction, pieces: &mut Pieces, bytes: &[u8]) {
         self.journal.note(self.client, direction, bytes);
+        let is_told = direction == Direction::ToClient;
+        if let Some(session) = pieces.greeting.take_in(bytes).filter(|_| is_told) {
+            self.lock().session = Some(session);
+        }
     }
 
     async fn carry(
@@ -219,7 +231,7 @@ impl Line {
                 biased;
                 () = flows, if due.is_some() => {
                     let Some((_, bytes)) = pieces.under_way.pop_front() else { continue };
-                    self.arrived(direction, &bytes);
+                    self.arrived(direction, pieces, &bytes);
                     if bytes.is_empty() {
                         let _ = to.shutdown().await;
                         return;
@@ -283,6 +295,28 @@ struct Pieces {
     head: Vec<u8>,
     /// How many of its bytes are still to come.
     rest: usize,
+    /// What has arrived of the answer to the handshake.
+    greeting: Greeting,
+}
+
+/// The beginning of the first frame that a server sends, up to the number of the session: its
+/// length, the version of the protocol and the timeout, of four bytes each, come before it.
+#[derive(Debug, Default)]
+struct Greeting(Vec<u8>);
+
+impl Greeting {
+    const LEN: usize = 20;
+
+    /// The session, once when its last byte is there; none if the server knows of none.
+    fn take_in(&mut self, bytes: &[u8]) -> Option<SessionId> {
+        let len = bytes.len().min(Self::LEN - self.0.len());
+        self.0.extend_from_slice(&bytes[..len]);
+        if len == 0 || self.0.len() < Self::LEN {
+            return None;
+        }
+        let id = self.0[12..].try_into().ok().map(|id| SessionId(i64::from_be_bytes(id)));
+        id.filter(|id| *id != SessionId::NONE)
+    }
 }
 
 impl Pieces {
@@ -357,5 +391,17 @@ mod tests {
             traces.push(journal.trace());
         }
         assert_ne!(traces[0], traces[1]);
+    }
+
+    #[test]
+    fn a_greeting_may_come_byte_by_byte() {
+        let mut bytes = [0; 40];
+        bytes[18..20].copy_from_slice(&[1, 2]);
+        let mut greeting = Greeting::default();
+        let told: Vec<_> = bytes.iter().map(|byte| greeting.take_in(&[*byte])).collect();
+        let at = told.iter().position(Option::is_some);
+        assert_eq!(at.and_then(|at| told[at]), Some(SessionId(0x102)));
+        assert_eq!((at, told.iter().flatten().count()), (Some(19), 1));
+        assert_eq!(Greeting::default().take_in(&[0; 40]), None);
     }
 }

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
-use znode::{Client, ConnectOptions, SessionId};
+use znode::{Client, ConnectOptions};
 
 use super::faults::{Fault, Plan};
 use super::journal::Journal;
@@ -37,7 +37,9 @@ struct Inner {
 #[derive(Debug)]
 struct State {
     random: Random,
-    clients: Vec<Connected>,
+    /// The links of all clients. Nothing here holds a client: its session ends with the last handle
+    /// of the test.
+    lines: Vec<Arc<Line>>,
     /// Sessions that are to be ended, once there is a leader.
     expiring: Vec<JoinHandle<bool>>,
     /// What has gone wrong so far.
@@ -47,17 +49,11 @@ struct State {
     fallen: Option<String>,
 }
 
-#[derive(Debug)]
-struct Connected {
-    line: Arc<Line>,
-    client: Option<Client>,
-}
-
 impl World {
     pub(super) fn new(cluster: TestingCluster, seed: u64) -> Self {
         let state = State {
             random: Random::new(seed, 1),
-            clients: Vec::new(),
+            lines: Vec::new(),
             expiring: Vec::new(),
             happened: Vec::new(),
             is_over: false,
@@ -113,17 +109,13 @@ impl World {
     /// # Cancel safety
     /// As of [`connect`](Self::connect).
     pub async fn connect_with(&self, options: ConnectOptions) -> Result<Client, znode::Error> {
-        let number = self.lock().clients.len();
+        let number = self.lock().lines.len();
         let stream = |kind: u64| Random::new(self.inner.seed, 2 + 2 * number as u64 + kind);
         let (servers, journal) = (self.inner.cluster.connector(), Arc::clone(&self.inner.journal));
         let line = Arc::new(Line::new(number, servers, journal, stream(0)));
-        self.change(|state| {
-            state.clients.push(Connected { line: Arc::clone(&line), client: None });
-        });
+        self.change(|state| state.lines.push(Arc::clone(&line)));
         let options = options.connector(LineConnector(line)).seed(stream(1).next());
-        let client = options.connect(&self.inner.cluster.connect_string()).await?;
-        self.change(|state| state.clients[number].client = Some(client.clone()));
-        Ok(client)
+        options.connect(&self.inner.cluster.connect_string()).await
     }
 
     /// Has a task run beside the test. If it panics the whole run has failed.
@@ -187,8 +179,7 @@ impl World {
     }
 
     fn frames(&self, client: usize, direction: Direction) -> u64 {
-        let state = self.lock();
-        state.clients.get(client).map_or(0, |connected| connected.line.frames(direction))
+        self.lock().lines.get(client).map_or(0, |line| line.frames(direction))
     }
 
     /// Carries out a fault, now.
@@ -234,7 +225,7 @@ impl World {
     }
 
     fn with_line(&self, client: usize, change: impl FnOnce(&Line)) {
-        let line = self.lock().clients.get(client).map(|connected| Arc::clone(&connected.line));
+        let line = self.lock().lines.get(client).map(Arc::clone);
         if let Some(line) = line {
             change(&line);
         }
@@ -252,10 +243,7 @@ impl World {
 
     /// There may be no leader for a while, for which nobody else is to wait.
     fn expire(&self, client: usize) {
-        let session = self.lock().clients.get(client).and_then(|connected| {
-            let session = connected.client.as_ref()?.session_id();
-            (session != SessionId::NONE).then_some(session)
-        });
+        let session = self.lock().lines.get(client).and_then(|line| line.session());
         if let Some(session) = session {
             let world = self.clone();
             let expiring = tokio::spawn(async move { world.cluster().expire(session).await });
@@ -266,8 +254,7 @@ impl World {
     async fn mend_all(&self) {
         // What no leader has heard of by now is not to go wrong afterwards.
         std::mem::take(&mut self.lock().expiring).iter().for_each(JoinHandle::abort);
-        let lines: Vec<_> =
-            self.lock().clients.iter().map(|connected| Arc::clone(&connected.line)).collect();
+        let lines = self.lock().lines.clone();
         lines.iter().for_each(|line| line.mend());
         let cluster = self.cluster();
         cluster.heal();
