@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex as Std};
 use std::time::Duration;
 
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 use znode::{Client, ConnectOptions, CreateMode, State, Version, Zxid};
 use znode_recipes::{LeaderLatch, LeaderSelector, Mutex, Term};
@@ -11,6 +12,7 @@ use znode_testing::{Faults, Simulation, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 const LOCK: &str = "/locks/one";
+const LEADERS: &str = "/leaders/one";
 
 /// Something that only one may use at a time, and who uses it.
 #[derive(Clone, Default)]
@@ -26,7 +28,7 @@ struct Uses {
 impl Resource {
     fn begin(&self, who: usize, token: Zxid) {
         let mut uses = self.0.lock().unwrap();
-        assert_eq!(uses.by, None, "{who} comes in");
+        assert_eq!(uses.by, None, "{who} has met somebody");
         assert!(token > uses.newest, "a token goes back");
         (uses.by, uses.newest) = (Some(who), token);
         uses.count += 1;
@@ -61,8 +63,9 @@ async fn connect(world: &World) -> Option<Client> {
     world.connect_with(ConnectOptions::new().session_timeout(2 * SECOND)).await.ok()
 }
 
-/// Takes the lock again and again, and uses the resource while it holds.
-async fn contend(world: World, resource: Resource, who: usize) {
+/// Takes the lock again and again, and uses the resource while it holds. Returns its last session.
+async fn contend(world: World, resource: Resource, who: usize) -> Option<Client> {
+    let mut last = None;
     while world.elapsed() < 20 * SECOND {
         let Some(client) = connect(&world).await else { continue };
         while client.state() != State::Expired && world.elapsed() < 20 * SECOND {
@@ -83,33 +86,49 @@ async fn contend(world: World, resource: Resource, who: usize) {
             }
             let _ = guard.release().await;
         }
-        let _ = client.close().await;
+        last = Some(client);
     }
+    last
+}
+
+/// Once faults are over and everybody has stopped: nothing is left of whoever still has a session.
+/// Says how many have.
+async fn nothing_is_left(world: &World, path: &str, last: Vec<JoinHandle<Option<Client>>>) -> u64 {
+    let mut clients = Vec::new();
+    for contender in last {
+        clients.extend(contender.await.unwrap());
+    }
+    world.after_faults().await;
+    // Sessions that have ended for their clients end on the servers, too.
+    sleep(10 * SECOND).await; // virtual: the clock is paused
+    let other = world.connect().await.unwrap();
+    other.sync("/").await.unwrap();
+    let left = other.get_children(path).await.unwrap();
+    assert_eq!(left, Vec::<String>::new(), "left behind");
+    clients.iter().filter(|client| client.state() == State::Connected).count() as u64
 }
 
 /// But for sessions that are ended before their time: the holder cannot know, and it is the token
 /// that keeps it out.
 #[test]
 fn nobody_holds_a_mutex_that_somebody_else_holds() {
-    let mut uses = 0;
+    let (mut uses, mut living) = (0, 0);
     for seed in 1..=number("ZNODE_SIM_SEEDS", 60) {
         let faults = Faults::random().until(20 * SECOND).without_expiry();
-        uses += Simulation::new(seed).faults(faults).run(|world| async move {
+        let (used, live) = Simulation::new(seed).faults(faults).run(|world| async move {
             let resource = Resource::default();
             let contenders = (0..4).map(|who| contend(world.clone(), resource.clone(), who));
-            let contenders: Vec<_> = contenders.map(|contender| world.spawn(contender)).collect();
-            for contender in contenders {
-                contender.await.unwrap();
-            }
-            world.after_faults().await;
-            // Nobody is left in line once everybody has gone.
+            let contenders = contenders.map(|contender| world.spawn(contender)).collect();
+            let living = nothing_is_left(&world, LOCK, contenders).await;
             let last = world.connect().await.unwrap();
             let guard = Mutex::new(&last, LOCK).lock().await.unwrap();
             guard.release().await.unwrap();
-            resource.count()
+            (resource.count(), living)
         });
+        (uses, living) = (uses + used, living + live);
     }
     assert!(uses > 500, "{uses}");
+    assert!(living > 60, "{living} sessions might have left something behind");
 }
 
 /// A lock as one might write it at first: whoever could create the node holds it, until he deletes
@@ -143,14 +162,17 @@ fn a_naive_lock_is_found_out() {
         });
         run.err()
     });
-    assert!(found.is_some(), "20 seeds, and nobody has met anybody");
+    let found = found.expect("20 seeds, and nobody has met anybody");
+    assert!(found.said.contains("has met somebody"), "{found}");
 }
 
-/// Takes part in an election again and again, and uses the resource while it leads.
-async fn stand(world: World, resource: Resource, who: usize) {
+/// Takes part in an election again and again, and uses the resource while it leads. Returns its
+/// last session.
+async fn stand(world: World, resource: Resource, who: usize) -> Option<Client> {
+    let mut last = None;
     while world.elapsed() < 20 * SECOND {
         let Some(client) = connect(&world).await else { continue };
-        let selector = LeaderSelector::new(&client, "/leaders/one").with_id(who.to_string());
+        let selector = LeaderSelector::new(&client, LEADERS).with_id(who.to_string());
         let work = |term: Term| {
             let (world, resource) = (world.clone(), resource.clone());
             async move {
@@ -166,28 +188,28 @@ async fn stand(world: World, resource: Resource, who: usize) {
         };
         // It ends with the session.
         let _ = selector.run(work).await;
-        let _ = client.close().await;
+        last = Some(client);
     }
+    last
 }
 
 #[test]
 fn nobody_leads_while_somebody_else_does() {
-    let mut terms = 0;
+    let (mut terms, mut living) = (0, 0);
     for seed in 1..=number("ZNODE_SIM_SEEDS", 40) {
         let faults = Faults::random().until(20 * SECOND).without_expiry();
-        terms += Simulation::new(seed).faults(faults).run(|world| async move {
+        let (led, live) = Simulation::new(seed).faults(faults).run(|world| async move {
             let resource = Resource::default();
             let stands = (0..4).map(|who| stand(world.clone(), resource.clone(), who));
-            let stands: Vec<_> = stands.map(|stand| world.spawn(stand)).collect();
-            for stand in stands {
-                stand.await.unwrap();
-            }
-            world.after_faults().await;
+            let stands = stands.map(|stand| world.spawn(stand)).collect();
+            let living = nothing_is_left(&world, LEADERS, stands).await;
             let last = world.connect().await.unwrap();
-            let guard = LeaderLatch::new(&last, "/leaders/other").lead().await.unwrap();
+            let guard = LeaderLatch::new(&last, LEADERS).lead().await.unwrap();
             guard.release().await.unwrap();
-            resource.count()
+            (resource.count(), living)
         });
+        (terms, living) = (terms + led, living + live);
     }
     assert!(terms > 300, "{terms}");
+    assert!(living > 40, "{living} sessions might have left something behind");
 }
