@@ -72,10 +72,29 @@ async fn expiry(world: World) -> Duration {
 }
 
 #[test]
-fn waiting_takes_its_time_and_costs_none() {
+fn waiting_takes_its_time() {
     let finished = Simulation::new(1).try_run(expiry).unwrap();
     assert!((29 * SECOND..32 * SECOND).contains(&finished.value), "{finished:?}");
     assert!(finished.elapsed >= finished.value);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "it is what real time is compared with")]
+fn an_hour_costs_a_small_part_of_one() {
+    let hour = 3_600 * SECOND;
+    let simulation = Simulation::new(1).time_limit(2 * hour);
+    let since = std::time::Instant::now();
+    let finished = simulation.try_run(|world| async move {
+        let client = world.connect().await.unwrap();
+        sleep(3_600 * SECOND).await; // virtual: the clock is paused
+        assert_eq!(client.state(), State::Connected);
+    });
+    let virtually = finished.unwrap().elapsed;
+    let really = since.elapsed();
+    assert!(virtually >= hour);
+    // On a machine that has other things to do.
+    assert!(virtually > 20 * really, "{virtually:?} took {really:?}");
+    println!("an hour took {really:?}");
 }
 
 #[test]
