@@ -15,7 +15,8 @@ impl World {
         let Some(node) = &self.servers[server].node else { return };
         let Some(peer) = node.peer.as_deref() else { return };
         let epochs = self.servers[server].disk.epochs;
-        assert!(epochs.accepted >= epochs.current, "{epochs:?}");
+        let was_promised = epochs.accepted >= epochs.current;
+        assert!(was_promised, "an epoch that nobody was promised: {epochs:?}");
         if let Doing::Leading(leader) = &peer.role
             && leader.phase == Leading::Broadcast
         {

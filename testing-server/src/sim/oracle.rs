@@ -109,9 +109,9 @@ impl Oracle {
         self.decided.len()
     }
 
-    /// How many configurations were agreed on.
+    /// How many configurations were agreed on, not counting those with which an epoch begins.
     pub(super) fn configurations(&self) -> usize {
-        self.configs.len()
+        self.configs.keys().filter(|version| version.counter() > 0).count()
     }
 
     /// The last that was decided.
