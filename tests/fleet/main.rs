@@ -2,13 +2,16 @@
 //! and the leader of the ensemble are killed. A referee who is no part of ZooKeeper lets nobody in
 //! beside whom he may not, and no token go back.
 //!
-//! `ZNODE_TEST_FLEETS=SECONDS` says for how long each fleet contends; without it there is none.
+//! `ZNODE_TEST_FLEETS=SECONDS` says for how long each fleet contends; without it there is none, and
+//! that is told.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod contender;
 mod referee;
 
+use std::io::{self, Write as _};
 use std::process::Stdio;
+use std::sync::Once;
 use std::time::Duration;
 
 use tokio::process::{Child, Command};
@@ -51,10 +54,21 @@ fn start(others: Others, connect: &str, recipe: &str, path: &str, referee: &str)
     command.stdin(Stdio::piped()).kill_on_drop(true).spawn().unwrap()
 }
 
+/// For how long fleets are to contend, if they are asked for.
+fn wants_fleets() -> Option<Duration> {
+    static TOLD: Once = Once::new();
+    let Ok(seconds) = std::env::var("ZNODE_TEST_FLEETS") else {
+        // Not by `println!`, of which nothing is seen when a test passes.
+        let told = "no fleet has contended: ZNODE_TEST_FLEETS=SECONDS asks for them\n";
+        TOLD.call_once(|| io::stderr().write_all(told.as_bytes()).unwrap());
+        return None;
+    };
+    Some(Duration::from_secs(seconds.parse().expect("a number of seconds")))
+}
+
 /// Contends for `recipes` at one path, of which the others do each in turn, and so do ours.
 async fn fleet(others: Others, recipes: &[&'static str]) {
-    let Ok(seconds) = std::env::var("ZNODE_TEST_FLEETS") else { return };
-    let seconds = Duration::from_secs(seconds.parse().expect("a number of seconds"));
+    let Some(seconds) = wants_fleets() else { return };
     let each = InstanceSpec::new().tick(Duration::from_millis(100));
     let cluster = soon(TestingCluster::start_with(ClusterSpec::new(3).each(each))).await.unwrap();
     let connect = cluster.connect_string();
