@@ -146,7 +146,6 @@ impl TestingServer {
             server.join(&mut engine.node, None, Epochs::default());
         }
         server.serve(open)?;
-        server.shared.lock().node.settings.told_ports(server.doors.plain(), server.doors.secure());
         Ok(server)
     }
 
@@ -394,6 +393,8 @@ impl TestingServer {
     /// Has a task serve whoever comes through these doors.
     fn serve(&self, doors: Open) -> io::Result<()> {
         self.load()?;
+        // What was read from files does not know yet where it is.
+        self.shared.told_ports(self.doors.plain(), self.doors.secure());
         let (stop, told_to_stop) = oneshot::channel();
         let (tell_stopped, stopped) = oneshot::channel();
         let (door, pipes) = mpsc::unbounded_channel();

@@ -1,15 +1,17 @@
 //! Servers join, leave, and change what they are, while clients go on.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::net::TcpStream;
 use znode::proto::ErrorCode;
 use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Reconfig};
 use znode_testing::{ClusterSpec, InstanceSpec, Role, TestingCluster};
 
 use super::files::Dir;
-use super::{cluster, connect_to, create, insist, soon};
+use super::{cluster, connect_to, create, followers, insist, soon};
 
 #[tokio::test]
 async fn a_server_joins_and_counts_from_then_on() {
@@ -201,4 +203,52 @@ async fn everybody_comes_back_as_what_it_has_become() {
         assert_eq!(cluster.configuration(id), agreed);
         assert!(cluster.server(id).node("/kept").await.is_some());
     }
+}
+
+/// Has clients of a server come to a port that nobody has, as far as one can know. Returns where
+/// they came before, and where they come now.
+async fn move_clients(cluster: &TestingCluster, superuser: &Client, id: u64) -> [String; 2] {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let known = cluster.configuration(id);
+    let member = known.lines().find(|line| line.starts_with(&format!("server.{id}="))).unwrap();
+    let (peers, clients) = member.split_once(';').unwrap();
+    let moved = Reconfig::incremental([format!("{peers};{free}")], []);
+    insist(|| superuser.reconfig(&moved)).await;
+    [clients.to_owned(), free]
+}
+
+/// Clients come to one place, and not to another.
+async fn has_moved([from, to]: &[String; 2]) {
+    let client = soon(Client::connect(to)).await.expect("clients come to where it has moved to");
+    soon(client.close()).await.unwrap();
+    soon(async {
+        while TcpStream::connect(from).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_port_that_was_moved_is_not_forgotten_with_a_restart() {
+    let dir = Dir::new("moved");
+    let each = InstanceSpec::new()
+        .tick(Duration::from_millis(40))
+        .super_digest("super:xQJmxLMiHGwaqBvst5y6rkB6HQs=")
+        .data_dir(dir.path());
+    let cluster = soon(TestingCluster::start_with(ClusterSpec::new(3).each(each))).await.unwrap();
+    let options =
+        ConnectOptions::new().connector(cluster.connector()).auth("digest", "super:admin");
+    let leader = cluster.server(soon(cluster.leader()).await).connect_string();
+    let superuser = soon(options.connect(&leader)).await.unwrap();
+    let moves = followers(&cluster, 3).await[0];
+
+    let first = move_clients(&cluster, &superuser, moves).await;
+    has_moved(&first).await;
+    soon(cluster.restart(moves)).await.unwrap();
+    has_moved(&first).await;
+    // What has come back from files can be moved, too.
+    let second = move_clients(&cluster, &superuser, moves).await;
+    assert_eq!(second[0], first[1]);
+    has_moved(&second).await;
 }

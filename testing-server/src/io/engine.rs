@@ -185,6 +185,16 @@ impl Shared {
         self.lock().door.take()
     }
 
+    /// Clients find the server here; or where it has moved to before it has started, if it can.
+    pub(crate) fn told_ports(&self, plain: Option<SocketAddr>, secure: Option<SocketAddr>) {
+        let mut engine = self.lock();
+        engine.node.settings.told_ports(plain, secure);
+        engine.door = engine.node.other_door().map(|(host, port)| (host.to_owned(), port));
+        if engine.door.is_some() {
+            self.door_moved.notify_one();
+        }
+    }
+
     /// Clients find the server here from now on.
     pub(super) fn tell_port(&self, address: SocketAddr) {
         self.lock().node.settings.client_port = address.port();

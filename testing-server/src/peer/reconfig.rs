@@ -53,20 +53,17 @@ impl Node {
         let client_port = self.settings.client_port;
         let Some(peer) = self.peer.as_deref_mut() else { return false };
         let Some(before) = peer.quorums.commit(config) else { return false };
-        let now = &peer.quorums.committed;
-        if let Some(mine) = now.members.get(&peer.me) {
-            if peer.addresses != mine.addresses {
-                peer.addresses.clone_from(&mine.addresses);
-                peer.mesh.moved_to(&mine.addresses);
-                out.move_to(&mine.addresses);
-            }
-            // Who has no port for plain text gets none.
-            if let Some((host, port)) = &mine.client
-                && ![0, *port].contains(&client_port)
-            {
-                out.move_clients(host, *port);
-            }
+        if let Some(mine) = peer.quorums.committed.members.get(&peer.me)
+            && peer.addresses != mine.addresses
+        {
+            peer.addresses.clone_from(&mine.addresses);
+            peer.mesh.moved_to(&mine.addresses);
+            out.move_to(&mine.addresses);
         }
+        if let Some((host, port)) = peer.other_door(client_port) {
+            out.move_clients(host, port);
+        }
+        let now = &peer.quorums.committed;
         out.save_config(ConfigKind::Committed, now);
         tracing::info!(me = %peer.me, version = %now.version, "a configuration is agreed on");
         if before.is_same_but_version(now) {
@@ -83,6 +80,13 @@ impl Node {
             None => !before.keeps_voter(leader, now),
         };
         other_role || other_leader
+    }
+
+    /// Where clients are to come, if that was agreed on before this server has started, at another
+    /// port.
+    pub(crate) fn other_door(&self) -> Option<(&str, u16)> {
+        let peer = self.peer.as_deref().filter(|_| self.settings.rules.reconfig_enabled)?;
+        peer.other_door(self.settings.client_port)
     }
 
     /// A voter tells which configuration it knows to be agreed on. Whoever has a leader hears of it
@@ -120,6 +124,14 @@ impl Node {
 }
 
 impl QuorumPeer {
+    /// Where clients are to come, as far as it is agreed on, if they come to another port. Who has
+    /// no port for plain text gets none.
+    fn other_door(&self, port: u16) -> Option<(&str, u16)> {
+        let mine = self.quorums.committed.members.get(&self.me)?;
+        let (host, told) = mine.client.as_ref()?;
+        (![0, *told].contains(&port)).then_some((host, *told))
+    }
+
     /// The place of the reconfiguration that is under way, if one is.
     pub(crate) fn reconfig_under_way(&self) -> Option<Zxid> {
         self.quorums.proposed.as_ref().map(|config| config.version)
