@@ -113,8 +113,14 @@ impl Applier<'_> {
                 self.delete(&path);
                 Outcome::Done(OpCode::Delete)
             }
-            Change::SetData { image, version } => Outcome::Written(self.set_data(image, version)),
-            Change::Reconfig { image, .. } => Outcome::Reconfigured(self.set_data(image, -1)),
+            Change::SetData { image, version } => {
+                let id = self.set_data(image, version);
+                Outcome::Written(id.expect("a write is checked against its node"))
+            }
+            Change::Reconfig { image, .. } => {
+                let id = self.set_data(image, -1);
+                Outcome::Reconfigured(id.expect("the configuration has a node"))
+            }
             Change::SetAcl { path, acl, version } => Outcome::Written(
                 self.tree
                     .set_acl(&path, acl, version)
@@ -128,16 +134,14 @@ impl Applier<'_> {
         }
     }
 
-    fn set_data(&mut self, image: Image, version: i32) -> NodeId {
-        let id = self
-            .tree
-            .set_data(image, version, self.zxid, self.time_ms)
-            .expect("a write is checked against its node");
+    /// Writes the data of a node, if there is one.
+    pub(super) fn set_data(&mut self, image: Image, version: i32) -> Option<NodeId> {
+        let id = self.tree.set_data(image, version, self.zxid, self.time_ms)?;
         let node = self.tree.at(id);
         let (path, acl) = (node.image.path(), node.acl);
         let acls = &self.tree.acls;
         self.delivery.tell(acls, EventType::NodeDataChanged, path, acl, self.zxid);
-        id
+        Some(id)
     }
 
     /// Applies the changes of a multi and encodes their results.

@@ -6,7 +6,7 @@
 //! told of it.
 
 use znode::proto::multi::MultiResult;
-use znode::proto::{Encode, ErrorCode, EventType, JutePut, MultiHeader, OpCode};
+use znode::proto::{Encode, ErrorCode, JutePut, MultiHeader, OpCode};
 
 use super::apply::{Applier, Outcome};
 use crate::log::record::Body;
@@ -57,13 +57,8 @@ impl Applier<'_> {
             }
             Body::SetData(txn) => {
                 let image = Image::new(txn.path.0, txn.data);
-                let written = self.tree.set_data(image, txn.version, self.zxid, self.time_ms);
-                let Some(id) = written else { return Outcome::Failed(ErrorCode::NoNode) };
-                let node = self.tree.at(id);
-                let (path, acl) = (node.image.path(), node.acl);
-                let acls = &self.tree.acls;
-                self.delivery.tell(acls, EventType::NodeDataChanged, path, acl, self.zxid);
-                Outcome::Written(id)
+                let written = self.set_data(image, txn.version);
+                written.map_or(Outcome::Failed(ErrorCode::NoNode), Outcome::Written)
             }
             Body::SetAcl(txn) => {
                 let acl = self.tree.acls.intern(txn.acl.as_deref().unwrap_or_default());
