@@ -1,7 +1,7 @@
 //! What a `zoo.cfg` says of an ensemble: who is in it, and how they keep together.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use znode::proto::Zxid;
 
@@ -164,10 +164,7 @@ impl Ensemble {
                 "dynamicConfigFile={name}: then servers must be named there alone"
             ));
         }
-        // Apache's servers tell the version by the end of the name alone.
-        let suffix = path.extension().and_then(|suffix| suffix.to_str());
-        let named = suffix.and_then(|suffix| text::version(suffix).ok());
-        self.config.version = named.unwrap_or(self.config.version);
+        self.config.version = version_in_name(path).unwrap_or(self.config.version);
         let content = std::fs::read_to_string(path);
         let content = content.map_err(|error| format!("dynamicConfigFile={name}: {error}"))?;
         self.take_dynamic(&name, &content)
@@ -228,6 +225,13 @@ impl Ensemble {
         }
         Ok(())
     }
+}
+
+/// The version of the configuration that a dynamic file holds. Apache's servers tell it by the end
+/// of the name alone.
+pub(crate) fn version_in_name(path: &Path) -> Option<Zxid> {
+    let suffix = path.extension()?.to_str()?;
+    text::version(suffix).ok()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use std::time::Duration;
 use crate::InstanceSpec;
 use crate::io::disk::DiskOptions;
 pub use ensemble::Ensemble;
+pub(crate) use ensemble::version_in_name;
 use keys::Key;
 use operators::Operators;
 use peer_tls::PeerTlsSaid;

@@ -9,9 +9,9 @@ use super::DiskOptions;
 use super::directory::{at, unusable};
 use super::history::write_whole;
 use super::storage::Storage;
-use crate::config::properties;
+use crate::config::{properties, version_in_name};
 use crate::node::input::ConfigKind;
-use crate::quorum::text::{parse, print, print_members, version};
+use crate::quorum::text::{parse, print, print_members};
 use crate::quorum::{QuorumConfig, Quorums, Sid};
 
 /// What points to a dynamic file.
@@ -57,8 +57,7 @@ pub(crate) fn load(storage: &impl Storage, options: &DiskOptions) -> io::Result<
     let missing = || unusable(&path, "it is named as the dynamicConfigFile, and is not there");
     let text = read(storage, &path)?.ok_or_else(missing)?;
     let mut committed = parse(&text).map_err(|error| unusable(&path, error))?;
-    let suffix = path.extension().and_then(|suffix| suffix.to_str());
-    committed.version = suffix.and_then(|suffix| version(suffix).ok()).unwrap_or_default();
+    committed.version = version_in_name(&path).unwrap_or_default();
     let mut quorums = Quorums::new(committed);
     if let Some(next) = read_next(storage, file)? {
         quorums.see(next);
