@@ -134,20 +134,20 @@ impl Shared {
         }
     }
 
-    /// Asks a leader for a reconfiguration, on nobody's behalf.
+    /// Proposes a reconfiguration, on nobody's behalf; nothing, if this server does not lead.
     ///
     /// # Errors
-    /// As of `Node::reconfigure`; or this server does not lead.
-    pub(crate) fn reconfigure(&self, request: &ReconfigRequest<'_>) -> Result<Zxid, ErrorCode> {
+    /// As of `Node::reconfigure`.
+    pub(crate) fn reconfigure(&self, request: &ReconfigRequest<'_>) -> Result<(), ErrorCode> {
         let mut engine = self.lock();
         if !engine.node.is_deciding() || engine.is_paused {
-            return Err(ErrorCode::NotReadOnly);
+            return Ok(());
         }
         let Engine { node, outbox, now, .. } = &mut *engine;
         let asked = node.reconfigure(*now, request, outbox);
         engine.persist_in_memory();
         self.settle(&mut engine, None);
-        asked
+        asked.map(drop)
     }
 
     /// Opens a port for a connection.
