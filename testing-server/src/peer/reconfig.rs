@@ -89,8 +89,10 @@ impl Node {
         peer.other_door(self.settings.client_port)
     }
 
-    /// A voter tells which configuration it knows to be agreed on. Whoever has a leader hears of it
-    /// there; one that looks for a leader must know whom to ask. True if the election begins anew.
+    /// Somebody tells which configuration he knows to be agreed on. Whoever has a leader hears of
+    /// it there; one that looks for a leader must know whom to ask. It may know none of those who
+    /// vote by now, and so listens to anybody, as Apache's servers do. True if the election begins
+    /// anew.
     pub(crate) fn config_told(&mut self, text: &[u8], out: &mut Outbox) -> bool {
         let Some(peer) = self.peer.as_deref() else { return false };
         if !matches!(peer.role, Role::Looking) || !self.settings.rules.reconfig_enabled {

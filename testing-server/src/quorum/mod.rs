@@ -180,7 +180,7 @@ impl Quorums {
         self.all().flat_map(QuorumConfig::voters).collect()
     }
 
-    /// The weight of a server where it was agreed on.
+    /// The weight of a server, as the configuration says in which it weighs the most.
     pub(crate) fn weight(&self, sid: Sid) -> i64 {
         self.last_seen().weight(sid).max(self.committed.weight(sid))
     }

@@ -36,7 +36,7 @@ impl Node {
     /// Lets time pass for a learner.
     pub(crate) fn learner_tick(&mut self, out: &mut Outbox) {
         let now = self.now;
-        let Some(QuorumPeer { role: Role::Learning(learner), settings, quorums, .. }) =
+        let Some(QuorumPeer { role: Role::Learning(learner), quorums, .. }) =
             self.peer.as_deref_mut()
         else {
             return;
@@ -58,7 +58,6 @@ impl Node {
         learner.dials += 1;
         // Until the answer is here.
         learner.redial = Moment::NEVER;
-        let _ = settings;
         out.dial(LinkKind::Quorum, learner.leader, addresses.collect());
     }
 
