@@ -29,10 +29,7 @@ impl QuorumConfig {
         };
         let mut next = next.map_err(|error| {
             tracing::warn!(%error, "refusing a reconfiguration");
-            match error.is_number {
-                true => ErrorCode::MarshallingError,
-                false => ErrorCode::BadArguments,
-            }
+            error.code()
         })?;
         next.version = version;
         let least = if standalone_enabled { 2 } else { 1 };
@@ -51,10 +48,10 @@ impl QuorumConfig {
         let observers = next.members.len() - voters;
         // Apache's parser takes no such file either, and says so in its own way.
         if voters == 0 && !standalone_enabled {
-            return Err(InvalidConfig::number("nobody would vote"));
+            return Err(InvalidConfig::Voters("nobody would vote"));
         }
         if observers > 0 && (voters == 0 || voters == 1 && standalone_enabled) {
-            return Err(InvalidConfig::number("observers take more than one voter to follow"));
+            return Err(InvalidConfig::Voters("observers take more than one voter to follow"));
         }
         Ok(next)
     }

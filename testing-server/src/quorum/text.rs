@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 
-use znode::proto::Zxid;
+use znode::proto::{ErrorCode, Zxid};
 
 use super::member::InvalidMember;
 use super::{QuorumConfig, Sid};
@@ -11,27 +11,44 @@ use crate::config::properties;
 
 /// Why a text is no configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct InvalidConfig {
-    what: String,
-    /// Whether it is a number that cannot be read. Apache's server tells such a client of it by
-    /// another error than of the rest.
-    pub(crate) is_number: bool,
+pub(crate) enum InvalidConfig {
+    /// Something goes against the rules.
+    Rule(String),
+    /// A number cannot be read.
+    Number(String),
+    /// Too few would vote for those that are to follow.
+    Voters(&'static str),
 }
 
 impl InvalidConfig {
     /// Something that goes against the rules.
     pub(crate) fn rule(what: impl Into<String>) -> Self {
-        Self { what: what.into(), is_number: false }
+        Self::Rule(what.into())
     }
 
     /// A number that is none.
     pub(crate) fn number(what: impl Into<String>) -> Self {
-        Self { what: what.into(), is_number: true }
+        Self::Number(what.into())
     }
 
     /// The same, said of a line.
     fn of_line(self, key: &str, value: &str) -> Self {
-        Self { what: format!("{key}={value}: {}", self.what), ..self }
+        let told = |what| format!("{key}={value}: {what}");
+        match self {
+            Self::Rule(what) => Self::Rule(told(what)),
+            Self::Number(what) => Self::Number(told(what)),
+            // What no line says by itself.
+            Self::Voters(_) => self,
+        }
+    }
+
+    /// What a client is told that has asked for it. Apache's server tells of the rules by one
+    /// error, and by another of what its parser does not take.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Rule(_) => ErrorCode::BadArguments,
+            Self::Number(_) | Self::Voters(_) => ErrorCode::MarshallingError,
+        }
     }
 }
 
@@ -43,7 +60,10 @@ impl From<InvalidMember> for InvalidConfig {
 
 impl fmt::Display for InvalidConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.what)
+        match self {
+            Self::Rule(what) | Self::Number(what) => f.write_str(what),
+            Self::Voters(what) => f.write_str(what),
+        }
     }
 }
 
@@ -212,7 +232,7 @@ mod tests {
         ] {
             let error = parse(text).unwrap_err();
             assert!(error.to_string().contains(says), "{text}: {error}");
-            assert_eq!(error.is_number, is_number, "{text}");
+            assert_eq!(matches!(error, InvalidConfig::Number(_)), is_number, "{text}");
         }
     }
 }
