@@ -20,22 +20,19 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::ops::Range;
 
 use znode::Moment;
-use znode::proto::{ErrorCode, OpCode, SessionId, Xid, Zxid};
+use znode::proto::{ErrorCode, OpCode, SessionId, Zxid};
 
 use crate::admin::Word;
 use crate::admin::stats::{Sent, ServerStats};
 use crate::auth::{Identity, Schemes};
-use crate::log::record::put_txn;
 use crate::peer::QuorumPeer;
 use crate::pipeline::gate::{Gate, Lines, Waiting, Work};
 use crate::pipeline::outstanding::Outstanding;
 use crate::pipeline::prepare::Preparer;
 use crate::pipeline::reaper::Reaper;
 use crate::pipeline::throttle::Throttle;
-use crate::pipeline::txn::{Change, Txn};
 use crate::session::SessionTracker;
 use crate::session::identity::SessionIds;
 use crate::tree::Tree;
@@ -227,17 +224,6 @@ impl Node {
         i64::try_from(wall_ms).unwrap_or(i64::MAX)
     }
 
-    /// The number of the transaction that is prepared now.
-    pub(crate) fn next_zxid(&mut self) -> Zxid {
-        self.last_prepared.0 += 1;
-        self.last_prepared
-    }
-
-    /// Gives the last number back: nothing was made of it.
-    pub(crate) fn take_back_zxid(&mut self) {
-        self.last_prepared.0 -= 1;
-    }
-
     /// What a transaction is decided with.
     pub(crate) fn preparer<'a>(
         &'a mut self,
@@ -257,35 +243,6 @@ impl Node {
             extended_types: self.settings.rules.extended_types,
             enforce_quota: self.settings.rules.enforce_quota,
         }
-    }
-
-    /// Has a transaction written; what it does and answers waits for that.
-    pub(crate) fn append(
-        &mut self,
-        to: Option<ReplyTo>,
-        op: OpCode,
-        mut txn: Txn,
-        out: &mut Outbox,
-    ) {
-        if !matches!(txn.change, Change::Error(_)) {
-            txn.digest = self.outstanding.digest();
-        }
-        let cxid = to.map_or(Xid(0), |to| to.xid);
-        if self.peer.is_some() {
-            if to.is_some() {
-                self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Commit });
-            }
-            return self.propose(to, op, cxid, txn, out);
-        }
-        let entry = if self.settings.durable { self.log_entry(cxid, &txn, out) } else { 0..0 };
-        out.append(txn.zxid, entry);
-        self.wait(Waiting { to, op, since: self.now, large: 0, work: Work::Apply(txn) });
-    }
-
-    /// What a log holds of a transaction. Kept out of the way of a disk in memory.
-    #[inline(never)]
-    pub(crate) fn log_entry(&self, cxid: Xid, txn: &Txn, out: &mut Outbox) -> Range<usize> {
-        out.entry(|bytes| put_txn(txn, cxid, &self.tree.acls, bytes))
     }
 
     /// Puts a request in line.

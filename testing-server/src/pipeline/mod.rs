@@ -9,6 +9,7 @@
 //! | [`local`] | sessions that are no concern of other servers |
 //! | [`prepare`] | decides what a write will do, and whether it may |
 //! | [`txn`] | that decision, as a transaction |
+//! | [`order`] | gives it its place, and has it written |
 //! | [`outstanding`] | remembers what it will change until it is done |
 //! | [`gate`] | holds whatever came behind a write until the disk has that write |
 //! | [`apply`] | does it: the tree, the watches |
@@ -25,6 +26,7 @@ pub(crate) mod gate;
 mod handshake;
 mod intake;
 pub(crate) mod local;
+mod order;
 pub(crate) mod outstanding;
 pub(crate) mod prepare;
 mod proving;
