@@ -27,6 +27,7 @@ use crate::quorum::{QuorumConfig, Sid};
 use crate::server::TestingServer;
 use crate::spec::InstanceSpec;
 use crate::zab::history::COMMITTED_LOG_MAX;
+use crate::zab::stream::FORWARDED_LEN_MAX;
 
 /// How many ticks a leader and its learners may take to find together.
 const INIT_LIMIT: u32 = 10;
@@ -248,8 +249,9 @@ impl TestingCluster {
     /// clients.
     ///
     /// # Errors
-    /// The operating system refuses a socket; or there are no servers, or more than 254, of which
-    /// session ids could not tell.
+    /// The operating system refuses a socket; there are no servers, or more than 254, of which
+    /// session ids could not tell; or clients may send
+    /// [longer frames](InstanceSpec::frame_len_max) than servers pass on to each other.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
@@ -294,6 +296,12 @@ impl TestingCluster {
         config: QuorumConfig,
         spec: &InstanceSpec,
     ) -> io::Result<()> {
+        let max = spec.rules.frame_len_max;
+        if max > FORWARDED_LEN_MAX {
+            let why =
+                format!("frame_len_max {max}: in a cluster, must be at most {FORWARDED_LEN_MAX}");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, why));
+        }
         let me = number(id);
         let membership = Membership {
             me,

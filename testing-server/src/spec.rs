@@ -453,7 +453,8 @@ impl InstanceSpec {
     }
 
     /// Sets the longest frame that a client may send, in bytes (`jute.maxbuffer`): 1,048,575 to
-    /// start with. The connection of a longer one is closed.
+    /// start with. The connection of a longer one is closed. In a
+    /// [cluster](crate::TestingCluster), it can be 2 MiB at most.
     pub fn frame_len_max(mut self, max: usize) -> Self {
         self.rules.frame_len_max = max;
         self

@@ -67,6 +67,15 @@ async fn followers(cluster: &TestingCluster, voters: u64) -> Vec<u64> {
 }
 
 #[tokio::test]
+async fn clients_may_send_no_more_than_servers_pass_on() {
+    let each = |max| ClusterSpec::new(1).each(InstanceSpec::new().frame_len_max(max));
+    assert!(TestingCluster::start_with(each(2 * 1024 * 1024)).await.is_ok());
+    let refused = TestingCluster::start_with(each(4 * 1024 * 1024)).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("must be at most 2097152"), "{refused}");
+}
+
+#[tokio::test]
 async fn a_write_through_any_server_is_read_through_every_other_after_a_sync() {
     let cluster = cluster(3, 1).await;
     let mut clients = Vec::new();

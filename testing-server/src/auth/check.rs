@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use znode::proto::{AclRecord, ErrorCode, Perms};
 
-use super::{Identity, Schemes};
+use super::{Identity, Scheme, Schemes};
 use crate::tree::acl_cache::{Acl, AclCache, AclId};
 
 /// Whether somebody known by `identities` may do, at a node with this list, any of what `wanted`
@@ -43,14 +43,17 @@ fn means(schemes: &Schemes, entry: &Acl, identities: &[Identity]) -> bool {
         .any(|identity| identity.scheme == entry.scheme && scheme.matches(&identity.id, &entry.id))
 }
 
-/// The list as it will be kept: duplicates gone, `auth` replaced by who the client is.
+/// The list as it will be kept: duplicates gone, `auth` replaced by who the client is. What it
+/// takes as a record is taken off `room`.
 ///
 /// # Errors
-/// [`ErrorCode::InvalidAcl`], or [`ErrorCode::MarshallingError`] where Apache stumbles over a null.
+/// [`ErrorCode::InvalidAcl`], or [`ErrorCode::MarshallingError`] where Apache stumbles over a null,
+/// or where there is not so much room: every `auth` stands for every identity.
 pub(crate) fn fixup_acl<'a>(
     schemes: &Schemes,
     identities: &'a [Identity],
     wanted: Option<&[AclRecord<'a>]>,
+    room: &mut usize,
 ) -> Result<Vec<AclRecord<'a>>, ErrorCode> {
     let wanted = wanted.unwrap_or_default();
     if wanted.is_empty() {
@@ -62,12 +65,31 @@ pub(crate) fn fixup_acl<'a>(
             unique.push(entry);
         }
     }
-    let mut fixed = Vec::with_capacity(unique.len());
+    let mut fixed = Fixed { list: Vec::with_capacity(unique.len()), room };
     for entry in unique {
         fixup_entry(schemes, identities, entry, &mut fixed)?;
     }
-    Ok(fixed)
+    Ok(fixed.list)
 }
+
+/// A list in the making, and how many bytes more it may take.
+struct Fixed<'a, 'r> {
+    list: Vec<AclRecord<'a>>,
+    room: &'r mut usize,
+}
+
+impl<'a> Fixed<'a, '_> {
+    fn push(&mut self, entry: AclRecord<'a>) -> Result<(), ErrorCode> {
+        let len = |text: &Option<Cow<'_, str>>| text.as_ref().map_or(0, |text| text.len());
+        let taken = ENTRY_LEN_MIN + len(&entry.id.scheme) + len(&entry.id.id);
+        *self.room = self.room.checked_sub(taken).ok_or(ErrorCode::MarshallingError)?;
+        self.list.push(entry);
+        Ok(())
+    }
+}
+
+/// What an entry takes as a record beside its words: permissions, and two lengths.
+const ENTRY_LEN_MIN: usize = 12;
 
 /// Whether an entry repeats one of those before it. Apache stumbles over the first null that it
 /// comes to compare.
@@ -92,17 +114,18 @@ fn fixup_entry<'a>(
     schemes: &Schemes,
     identities: &'a [Identity],
     entry: &AclRecord<'a>,
-    fixed: &mut Vec<AclRecord<'a>>,
+    fixed: &mut Fixed<'a, '_>,
 ) -> Result<(), ErrorCode> {
     let scheme = entry.id.scheme.as_deref().ok_or(ErrorCode::InvalidAcl)?;
     if scheme == "auth" {
-        let before = fixed.len();
-        fixed.extend(identities.iter().filter_map(|identity| {
-            let scheme = schemes.find(&identity.scheme)?;
-            let entry = || AclRecord::new(entry.perms, &*identity.scheme, &*identity.id);
-            scheme.is_authenticated().then(entry)
-        }));
-        return if fixed.len() > before { Ok(()) } else { Err(ErrorCode::InvalidAcl) };
+        let before = fixed.list.len();
+        for identity in identities {
+            let scheme = schemes.find(&identity.scheme);
+            if scheme.is_some_and(Scheme::is_authenticated) {
+                fixed.push(AclRecord::new(entry.perms, &*identity.scheme, &*identity.id))?;
+            }
+        }
+        return if fixed.list.len() > before { Ok(()) } else { Err(ErrorCode::InvalidAcl) };
     }
     let valid = match (scheme, entry.id.id.as_deref()) {
         // Apache dereferences the null, and its client is told so.
@@ -114,8 +137,7 @@ fn fixup_entry<'a>(
     if !valid {
         return Err(ErrorCode::InvalidAcl);
     }
-    fixed.push(entry.clone());
-    Ok(())
+    fixed.push(entry.clone())
 }
 
 /// Hides the hashes of `digest` ids from whoever may read a list but not write it.
@@ -132,6 +154,8 @@ mod tests {
     use crate::node::settings::Settings;
     use crate::tree::index::PathHasher;
 
+    const ROOM: usize = 10_000;
+
     fn entry(perms: Perms, scheme: &'static str, id: &'static str) -> AclRecord<'static> {
         AclRecord::new(perms, scheme, id)
     }
@@ -141,7 +165,7 @@ mod tests {
         list: &[AclRecord<'static>],
     ) -> Result<Vec<(String, String)>, ErrorCode> {
         let schemes = Schemes::new(&Settings::fixed());
-        let list = fixup_acl(&schemes, identities, Some(list))?;
+        let list = fixup_acl(&schemes, identities, Some(list), &mut ROOM.clone())?;
         let text = |part: &Option<Cow<'_, str>>| part.as_deref().unwrap().to_owned();
         Ok(list.iter().map(|acl| (text(&acl.id.scheme), text(&acl.id.id))).collect())
     }
@@ -162,9 +186,28 @@ mod tests {
     }
 
     #[test]
+    fn a_list_takes_no_more_room_than_there_is() {
+        let schemes = Schemes::new(&Settings::fixed());
+        let me: Vec<Identity> =
+            (0..9).map(|user| Identity::new("digest", &format!("{user}:x"))).collect();
+        let list = [entry(Perms::ALL, "auth", "a"), entry(Perms::ALL, "auth", "b")];
+        let needed = 2 * 9 * (12 + "digest".len() + "0:x".len());
+        for (mut room, fits) in [(needed, true), (needed - 1, false)] {
+            let fixed = fixup_acl(&schemes, &me, Some(&list), &mut room);
+            assert_eq!(
+                fixed.map(|list| (list.len(), room)),
+                match fits {
+                    true => Ok((18, 0)),
+                    false => Err(ErrorCode::MarshallingError),
+                }
+            );
+        }
+    }
+
+    #[test]
     fn lists_that_name_nobody_are_refused() {
         let schemes = Schemes::new(&Settings::fixed());
-        assert_eq!(fixup_acl(&schemes, &[], None), Err(ErrorCode::InvalidAcl));
+        assert_eq!(fixup_acl(&schemes, &[], None, &mut ROOM.clone()), Err(ErrorCode::InvalidAcl));
         for (scheme, id) in [("world", "all"), ("digest", "a"), ("ip", "a"), ("super", "")] {
             assert_eq!(
                 fixed(&[], &[entry(Perms::ALL, scheme, id)]),
@@ -179,10 +222,14 @@ mod tests {
         let schemes = Schemes::new(&Settings::fixed());
         let mut null = entry(Perms::ALL, "world", "anyone");
         null.id.id = None;
-        let refused = fixup_acl(&schemes, &[], Some(std::slice::from_ref(&null)));
+        let refused =
+            fixup_acl(&schemes, &[], Some(std::slice::from_ref(&null)), &mut ROOM.clone());
         assert_eq!(refused, Err(ErrorCode::MarshallingError));
         null.id.scheme = None;
-        assert_eq!(fixup_acl(&schemes, &[], Some(&[null])), Err(ErrorCode::InvalidAcl));
+        assert_eq!(
+            fixup_acl(&schemes, &[], Some(&[null]), &mut ROOM.clone()),
+            Err(ErrorCode::InvalidAcl)
+        );
     }
 
     #[test]

@@ -50,8 +50,8 @@ impl TestingCluster {
     ///
     /// # Errors
     /// The operating system refuses a socket; there are 254 servers already, of which session ids
-    /// could not tell more; or the [specification](super::ClusterSpec::reconfig_enabled) says that
-    /// nothing is to change.
+    /// could not tell more; its clients may send longer frames than the others pass on; or the
+    /// [specification](super::ClusterSpec::reconfig_enabled) says that nothing is to change.
     ///
     /// # Cancel safety
     /// The server may be left running, as a member or not.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::InstanceSpec;
 use crate::io::disk::DiskOptions;
+use crate::zab::stream::FORWARDED_LEN_MAX;
 pub use ensemble::Ensemble;
 pub(crate) use ensemble::version_in_name;
 use keys::Key;
@@ -63,9 +64,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// The longest frame that a server of an ensemble can pass on to the others.
-const ENSEMBLE_FRAME_LEN_MAX: usize = 2 * 1024 * 1024;
 
 /// Everything that keys can say, before it is made into a specification.
 #[derive(Debug, Clone)]
@@ -334,11 +332,10 @@ impl Said {
             notes.push(format!("server.N: of {voters} servers no more may fail than of one less"));
         }
         // What servers tell each other is bounded, too.
-        if self.ensemble.is_distributed() && self.spec.rules.frame_len_max > ENSEMBLE_FRAME_LEN_MAX
-        {
+        if self.ensemble.is_distributed() && self.spec.rules.frame_len_max > FORWARDED_LEN_MAX {
             let max = self.spec.rules.frame_len_max;
             return Err(format!(
-                "jute.maxbuffer={max}: in an ensemble, must be at most {ENSEMBLE_FRAME_LEN_MAX}"
+                "jute.maxbuffer={max}: in an ensemble, must be at most {FORWARDED_LEN_MAX}"
             ));
         }
         let only = self.ensemble.participants().next().filter(|_| voters == 1);

@@ -56,7 +56,7 @@ const SECTOR_LEN: usize = 512;
 
 /// Appends a record with its checksum and its end.
 pub(crate) fn put_entry(entry: &[u8], out: &mut Vec<u8>) {
-    let len = i32::try_from(entry.len()).expect("a transaction comes from one frame");
+    let len = i32::try_from(entry.len()).expect("what is longer was refused");
     out.extend_from_slice(&i64::from(adler2::adler32_slice(entry)).to_be_bytes());
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(entry);

@@ -162,7 +162,7 @@ impl Node {
             Input::Insecure => self.insecure(),
             Input::Closed { conn } => self.forget(conn),
             Input::Tick => self.tick(now, out),
-            Input::Expire(session) => self.expire(now, session, out),
+            Input::Expire(session) => self.expire(session, out),
             Input::Restart => {
                 self.started = now;
                 for conn in self.connections.clear() {
@@ -231,7 +231,7 @@ impl Node {
         zxid: Zxid,
         identities: &'a [Identity],
     ) -> Preparer<'a> {
-        let time_ms = self.wall_ms(self.now);
+        let (time_ms, acl_room) = (self.wall_ms(self.now), self.entry_len_max());
         Preparer {
             tree: &mut self.tree,
             outstanding: &mut self.outstanding,
@@ -240,6 +240,7 @@ impl Node {
             session,
             zxid,
             time_ms,
+            acl_room,
             extended_types: self.settings.rules.extended_types,
             enforce_quota: self.settings.rules.enforce_quota,
         }

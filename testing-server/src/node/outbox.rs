@@ -181,6 +181,12 @@ impl Outbox {
         start..self.arena.len()
     }
 
+    /// Forgets the bytes that were kept last, of which nothing has become.
+    pub(crate) fn take_back_entry(&mut self, range: &Range<usize>) {
+        debug_assert_eq!(range.end, self.arena.len(), "others may refer to what is behind");
+        self.arena.truncate(range.start);
+    }
+
     /// Asks for a transaction to be written; `range` is what a log holds of it.
     pub(crate) fn append(&mut self, zxid: Zxid, range: Range<usize>) {
         self.outputs.push(Output::Append { zxid, range });

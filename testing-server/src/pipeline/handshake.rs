@@ -64,14 +64,10 @@ impl Node {
             self.wait(Waiting { to, op, since, large: 0, work: Work::Commit });
             return self.forward_session(session, timeout, out);
         }
-        let txn = Txn {
-            zxid: self.next_zxid(),
-            time_ms: self.wall_ms(now),
-            session,
-            change: Change::CreateSession(timeout),
-            digest: None,
-        };
-        self.append(Some(ReplyTo { conn, xid: Xid(0) }), OpCode::CreateSession, txn, out);
+        let to = Some(ReplyTo { conn, xid: Xid(0) });
+        self.put_in_order(to, OpCode::CreateSession, Xid(0), session, out, |_, _| {
+            Change::CreateSession(timeout)
+        });
     }
 
     fn resume_session(
@@ -147,32 +143,29 @@ impl Node {
     }
 
     /// Ends a session as its tracker does: with a transaction that nobody asked for.
-    pub(crate) fn expire(&mut self, now: Moment, session: SessionId, out: &mut Outbox) {
+    pub(crate) fn expire(&mut self, session: SessionId, out: &mut Outbox) {
         let Some(slot) = self.sessions.find(session) else {
             return;
         };
-        self.close_session(now, slot, None, out);
+        self.close_session(slot, None, Xid(0), out);
     }
 
-    /// Ends a session whose client has asked another server to.
+    /// Ends a session whose client has asked another server to. If its end is decided already, that
+    /// is what the client waits for.
     pub(crate) fn close_session_for(&mut self, session: SessionId, cxid: Xid, out: &mut Outbox) {
-        let found = self.sessions.find(session).and_then(|slot| self.sessions.get_mut(slot));
-        // Its end is decided already, and is what the client waits for.
-        let Some(found) = found.filter(|session| !session.closing && !session.is_local()) else {
-            return;
-        };
-        found.closing = true;
-        self.propose_change(None, OpCode::CloseSession, cxid, session, out, |node, zxid| {
-            node.preparer(session, zxid, &[]).close_session()
-        });
+        let slot = self.sessions.find(session).filter(|slot| !self.is_local(*slot));
+        if let Some(slot) = slot {
+            self.close_session(slot, None, cxid, out);
+        }
     }
 
-    /// Queues the end of a session; its transaction deletes the ephemeral nodes.
+    /// Queues the end of a session; its transaction deletes the ephemeral nodes, or those that are
+    /// left of too many.
     pub(super) fn close_session(
         &mut self,
-        now: Moment,
         slot: SessionSlot,
         to: Option<ReplyTo>,
+        cxid: Xid,
         out: &mut Outbox,
     ) {
         let Some(session) = self.sessions.get_mut(slot).filter(|session| !session.closing) else {
@@ -180,18 +173,19 @@ impl Node {
         };
         session.closing = true;
         let session = session.id;
-        loop {
+        while self.orders_writes() {
             let zxid = self.next_zxid();
             let Some(change) = self.preparer(session, zxid, &[]).shorten_close() else {
                 self.take_back_zxid();
                 break;
             };
-            let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
-            self.append(None, OpCode::Multi, txn, out);
+            // In nobody's name, or a server might take it for what the client waits for.
+            let (time_ms, session) = (self.wall_ms(self.now), SessionId::NONE);
+            let txn = Txn { zxid, time_ms, session, change, digest: None };
+            self.append(None, OpCode::Multi, Xid(0), txn, out);
         }
-        let zxid = self.next_zxid();
-        let change = self.preparer(session, zxid, &[]).close_session();
-        let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
-        self.append(to, OpCode::CloseSession, txn, out);
+        self.put_in_order(to, OpCode::CloseSession, cxid, session, out, |node, zxid| {
+            node.preparer(session, zxid, &[]).close_session()
+        });
     }
 }

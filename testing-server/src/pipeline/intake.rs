@@ -113,7 +113,7 @@ impl Node {
         if self.is_read_only() {
             return self.request_to_read(to, op, &from, out);
         }
-        if !self.upgrade(now, slot, op, &from, out) {
+        if !self.upgrade(slot, op, &from, out) {
             let work = Work::Refuse(ErrorCode::EphemeralOnLocalSession);
             return self.in_turn(to, op.unwrap_or(OpCode::Error), work, out);
         }
@@ -124,7 +124,7 @@ impl Node {
             Some(OpCode::CloseSession) if self.is_local(slot) => self.close_local(to, out),
             Some(OpCode::CloseSession) => {
                 self.stop_reading(to.conn);
-                self.close_session(now, slot, Some(to), out);
+                self.close_session(slot, Some(to), to.xid, out);
             }
             Some(op) if op.changes_nodes() => self.write(now, to, slot, op, from, out),
             Some(OpCode::Sync) if self.peer.is_some() => self.sync_in_turn(to, from.rest(), out),
@@ -258,7 +258,7 @@ impl Node {
             }
         };
         let txn = Txn { zxid, time_ms: self.wall_ms(now), session, change, digest: None };
-        self.append(Some(to), op, txn, out);
+        self.append(Some(to), op, to.xid, txn, out);
     }
 
     fn prepare(

@@ -18,7 +18,7 @@ use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
 use crate::peer::LocalSessions;
 use crate::pipeline::gate::Work;
-use crate::pipeline::txn::{Change, Txn};
+use crate::pipeline::txn::Change;
 use crate::session::{Session, SessionSlot, Standing};
 
 impl Node {
@@ -82,7 +82,7 @@ impl Node {
                 self.session_closed(session, None, out);
             } else if self.is_deciding() {
                 self.stats.expired += 1;
-                self.expire(now, session, out);
+                self.expire(session, out);
             }
         }
     }
@@ -91,7 +91,6 @@ impl Node {
     /// be, and the request is refused.
     pub(super) fn upgrade(
         &mut self,
-        now: Moment,
         slot: SessionSlot,
         op: Option<OpCode>,
         from: &Decoder<'_>,
@@ -111,10 +110,10 @@ impl Node {
         if self.is_learning() {
             self.forward_session(session, timeout, out);
         } else {
-            let change = Change::CreateSession(timeout);
-            let (zxid, time_ms) = (self.next_zxid(), self.wall_ms(now));
-            let txn = Txn { zxid, time_ms, session, change, digest: None };
-            self.propose(None, OpCode::CreateSession, Xid(0), txn, out);
+            let op = OpCode::CreateSession;
+            self.put_in_order(None, op, Xid(0), session, out, |_, _| {
+                Change::CreateSession(timeout)
+            });
         }
         true
     }

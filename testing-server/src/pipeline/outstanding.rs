@@ -67,6 +67,8 @@ pub(crate) struct Outstanding {
     hasher: PathHasher,
     /// The digest of the tree as it will be; nothing if none is foretold.
     digest: Option<u64>,
+    /// Where the transaction begins that is prepared now.
+    begun: Mark,
 }
 
 impl Outstanding {
@@ -78,7 +80,18 @@ impl Outstanding {
             newest: PathIndex::new(),
             hasher: PathHasher::new(seed),
             digest: None,
+            begun: Mark(0, 0),
         }
+    }
+
+    /// What is added from now on is of another transaction than what was.
+    pub(crate) fn begin(&mut self) {
+        self.begun = self.mark();
+    }
+
+    /// Takes back whatever the transaction that was begun last will change.
+    pub(crate) fn take_back(&mut self, acls: &mut AclCache) {
+        self.roll_back(acls, self.begun);
     }
 
     /// Foretells the digest of the tree from now on; `digest` is what it is without the records.

@@ -43,6 +43,8 @@ pub(crate) struct Preparer<'a> {
     pub(crate) zxid: Zxid,
     /// Its time.
     pub(crate) time_ms: i64,
+    /// How many bytes of lists more it may name.
+    pub(crate) acl_room: usize,
     /// Whether nodes may have a time to live.
     pub(crate) extended_types: bool,
     /// Whether hard limits of quotas hold.
@@ -146,7 +148,7 @@ impl Preparer<'_> {
         owner: OwnerKind,
     ) -> Result<Change, ErrorCode> {
         let above_path = parent_to_create(asked).ok_or(ErrorCode::BadArguments)?;
-        let acl = fixup_acl(self.schemes, self.identities, acl)?;
+        let acl = fixup_acl(self.schemes, self.identities, acl, &mut self.acl_room)?;
         let above = self.state(above_path)?;
         self.check_acl(above.acl, Perms::CREATE)?;
         let path = match mode.sequential {
@@ -303,7 +305,8 @@ impl Preparer<'_> {
     pub(super) fn set_acl(&mut self, request: &SetAclRequest<'_>) -> Result<Change, ErrorCode> {
         let path = request.path.as_bytes();
         path::validate(&request.path).map_err(|_| ErrorCode::BadArguments)?;
-        let acl = fixup_acl(self.schemes, self.identities, request.acl.as_deref())?;
+        let acl = request.acl.as_deref();
+        let acl = fixup_acl(self.schemes, self.identities, acl, &mut self.acl_room)?;
         let node = self.state(path)?;
         self.check_acl(node.acl, Perms::ADMIN)?;
         check_version(request.version, node.meta.aversion)?;

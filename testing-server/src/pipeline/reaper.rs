@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use znode::Moment;
-use znode::proto::{OpCode, SessionId};
+use znode::proto::{OpCode, SessionId, Xid};
 
-use super::txn::{Change, Txn};
+use super::txn::Change;
 use crate::node::Node;
 use crate::node::outbox::Outbox;
 use crate::tree::containers::OwnerKind;
@@ -61,7 +61,7 @@ impl Node {
             && let Some(path) = self.reaper.found.pop_front()
         {
             self.reaper.next += spacing;
-            self.delete_container(now, &path, out);
+            self.delete_container(&path, out);
         }
     }
 
@@ -83,18 +83,12 @@ impl Node {
     }
 
     /// A transaction of no session; a child that came in between makes it fail, which harms nobody.
-    fn delete_container(&mut self, now: Moment, path: &[u8], out: &mut Outbox) {
-        let zxid = self.next_zxid();
-        let deleted = self.preparer(SessionId::NONE, zxid, &[]).delete_container(path);
-        let change = deleted.unwrap_or_else(Change::Error);
-        let txn = Txn {
-            zxid,
-            time_ms: self.wall_ms(now),
-            session: SessionId::NONE,
-            change,
-            digest: None,
-        };
-        self.append(None, OpCode::DeleteContainer, txn, out);
+    fn delete_container(&mut self, path: &[u8], out: &mut Outbox) {
+        let (op, nobody) = (OpCode::DeleteContainer, SessionId::NONE);
+        self.put_in_order(None, op, Xid(0), nobody, out, |node, zxid| {
+            let deleted = node.preparer(nobody, zxid, &[]).delete_container(path);
+            deleted.unwrap_or_else(Change::Error)
+        });
     }
 }
 

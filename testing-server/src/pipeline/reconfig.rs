@@ -45,9 +45,8 @@ impl Node {
             .and_then(|config| self.preparer(SessionId::NONE, zxid, &[]).reconfig(config, false));
         let change = decided.inspect_err(|_| self.take_back_zxid())?;
         let (time_ms, session) = (self.wall_ms(now), SessionId::NONE);
-        let digest = self.outstanding.digest();
-        let txn = Txn { zxid, time_ms, session, change, digest };
-        self.propose(None, OpCode::Reconfig, Xid(0), txn, out);
+        let txn = Txn { zxid, time_ms, session, change, digest: None };
+        self.append(None, OpCode::Reconfig, Xid(0), txn, out);
         Ok(zxid)
     }
 

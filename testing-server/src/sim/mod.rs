@@ -10,6 +10,7 @@
 //! | [`client`] | clients that judge what they are told |
 //! | [`transcript`], [`scenarios`] | talk in words; and the talk of a few worlds, to be read |
 //! | [`reconfigurations`] | who belongs together changes, rule by rule |
+//! | [`limits`] | clients that ask for more than servers can tell each other |
 //! | [`oracle`], [`judge`] | what must be true whatever happens, and whether it is |
 //! | [`random`](crate::random) | every choice, drawn from one seed |
 //!
@@ -20,6 +21,7 @@ mod client;
 mod disk;
 mod faults;
 mod judge;
+mod limits;
 mod network;
 mod oracle;
 mod reconfigurations;

@@ -8,9 +8,16 @@ use super::packet::{Kind, SNAPSHOT_END};
 use crate::log::record::PathBytes;
 use crate::log::snapshot::NodeRecord;
 
+/// The longest frame of a client that one server can pass on to another.
+pub(crate) const FORWARDED_LEN_MAX: usize = 2 * 1024 * 1024;
+
 /// The longest data of a packet: twice what a client may send, and some, as Apache has it. It is
 /// bounded before anything is kept of it.
-const DATA_MAX: usize = 2 * 1024 * 1024 + 1024;
+const DATA_MAX: usize = FORWARDED_LEN_MAX + 1024;
+
+/// The longest transaction that a packet can carry. An observer may get one with the number of a
+/// server before it.
+pub(crate) const ENTRY_LEN_MAX: usize = DATA_MAX - 8;
 
 /// How many identities a request may be made for, and how long each of their words may be.
 const IDENTITIES_MAX: usize = 1024;

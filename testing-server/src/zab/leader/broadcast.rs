@@ -10,6 +10,7 @@ use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
 use crate::peer::planted::{Bug, Planted};
 use crate::peer::{Prepared, QuorumPeer, Role};
+use crate::pipeline::gate::{Waiting, Work};
 use crate::pipeline::txn::{Change, Txn};
 use crate::quorum::{Quorums, Sid};
 use crate::zab::history::{Entry, History};
@@ -26,13 +27,23 @@ impl Node {
         to: Option<ReplyTo>,
         op: OpCode,
         cxid: znode::proto::Xid,
-        txn: Txn,
+        mut txn: Txn,
         out: &mut Outbox,
     ) {
         let zxid = txn.zxid;
-        let range = self.log_entry(cxid, &txn, out);
+        // A place in the order is a leader's to give. What another server wrote to its log would
+        // have the number of something else.
+        if !self.orders_writes() {
+            txn.change.discard(&mut self.tree.acls);
+            self.outstanding.take_back(&mut self.tree.acls);
+            return self.take_back_zxid();
+        }
+        let range = self.log_entry(cxid, &mut txn, out);
         let bytes = Bytes::copy_from_slice(out.bytes(&range));
         let since = self.now;
+        if to.is_some() {
+            self.wait(Waiting { to, op, since, large: 0, work: Work::Commit });
+        }
         if let Change::Reconfig { config, .. } = &txn.change {
             self.config_seen((**config).clone(), out);
         }

@@ -12,7 +12,7 @@ use crate::node::input::ConnId;
 use crate::node::outbox::Outbox;
 use crate::peer::{QuorumPeer, Role};
 use crate::pipeline::local::wants_ephemeral;
-use crate::pipeline::txn::{Change, Txn};
+use crate::pipeline::txn::Change;
 use crate::zab::packet::{Forwarded, Kind, QuorumPacket, SessionInfo, SessionVerdict, put_record};
 
 impl Node {
@@ -132,7 +132,7 @@ impl Node {
                     self.sessions.track(now, session, timeout, None);
                 }
                 self.sessions.own(session, link);
-                self.propose_change(None, op, info.cxid, session, out, |_, _| {
+                self.put_in_order(None, op, info.cxid, session, out, |_, _| {
                     Change::CreateSession(timeout)
                 });
                 return Ok(());
@@ -145,12 +145,12 @@ impl Node {
         }
         let is_binding = wants_ephemeral(op, Decoder::new(body));
         if let Err(error) = self.check_owner(session, link, is_binding) {
-            self.propose_change(None, op, info.cxid, session, out, |_, _| Change::Error(error));
+            self.put_in_order(None, op, info.cxid, session, out, |_, _| Change::Error(error));
             return Ok(());
         }
         let identities = authinfo.iter().map(|(scheme, id)| Identity::new(scheme, id));
         let identities: Arc<[Identity]> = identities.collect();
-        self.propose_change(None, op, info.cxid, session, out, |node, zxid| {
+        self.put_in_order(None, op, info.cxid, session, out, |node, zxid| {
             node.decide(session, zxid, &identities, op, Decoder::new(body))
         });
         Ok(())
@@ -179,23 +179,5 @@ impl Node {
         }
         session.owner = Some(link);
         Ok(())
-    }
-
-    /// Takes a place in the order, and has whatever is decided for it proposed.
-    pub(crate) fn propose_change(
-        &mut self,
-        to: Option<crate::node::outbox::ReplyTo>,
-        op: OpCode,
-        cxid: znode::proto::Xid,
-        session: SessionId,
-        out: &mut Outbox,
-        decide: impl FnOnce(&mut Self, Zxid) -> Change,
-    ) {
-        let zxid = self.next_zxid();
-        let change = decide(self, zxid);
-        let foretold = self.outstanding.digest();
-        let digest = foretold.filter(|_| !matches!(change, Change::Error(_)));
-        let txn = Txn { zxid, time_ms: self.wall_ms(self.now), session, change, digest };
-        self.propose(to, op, cxid, txn, out);
     }
 }
