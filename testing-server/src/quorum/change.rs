@@ -7,7 +7,7 @@ use znode::proto::requests::ReconfigRequest;
 use znode::proto::{ErrorCode, Zxid};
 
 use super::member::{Member, Role};
-use super::text::{InvalidConfig, parse};
+use super::text::{InvalidConfig, number, parse};
 use super::{QuorumConfig, Sid};
 
 impl QuorumConfig {
@@ -27,11 +27,14 @@ impl QuorumConfig {
             Some(members) => Self::of_request(members, standalone_enabled),
             None => self.incremented(request.joining.as_deref(), request.leaving.as_deref()),
         };
-        let mut next = next.map_err(|error| {
+        let next = next.and_then(|next| {
+            let next = Self { version, ..next };
+            next.check_readable().map(|()| next)
+        });
+        let next = next.map_err(|error| {
             tracing::warn!(%error, "refusing a reconfiguration");
             error.code()
         })?;
-        next.version = version;
         let least = if standalone_enabled { 2 } else { 1 };
         let voters = next.voters().count();
         if voters < least {
@@ -77,8 +80,8 @@ impl QuorumConfig {
                 [name, spec] if !name.is_empty() && !spec.is_empty() => (name, spec),
                 _ => return Err(wrong("must be server.N=host:port:port[:role];port")),
             };
-            let number = name.rsplit('.').next().unwrap_or(name).parse().map(Sid);
-            let sid = number.map_err(|_| InvalidConfig::number(joiner))?;
+            let sid = number(name.rsplit('.').next().unwrap_or(name)).map(Sid);
+            let sid = sid.map_err(|_| InvalidConfig::number(joiner))?;
             let member: Member = spec.parse()?;
             if member.client.is_none() {
                 return Err(wrong("takes a port for clients as well"));
@@ -203,6 +206,7 @@ mod tests {
             ("server.4", ErrorCode::BadArguments),
             ("server.4=d:1:2=x;9", ErrorCode::BadArguments),
             ("server.x=d:1:2;9", ErrorCode::MarshallingError),
+            ("server.-4=d:1:2;9", ErrorCode::MarshallingError),
             ("server.4=a:1:3;9", ErrorCode::BadArguments),
             ("server.4=d:1:2;b:2", ErrorCode::BadArguments),
         ] {
@@ -214,6 +218,25 @@ mod tests {
         let local = parse("server.1=127.0.0.1:1:2;9\nserver.2=localhost:3:4;9").unwrap();
         let near = request("server.3=127.0.0.1:1:2;9", "");
         assert!(local.changed(&near, Zxid(1), true).is_ok());
+    }
+
+    #[test]
+    fn nothing_is_proposed_that_others_could_not_read() {
+        for joining in ["server.4=[[d]:1:2;9", "server.4=d:1:2;9;10", "server.4=d:1:2;;10"] {
+            let refused = made(&request(joining, ""), true);
+            assert_eq!(refused, Err(ErrorCode::BadArguments), "{joining}");
+            let anew = anew(&format!("server.1=a:1:2,server.2=b:1:2,{joining}"));
+            assert_eq!(made(&anew, true), Err(ErrorCode::BadArguments), "{joining}");
+        }
+        let many = |count: u32| {
+            let members = (1..=count).map(|sid| format!("server.{sid}=h{sid}:1:2"));
+            made(&anew(&members.collect::<Vec<_>>().join(",")), true)
+        };
+        assert!(many(10_000).is_ok());
+        assert_eq!(many(20_000), Err(ErrorCode::BadArguments));
+        let grouped = |of: &str| anew(&format!("server.1=a:1:2,server.2=b:1:2,group.1=1:2:{of}"));
+        assert_eq!(made(&grouped("3"), true), Err(ErrorCode::BadArguments));
+        assert!(made(&grouped("3,weight.3=1"), true).is_ok());
     }
 
     #[test]

@@ -166,6 +166,41 @@ impl QuorumConfig {
     }
 }
 
+/// The longest text of a configuration: a vote carries it, and those are read up to 512 KiB.
+const LEN_MAX: usize = 511 * 1024;
+
+impl QuorumConfig {
+    /// Whether every server reads in the text of a configuration what it is, ZooKeeper 3.9 as well.
+    /// Once it is proposed it is too late: whoever cannot read it follows nobody any more.
+    ///
+    /// # Errors
+    /// What would be read otherwise, or not at all.
+    pub(super) fn check_readable(&self) -> Result<(), InvalidConfig> {
+        let text = print(self);
+        if text.len() > LEN_MAX {
+            let why = format!("takes {} bytes: must be at most {LEN_MAX}", text.len());
+            return Err(InvalidConfig::rule(why));
+        }
+        if parse(&text).as_ref() != Ok(self) {
+            return Err(InvalidConfig::rule("would be read otherwise than it is written"));
+        }
+        for (sid, member) in &self.members {
+            if member.secure_client.is_some() {
+                let why = "has a second port for clients, which ZooKeeper 3.9 cannot read";
+                return Err(InvalidConfig::rule(format!("{sid}: {why}")));
+            }
+        }
+        let weighs = |sid: &Sid| self.is_voter(*sid) || self.weights.contains_key(sid);
+        match self.groups.values().flatten().find(|sid| !weighs(sid)) {
+            Some(sid) => {
+                let why = "is in a group, and neither votes nor has a weight";
+                Err(InvalidConfig::rule(format!("{sid}: {why}, which ZooKeeper 3.9 cannot read")))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
 /// Writes a configuration as Apache ZooKeeper 3.9 reads it: the version at the end, and no line
 /// end behind it.
 pub(crate) fn print(config: &QuorumConfig) -> String {
