@@ -13,6 +13,11 @@ use crate::node::connection::Wire;
 use crate::node::input::ConnId;
 use crate::node::outbox::{Outbox, ReplyTo};
 
+/// How many identities a client may have, and how many bytes they may take as records. Each goes
+/// with every request that is passed on to a leader, and is asked about every permission.
+const IDENTITIES_MAX: usize = 1024;
+const IDENTITIES_LEN_MAX: usize = 64 * 1024;
+
 impl Node {
     /// A connection has begun a TLS handshake.
     pub(crate) fn securing(&mut self, conn: ConnId) {
@@ -37,12 +42,10 @@ impl Node {
             return;
         };
         let super_user = self.settings.rules.x509_super_user.as_deref();
-        match crate::auth::x509::identities(certificate, super_user) {
-            Some(proved) => self.identify(conn, proved),
-            None => {
-                self.stats.auth_failed += 1;
-                self.close(conn, out);
-            }
+        let proved = crate::auth::x509::identities(certificate, super_user);
+        if !proved.is_some_and(|proved| self.identify(conn, proved)) {
+            self.stats.auth_failed += 1;
+            self.close(conn, out);
         }
     }
 
@@ -61,12 +64,12 @@ impl Node {
         }
         let peer = connection.peer.ip();
         let scheme = self.schemes.find(&request.scheme);
-        let Some(proved) = scheme.and_then(|scheme| scheme.authenticate(peer, request.auth)) else {
+        let proved = scheme.and_then(|scheme| scheme.authenticate(peer, request.auth));
+        if !proved.is_some_and(|proved| self.identify(to.conn, proved)) {
             self.stats.auth_failed += 1;
             out.reply(to, Zxid::ZERO, ErrorCode::AuthFailed);
             return self.close(to.conn, out);
-        };
-        self.identify(to.conn, proved);
+        }
         out.reply(to, Zxid::ZERO, ErrorCode::Ok);
     }
 
@@ -88,7 +91,10 @@ impl Node {
             Step::Challenge(challenge) => token(to, ErrorCode::Ok, Some(&challenge), out),
             Step::Proved { user, proof } => {
                 let proved = logins.identities(&user);
-                self.identify(to.conn, proved);
+                if !self.identify(to.conn, proved) {
+                    token(to, ErrorCode::AuthFailed, None, out);
+                    return self.close(to.conn, out);
+                }
                 token(to, ErrorCode::Ok, Some(&proof), out);
             }
             Step::Failed(why) => {
@@ -124,15 +130,22 @@ impl Node {
         may
     }
 
-    /// Adds to who a connection is. It holds for what comes after.
-    fn identify(&mut self, conn: ConnId, proved: Vec<Identity>) {
+    /// Adds to who a connection is. It holds for what comes after. False if that were more than one
+    /// client may be: then nothing is added.
+    fn identify(&mut self, conn: ConnId, proved: Vec<Identity>) -> bool {
         let Some(connection) = self.connections.get_mut(conn) else {
-            return;
+            return false;
         };
         let known = connection.identities.to_vec();
         let fresh = proved.into_iter().filter(|identity| !known.contains(identity));
         let identities: Arc<[Identity]> = known.iter().cloned().chain(fresh).collect();
+        let lens = identities.iter().map(|identity| 8 + identity.scheme.len() + identity.id.len());
+        if identities.len() > IDENTITIES_MAX || lens.sum::<usize>() > IDENTITIES_LEN_MAX {
+            tracing::warn!(peer = %connection.peer, "refusing one identity too many");
+            return false;
+        }
         connection.identities = identities;
+        true
     }
 }
 

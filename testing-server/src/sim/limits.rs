@@ -176,6 +176,20 @@ fn one_word_for_many_identities_does_not_make_more_than_servers_read() {
     }
 }
 
+#[test]
+fn more_identities_than_a_client_may_have_do_not_cut_its_server_off() {
+    let mut ground = Ground::new(false);
+    for user in 0..1100 {
+        let auth = format!("{user}:x");
+        let auth = Some(auth.as_bytes());
+        ground.send(OpCode::Auth, &AuthRequest { kind: 0, scheme: "digest".into(), auth });
+    }
+    ground.ask(OpCode::Create, &ephemeral("/a"));
+    ground.check();
+    let node = node(&ground.world, ground.server);
+    assert!(node.connections.get(ground.conn).is_none(), "it was one too many");
+}
+
 /// A list and data that fit alone and not together: nothing is left of the transaction that they
 /// would have been, neither for what is prepared behind it nor in the digest.
 #[test]

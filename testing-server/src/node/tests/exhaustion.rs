@@ -152,6 +152,25 @@ fn exhaustion_who_guesses_passwords_is_cut_off_each_time() {
 }
 
 #[test]
+fn exhaustion_who_is_too_many_is_cut_off() {
+    let (mut world, good, bad) = start();
+    let user = |name: &str| format!("{name}:x").into_bytes();
+    // One is known from the start: by the address.
+    for name in 1..1024 {
+        let name = user(&name.to_string());
+        assert_eq!(world.add_auth(bad, "digest", &name), ErrorCode::Ok);
+        // Who says it again is no other.
+        assert_eq!(world.add_auth(bad, "digest", &name), ErrorCode::Ok);
+    }
+    assert_eq!(world.add_auth(bad, "digest", &user("one-more")), ErrorCode::AuthFailed);
+    assert!(world.is_closed(bad));
+    let long = world.connect();
+    assert_eq!(world.add_auth(long, "digest", &user(&"n".repeat(70_000))), ErrorCode::AuthFailed);
+    assert!(world.is_closed(long));
+    is_served(&mut world, good);
+}
+
+#[test]
 fn exhaustion_containers_and_times_to_live_are_reaped_at_a_pace() {
     let settings = Settings::ruled(|rules| rules.containers_per_minute_max = 600);
     let mut world = World::with(settings);
