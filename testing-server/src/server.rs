@@ -261,12 +261,15 @@ impl TestingServer {
     /// watchers are told, then its connection is closed without a word. False if there is no such
     /// session. Done when this returns, except for what is still on its way to clients.
     ///
+    /// A follower of a cluster asks its leader to, who decides it later; without a leader nothing
+    /// happens, and this is false.
+    ///
     /// # Cancel safety
     /// Happens at the first poll.
     pub async fn expire(&self, session: SessionId) -> bool {
-        let known = self.shared.lock().node.sessions.find(session).is_some();
+        let can = self.shared.lock().node.can_expire(session);
         self.shared.run([Input::Expire(session)]);
-        known
+        can
     }
 
     /// Cuts every connection at once, answers on their way included. Sessions stay until they

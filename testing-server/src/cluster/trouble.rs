@@ -7,7 +7,6 @@ use std::time::Duration;
 use znode::proto::SessionId;
 
 use super::{TestingCluster, number};
-use crate::node::input::Input;
 
 impl TestingCluster {
     /// Kills a server: its connections break, and it holds what it has acknowledged, no more.
@@ -95,8 +94,6 @@ impl TestingCluster {
     pub async fn expire(&self, session: SessionId) -> bool {
         let leader = self.leader().await;
         let server = self.server(leader);
-        let known = server.shared().lock().node.sessions.find(session).is_some();
-        server.shared().run([Input::Expire(session)]);
-        known
+        server.expire(session).await
     }
 }

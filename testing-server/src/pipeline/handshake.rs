@@ -142,12 +142,27 @@ impl Node {
         });
     }
 
-    /// Ends a session as its tracker does: with a transaction that nobody asked for.
+    /// Whether this server can end a session, or knows who can.
+    pub(crate) fn can_expire(&self, session: SessionId) -> bool {
+        let slot = self.sessions.find(session);
+        slot.is_some_and(|slot| {
+            self.is_local(slot) || self.is_deciding() || (self.is_learning() && self.is_serving())
+        })
+    }
+
+    /// Ends a session as its tracker does: with a transaction that nobody asked for. Only a leader
+    /// can; a server that learns from one passes that on, as if its client had asked.
     pub(crate) fn expire(&mut self, session: SessionId, out: &mut Outbox) {
         let Some(slot) = self.sessions.find(session) else {
             return;
         };
-        self.close_session(slot, None, Xid(0), out);
+        if self.is_local(slot) {
+            self.session_closed(session, None, out);
+        } else if self.is_deciding() {
+            self.close_session(slot, None, Xid(0), out);
+        } else if self.is_learning() {
+            self.forward(session, Xid(0), OpCode::CloseSession, &[], &[], out);
+        }
     }
 
     /// Ends a session whose client has asked another server to. If its end is decided already, that

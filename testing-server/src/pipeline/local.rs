@@ -73,14 +73,12 @@ impl Node {
 
     /// Ends the sessions whose time is up, as far as that is this server's to say.
     pub(crate) fn expire_due(&mut self, now: Moment, out: &mut Outbox) {
-        if !self.ends_sessions() {
-            return;
-        }
-        while let Some(session) = self.sessions.expired(now) {
-            if self.sessions.find(session).is_some_and(|slot| self.is_local(slot)) {
-                self.stats.expired += 1;
-                self.session_closed(session, None, out);
-            } else if self.is_deciding() {
+        // With the last place of an epoch it is another server's to say.
+        while self.ends_sessions()
+            && let Some(session) = self.sessions.expired(now)
+        {
+            let is_local = self.sessions.find(session).is_some_and(|slot| self.is_local(slot));
+            if is_local || self.is_deciding() {
                 self.stats.expired += 1;
                 self.expire(session, out);
             }

@@ -10,12 +10,16 @@ use crate::log::record::put_txn;
 use crate::node::Node;
 use crate::node::outbox::{Outbox, ReplyTo};
 use crate::peer::Role;
+use crate::zab::leader::Phase;
 use crate::zab::stream::ENTRY_LEN_MAX;
 
 impl Node {
-    /// Whether this server gives transactions their places: one that stands alone, or leads.
+    /// Whether this server gives transactions their places: one that stands alone, or leads an
+    /// epoch that has begun.
     pub(crate) fn orders_writes(&self) -> bool {
-        self.peer.as_ref().is_none_or(|peer| matches!(peer.role, Role::Leading(_)))
+        self.peer.as_ref().is_none_or(
+            |peer| matches!(&peer.role, Role::Leading(leader) if leader.phase == Phase::Broadcast),
+        )
     }
 
     /// The number of the transaction that is prepared now.

@@ -57,7 +57,9 @@ impl Node {
         }
         let spacing =
             Duration::from_secs(60) / self.settings.rules.containers_per_minute_max.max(1);
-        while now >= self.reaper.next
+        // With the last place of an epoch it is another server's to delete them.
+        while self.is_deciding()
+            && now >= self.reaper.next
             && let Some(path) = self.reaper.found.pop_front()
         {
             self.reaper.next += spacing;

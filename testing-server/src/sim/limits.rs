@@ -4,16 +4,17 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use znode::proto::requests::{AuthRequest, CreateRequest};
+use znode::proto::requests::{AuthRequest, CreateRequest, DeleteRequest};
 use znode::proto::{
     AclRecord, ConnectRequest, Encode, ErrorCode, FRAME_LEN_MAX, JutePut, OpCode, Perms,
-    RequestHeader, SessionId, Xid, Zxid,
+    RequestHeader, SessionId, Version, Xid, Zxid,
 };
 
 use super::world::{Layout, World};
 use crate::log::record::{Body, Logged};
 use crate::node::Node;
 use crate::node::input::{ConnId, Input};
+use crate::zab::leader::broadcast::COUNTER_MAX;
 use crate::zab::stream::ENTRY_LEN_MAX;
 
 /// Three servers, and a client of one of them whose answers nobody looks at.
@@ -28,8 +29,12 @@ struct Ground {
 impl Ground {
     /// The client is one of a follower's, or of the leader's.
     fn new(of_leader: bool) -> Self {
+        Self::of(3, of_leader)
+    }
+
+    fn of(participants: u32, of_leader: bool) -> Self {
         let layout = Layout {
-            participants: 3,
+            participants,
             observers: 0,
             spares: 0,
             reconfigures: false,
@@ -40,10 +45,11 @@ impl Ground {
             disk_us: 10,
         };
         let mut world = World::quiet(&layout);
-        (0..3).for_each(|server| world.start(server));
+        let servers = world.servers.len();
+        (0..servers).for_each(|server| world.start(server));
         settle(&mut world);
         let decides = |server: &usize| node(&world, *server).is_deciding() == of_leader;
-        let server = (0..3).find(decides).expect("some lead, and some follow");
+        let server = (0..servers).find(decides).expect("some lead, and some follow");
         let conn = world.servers[server].open();
         let epoch = node(&world, server).epoch();
         let mut ground = Self { world, server, conn, epoch, xid: 0 };
@@ -86,7 +92,7 @@ impl Ground {
     fn check(&mut self) -> Vec<u8> {
         let digests = self.world.digests();
         assert!(digests.iter().all(|digest| *digest == digests[0]), "{digests:?}");
-        for server in 0..3 {
+        for server in 0..self.world.servers.len() {
             let node = node(&self.world, server);
             assert!(node.is_serving());
             assert_eq!(node.epoch(), self.epoch, "somebody was elected anew");
@@ -104,7 +110,11 @@ impl Ground {
 }
 
 fn settle(world: &mut World) {
-    let end = world.now + Duration::from_secs(3);
+    pass(world, 3);
+}
+
+fn pass(world: &mut World, secs: u64) {
+    let end = world.now + Duration::from_secs(secs);
     while world.step(end) {}
 }
 
@@ -214,6 +224,71 @@ fn create_of_no_text(path: &str, data: &[u8], count: usize) -> Vec<u8> {
     body.put_buffer(Some(&[b"x:", &vec![0xff; count][..]].concat()));
     body.put(&0);
     body
+}
+
+#[test]
+fn a_follower_that_is_told_to_end_a_session_asks_its_leader_to() {
+    let mut ground = Ground::new(false);
+    ground.ask(OpCode::Create, &ephemeral("/a"));
+    let session = node(&ground.world, ground.server).session_views()[0].id;
+    assert!(node(&ground.world, ground.server).can_expire(session));
+    let before = ground.world.oracle.len();
+    ground.input(Input::Expire(session));
+    settle(&mut ground.world);
+    let last = ground.check();
+    assert!(matches!(read(&last), Body::CloseSession(_)));
+    assert_eq!(ground.world.oracle.len(), before + 1);
+    assert!(node(&ground.world, ground.server).session_views().is_empty());
+    // Without a leader there is nobody to ask.
+    let others = (0..3).filter(|server| *server != ground.server);
+    others.for_each(|server| ground.world.kill(server));
+    settle(&mut ground.world);
+    let logged = ground.world.servers[ground.server].disk.behind(Zxid::ZERO).count();
+    ground.input(Input::Expire(session));
+    settle(&mut ground.world);
+    assert_eq!(ground.world.servers[ground.server].disk.behind(Zxid::ZERO).count(), logged);
+}
+
+/// Where an epoch has no place left, its leader gives none any more (ZOOKEEPER-1277): what it was
+/// about to do is for the next one.
+#[test]
+fn zk_1277_with_the_last_place_of_an_epoch_a_leader_stops() {
+    let mut ground = Ground::of(1, true);
+    let name = "n".repeat(300_000);
+    for i in 0..3 {
+        ground.ask(OpCode::Create, &ephemeral(&format!("/{name}{i}")));
+    }
+    for i in 0..3 {
+        let path = format!("/c{i}");
+        ground.ask(OpCode::CreateContainer, &CreateRequest { flags: 4, ..ephemeral(&path) });
+        let child = format!("/c{i}/x");
+        ground.ask(OpCode::Create, &CreateRequest { flags: 0, ..ephemeral(&child) });
+        ground.ask(OpCode::Delete, &DeleteRequest { path: child.into(), version: Version::ANY });
+    }
+    let last = i64::from(COUNTER_MAX);
+    for (left, passes) in [(2, 3), (2, 70)] {
+        let mut epoch = 0;
+        if let Some(node) = &mut ground.world.servers[0].node {
+            epoch = node.epoch();
+            node.last_prepared = Zxid((i64::from(epoch) << 32) + last - left);
+        }
+        let first = node(&ground.world, 0).last_processed;
+        if passes == 3 {
+            let session = node(&ground.world, 0).session_views()[0].id;
+            ground.input(Input::Expire(session));
+        }
+        pass(&mut ground.world, passes);
+        let places = ground.world.servers[0].disk.behind(first).map(|entry| entry.zxid);
+        let places: Vec<Zxid> = places.collect();
+        assert!(places.is_sorted_by(|a, b| a < b), "{places:?}");
+        let of_epoch = places.iter().filter(|zxid| zxid.epoch() == epoch);
+        assert_eq!(of_epoch.map(|zxid| zxid.counter()).max(), Some(COUNTER_MAX), "{places:?}");
+        assert_eq!(node(&ground.world, 0).epoch(), epoch + 1);
+    }
+    pass(&mut ground.world, 130);
+    assert!(node(&ground.world, 0).session_views().is_empty());
+    assert!(node(&ground.world, 0).tree.node(b"/c2").is_none());
+    ground.world.digests();
 }
 
 /// Bytes as they are, as a body.

@@ -13,7 +13,7 @@
 //! Whoever acknowledges anything is counted by its connection, which is gone as soon as it breaks:
 //! nobody counts who might have lost what it has acknowledged.
 
-mod broadcast;
+pub(crate) mod broadcast;
 mod discover;
 mod lease;
 mod reconfig;
