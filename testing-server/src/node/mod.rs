@@ -81,8 +81,7 @@ pub(crate) struct Node {
     pub(crate) now: Moment,
     /// When the server was last started.
     pub(crate) started: Moment,
-    /// How many bytes of large requests wait, and how many of them are the present request's.
-    pub(crate) large_bytes: usize,
+    /// How many bytes the present request has, if it is large and has not been put anywhere.
     pub(crate) large_request: usize,
     /// How many nonces were made.
     pub(crate) nonces: u64,
@@ -120,7 +119,6 @@ impl Node {
             sent: Sent::default(),
             now: Moment::START,
             started: Moment::START,
-            large_bytes: 0,
             large_request: 0,
             nonces: 0,
             told: Vec::new(),
@@ -249,7 +247,6 @@ impl Node {
     /// Puts a request in line.
     pub(crate) fn wait(&mut self, mut waiting: Waiting) {
         waiting.large = std::mem::take(&mut self.large_request);
-        self.large_bytes += waiting.large;
         let conn = waiting.to.map(|to| to.conn);
         if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
             connection.outstanding += 1;
@@ -272,7 +269,6 @@ impl Node {
 
     /// Counts a request out that has waited.
     pub(crate) fn let_go(&mut self, waiting: &Waiting) {
-        self.large_bytes -= waiting.large;
         let conn = waiting.to.map(|to| to.conn);
         if let Some(connection) = conn.and_then(|conn| self.connections.get_mut(conn)) {
             connection.outstanding -= 1;
@@ -389,9 +385,7 @@ impl Node {
             return;
         };
         self.stats.dropped += 1;
-        for waiting in self.lines.remove(conn) {
-            self.large_bytes -= waiting.large;
-        }
+        self.lines.remove(conn);
         self.watches.remove_connection(conn.slot);
         if let Some(slot) = connection.phase.session()
             && let Some(session) = self.sessions.get_mut(slot)

@@ -354,7 +354,6 @@ impl Node {
         let clients: Vec<_> = self.connections.iter().map(|connection| connection.id).collect();
         clients.into_iter().for_each(|conn| self.close(conn, out));
         self.lines.clear();
-        self.large_bytes = 0;
         self.sessions.unsettle();
     }
 

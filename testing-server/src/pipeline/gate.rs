@@ -70,6 +70,8 @@ impl Work {
 pub(crate) struct Lines {
     lines: BTreeMap<ConnId, VecDeque<Waiting>>,
     len: usize,
+    /// How many bytes of large requests are among them.
+    large: usize,
 }
 
 impl Lines {
@@ -83,9 +85,15 @@ impl Lines {
         self.len
     }
 
+    /// How many bytes of large requests wait.
+    pub(crate) fn large_bytes(&self) -> usize {
+        self.large
+    }
+
     /// Puts a request at the end of its client's line. What nobody waits for is in none.
     pub(crate) fn push(&mut self, waiting: Waiting) {
         if let Some(to) = waiting.to {
+            self.large += waiting.large;
             self.lines.entry(to.conn).or_default().push_back(waiting);
             self.len += 1;
         }
@@ -104,14 +112,15 @@ impl Lines {
             self.lines.remove(&conn);
         }
         self.len -= usize::from(first.is_some());
+        self.large -= first.as_ref().map_or(0, |first| first.large);
         first
     }
 
-    /// Forgets a client, and returns what it has waited for.
-    pub(crate) fn remove(&mut self, conn: ConnId) -> VecDeque<Waiting> {
+    /// Forgets a client, and what it has waited for.
+    pub(crate) fn remove(&mut self, conn: ConnId) {
         let line = self.lines.remove(&conn).unwrap_or_default();
         self.len -= line.len();
-        line
+        self.large -= line.iter().map(|waiting| waiting.large).sum::<usize>();
     }
 
     /// Forgets everybody.
@@ -124,6 +133,8 @@ impl Lines {
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
     queue: VecDeque<Waiting>,
+    /// How many bytes of large requests are among them.
+    large: usize,
 }
 
 impl Gate {
@@ -137,16 +148,24 @@ impl Gate {
         self.queue.len()
     }
 
+    /// How many bytes of large requests wait.
+    pub(crate) fn large_bytes(&self) -> usize {
+        self.large
+    }
+
     /// Puts a request at the end.
     pub(crate) fn push(&mut self, waiting: Waiting) {
+        self.large += waiting.large;
         self.queue.push_back(waiting);
     }
 
     /// The next request whose turn has come, now that the disk holds everything up to `zxid`.
     pub(crate) fn pass(&mut self, zxid: Zxid) -> Option<Waiting> {
-        match &self.queue.front()?.work {
-            Work::Apply(txn) if txn.zxid > zxid => None,
-            _ => self.queue.pop_front(),
+        if matches!(&self.queue.front()?.work, Work::Apply(txn) if txn.zxid > zxid) {
+            return None;
         }
+        let first = self.queue.pop_front()?;
+        self.large -= first.large;
+        Some(first)
     }
 }

@@ -94,6 +94,7 @@ impl Node {
             return self.hold(conn, bytes);
         }
         self.submit(now, to, slot, op, from, out);
+        self.large_request = 0;
     }
 
     /// Sends a request on its way that need not wait.
@@ -227,7 +228,9 @@ impl Node {
         if self.large_request == 0 {
             return true;
         }
-        let fits = self.large_bytes + len <= self.settings.rules.large_request_bytes_max;
+        let waiting =
+            self.gate.large_bytes() + self.lines.large_bytes() + self.throttle.large_bytes();
+        let fits = waiting + len <= self.settings.rules.large_request_bytes_max;
         self.stats.large += u64::from(!fits);
         fits
     }

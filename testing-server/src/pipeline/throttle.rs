@@ -42,22 +42,42 @@ struct Held {
 
 /// The requests that are held, oldest first.
 #[derive(Debug, Default)]
-pub(crate) struct Throttle(VecDeque<Held>);
+pub(crate) struct Throttle {
+    queue: VecDeque<Held>,
+    /// How many bytes of large requests are among them.
+    large: usize,
+}
 
 impl Throttle {
     /// How many are held.
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.queue.len()
     }
 
     /// Whether none is.
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.queue.is_empty()
     }
 
     /// Forgets everything.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::default();
+    }
+
+    /// How many bytes of large requests are held.
+    pub(crate) fn large_bytes(&self) -> usize {
+        self.large
+    }
+
+    fn push(&mut self, held: Held) {
+        self.large += held.large;
+        self.queue.push_back(held);
+    }
+
+    fn pop(&mut self) -> Option<Held> {
+        let held = self.queue.pop_front()?;
+        self.large -= held.large;
+        Some(held)
     }
 }
 
@@ -75,23 +95,21 @@ impl Node {
     /// Has a request wait.
     pub(super) fn hold(&mut self, conn: ConnId, bytes: &[u8]) {
         let large = std::mem::take(&mut self.large_request);
-        self.large_bytes += large;
         if let Some(connection) = self.connections.get_mut(conn) {
             connection.outstanding += 1;
         }
-        self.throttle.0.push_back(Held { conn, bytes: bytes.into(), since: self.now, large });
+        self.throttle.push(Held { conn, bytes: bytes.into(), since: self.now, large });
     }
 
     /// Lets on what need no longer wait.
     pub(crate) fn release_held(&mut self, out: &mut Outbox) {
         let max = self.settings.rules.throttle.requests_max.unwrap_or(usize::MAX);
-        while let Some(held) = self.throttle.0.front() {
+        while let Some(held) = self.throttle.queue.front() {
             let is_left = self.connections.get(held.conn).is_none();
             if !is_left && self.under_way() >= max {
                 return;
             }
-            let Some(held) = self.throttle.0.pop_front() else { return };
-            self.large_bytes -= held.large;
+            let Some(held) = self.throttle.pop() else { return };
             let Some(connection) = self.connections.get_mut(held.conn) else { continue };
             connection.outstanding -= 1;
             self.large_request = held.large;

@@ -226,6 +226,29 @@ fn create_of_no_text(path: &str, data: &[u8], count: usize) -> Vec<u8> {
     body
 }
 
+/// What is held back is held longer than the connection that it came over, and was counted out
+/// twice.
+#[test]
+fn large_requests_that_are_held_are_counted_until_they_are_let_go() {
+    let mut ground = Ground::new(false);
+    if let Some(node) = &mut ground.world.servers[ground.server].node {
+        node.settings.rules.throttle.requests_max = Some(1);
+        node.settings.rules.large_request_threshold = Some(1000);
+    }
+    for i in 0..4 {
+        let path = format!("/{i}{}", "n".repeat(2000));
+        ground.send(OpCode::Create, &ephemeral(&path));
+    }
+    assert_eq!(node(&ground.world, ground.server).throttle.len(), 3);
+    assert!(node(&ground.world, ground.server).throttle.large_bytes() > 6000);
+    let others = (0..3).filter(|server| *server != ground.server);
+    others.for_each(|server| ground.world.kill(server));
+    settle(&mut ground.world);
+    let node = node(&ground.world, ground.server);
+    assert!(!node.is_serving() && node.throttle.is_empty());
+    assert_eq!(node.throttle.large_bytes() + node.lines.large_bytes(), 0);
+}
+
 #[test]
 fn a_follower_that_is_told_to_end_a_session_asks_its_leader_to() {
     let mut ground = Ground::new(false);

@@ -49,6 +49,28 @@ fn what_is_beyond_the_limit_is_held_and_goes_on_in_its_order() {
 }
 
 #[test]
+fn what_is_held_when_the_server_is_stopped_does_not_count_for_ever() {
+    let mut world = World::with(Settings::ruled(|rules| {
+        rules.throttle = ThrottleSettings { requests_max: Some(1), ..ThrottleSettings::default() };
+        rules.large_request_threshold = Some(1000);
+        rules.large_request_bytes_max = 5000;
+    }));
+    let c = world.connect();
+    world.create(c, "/a");
+    let large = [0; 2000];
+    world.slow_disk = true;
+    for _ in 0..2 {
+        world.send(c, OpCode::SetData.code(), &set_data("/a", &large, -1));
+    }
+    assert_eq!(world.node.throttle.len(), 1);
+    world.step(Input::Restart);
+    world.persist();
+    world.slow_disk = false;
+    let c = world.connect();
+    assert_eq!(world.set_data(c, "/a", &[0; 4500]).data_length, 4500);
+}
+
+#[test]
 fn what_was_held_for_too_long_is_refused_in_its_place_and_does_nothing() {
     let (mut world, c, _) = world(ThrottleSettings { wait_max: Some(MS(100)), ..two() });
     for _ in 0..2 {
