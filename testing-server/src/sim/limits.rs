@@ -13,7 +13,8 @@ use znode::proto::{
 use super::world::{Layout, World};
 use crate::log::record::{Body, Logged};
 use crate::node::Node;
-use crate::node::input::{ConnId, Input};
+use crate::node::input::{ConnId, Input, LinkKind};
+use crate::peer::Role;
 use crate::zab::leader::broadcast::COUNTER_MAX;
 use crate::zab::stream::ENTRY_LEN_MAX;
 
@@ -247,6 +248,22 @@ fn large_requests_that_are_held_are_counted_until_they_are_let_go() {
     let node = node(&ground.world, ground.server);
     assert!(!node.is_serving() && node.throttle.is_empty());
     assert_eq!(node.throttle.large_bytes() + node.lines.large_bytes(), 0);
+}
+
+#[test]
+fn learners_who_say_nothing_are_not_kept_without_end() {
+    let mut ground = Ground::new(true);
+    let links: Vec<ConnId> =
+        (0..1000).map(|slot| ConnId { slot: 100 + slot, generation: 0 }).collect();
+    for link in &links {
+        ground.input(Input::LinkAccepted { link: *link, kind: LinkKind::Quorum });
+    }
+    let peer = node(&ground.world, ground.server).peer.as_deref().expect("it is one of three");
+    let Role::Leading(leader) = &peer.role else { panic!("it led") };
+    let kept: Vec<ConnId> = leader.learners().filter(|link| link.slot >= 100).collect();
+    assert_eq!(kept, links[1000 - 256..], "the last to come");
+    assert_eq!(leader.learners().count(), 256 + 2);
+    ground.check();
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use znode::proto::{AclRecord, DecodeError, Decoder, IdRecord, SessionId};
+use znode::proto::{AclRecord, DecodeError, Decoder, FRAME_LEN_MAX, SessionId};
 
 use super::packet::{Kind, SNAPSHOT_END};
 use crate::log::record::PathBytes;
@@ -19,8 +19,14 @@ const DATA_MAX: usize = FORWARDED_LEN_MAX + 1024;
 /// server before it.
 pub(crate) const ENTRY_LEN_MAX: usize = DATA_MAX - 8;
 
-/// How many identities a request may be made for, and how long each of their words may be.
+/// How many identities a request may be made for, and how many bytes they may take together: as
+/// much as a client may send, since nobody can say more about itself.
 const IDENTITIES_MAX: usize = 1024;
+const IDENTITIES_LEN_MAX: usize = FRAME_LEN_MAX;
+
+/// How long data, and identities, may be in the first packet of a connection, in which a learner
+/// says who it is, and a leader what it leads. Until then it may be anybody.
+const FIRST_LEN_MAX: usize = 256;
 
 /// What stands at the front of the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) enum Next {
 /// Where in the talk of a link the next byte stands.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
+    /// Whether the first packet was there.
+    has_begun: bool,
     /// How far a snapshot that is arriving was looked at.
     snapshot: Option<Scan>,
 }
@@ -63,12 +71,12 @@ impl Reader {
     /// What `bytes` begin with. They begin where the last thing that was returned has ended.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Next {
         let Some(scan) = &mut self.snapshot else {
-            return match packet(bytes) {
-                Ok(Some((range, Kind::Snap))) => {
-                    self.snapshot = Some(Scan::default());
+            return match packet(bytes, !self.has_begun) {
+                Ok(Some((range, kind))) => {
+                    self.has_begun = true;
+                    self.snapshot = (kind == Kind::Snap).then(Scan::default);
                     Next::Packet(range)
                 }
-                Ok(Some((range, _))) => Next::Packet(range),
                 Ok(None) => Next::Incomplete,
                 Err(why) => Next::Broken(why),
             };
@@ -85,29 +93,43 @@ impl Reader {
     }
 }
 
-/// The length and the kind of a packet, if all of it is there.
-fn packet(bytes: &[u8]) -> Result<Option<(Range<usize>, Kind)>, String> {
+/// The length and the kind of a packet, if all of it is there. What is too long is refused as soon
+/// as it says so.
+fn packet(bytes: &[u8], is_first: bool) -> Result<Option<(Range<usize>, Kind)>, String> {
     let mut from = Decoder::new(bytes);
-    let mut read = || -> Result<Kind, DecodeError> {
-        let kind = from.read()?;
-        from.read::<i64>()?;
-        from.buffer()?;
-        let identities = from.read::<i32>()?;
-        let limit = i32::try_from(IDENTITIES_MAX).unwrap_or(i32::MAX);
-        if identities > limit {
-            let value = identities.into();
-            return Err(DecodeError::UnknownValue { what: "count of identities", value });
-        }
-        for _ in 0..identities {
-            from.read::<IdRecord<'_>>()?;
-        }
-        Ok(kind)
-    };
-    match read() {
+    match pass_packet(&mut from, is_first) {
         Ok(kind) => Ok(Some((0..bytes.len() - from.remaining(), kind))),
-        Err(DecodeError::Truncated { needed, .. }) if needed <= DATA_MAX => Ok(None),
+        Err(DecodeError::Truncated { .. }) => Ok(None),
         Err(error) => Err(error.to_string()),
     }
+}
+
+fn pass_packet(from: &mut Decoder<'_>, is_first: bool) -> Result<Kind, DecodeError> {
+    let room = |max| if is_first { FIRST_LEN_MAX } else { max };
+    let kind = from.read()?;
+    from.read::<i64>()?;
+    pass_buffer(from, &mut room(DATA_MAX))?;
+    let mut room = room(IDENTITIES_LEN_MAX);
+    let identities = from.read::<i32>()?;
+    let count = usize::try_from(identities).unwrap_or(0);
+    if count > IDENTITIES_MAX || count * 8 > room {
+        let value = identities.into();
+        return Err(DecodeError::UnknownValue { what: "count of identities", value });
+    }
+    for _ in 0..count {
+        pass_buffer(from, &mut room)?;
+        pass_buffer(from, &mut room)?;
+    }
+    Ok(kind)
+}
+
+/// Passes over data or a word, for which there is so much room.
+fn pass_buffer(from: &mut Decoder<'_>, room: &mut usize) -> Result<(), DecodeError> {
+    let len: i32 = from.clone().read()?;
+    let left = room.checked_sub(usize::try_from(len).unwrap_or(0));
+    let too_long = DecodeError::UnknownValue { what: "length", value: len.into() };
+    *room = left.ok_or(too_long)?;
+    from.buffer().map(drop)
 }
 
 impl Scan {
@@ -158,10 +180,12 @@ impl Scan {
 
 #[cfg(test)]
 mod tests {
-    use znode::proto::{JutePut, Zxid};
+    use std::borrow::Cow;
+
+    use znode::proto::{JutePut, Xid, Zxid};
 
     use super::*;
-    use crate::zab::packet::put;
+    use crate::zab::packet::{Forwarded, RequestInfo, put};
 
     #[test]
     fn packets_and_a_snapshot_are_found_wherever_the_bytes_are_cut() {
@@ -208,5 +232,54 @@ mod tests {
         bytes[at..].copy_from_slice(&0x7fff_ffff_i32.to_be_bytes());
         assert!(matches!(Reader::default().next(&bytes), Next::Broken(_)));
         assert!(matches!(Reader::default().next(b"GET / HTTP/1.1"), Next::Broken(_)));
+    }
+
+    fn request(words: &[&str]) -> Vec<u8> {
+        let info = RequestInfo { session: SessionId(1), cxid: Xid(1), op: 1 };
+        let word = |word: &&str| (Cow::Borrowed("digest"), Cow::Owned((*word).to_owned()));
+        let authinfo = words.iter().map(word).collect();
+        let mut bytes = Vec::new();
+        Forwarded { info, body: b"", authinfo }.put(&mut bytes);
+        bytes
+    }
+
+    /// Feeds a connection that has begun, in pieces or as a whole.
+    fn outcome(bytes: &[u8], piece: usize) -> Next {
+        let mut reader = Reader { has_begun: true, snapshot: None };
+        let ends = (piece..bytes.len()).step_by(piece).chain([bytes.len()]);
+        ends.map(|end| reader.next(&bytes[..end]))
+            .find(|next| *next != Next::Incomplete)
+            .unwrap_or(Next::Incomplete)
+    }
+
+    #[test]
+    fn many_long_words_do_not_make_a_long_packet() {
+        let word = "w".repeat(FRAME_LEN_MAX / 4);
+        for (words, fits) in [(&[&*word; 3][..], true), (&[&*word; 5], false)] {
+            let bytes = request(words);
+            for piece in [bytes.len(), 100_000] {
+                let next = outcome(&bytes, piece);
+                assert_eq!(matches!(next, Next::Packet(_)), fits, "{piece}");
+                assert_eq!(matches!(next, Next::Broken(_)), !fits, "{piece}");
+            }
+        }
+        // Nor does data that has arrived before its length was looked at.
+        let mut bytes = Vec::new();
+        put(Kind::Proposal, Zxid(5), Some(&vec![0; DATA_MAX + 1]), &mut bytes);
+        assert!(matches!(outcome(&bytes, bytes.len()), Next::Broken(_)));
+    }
+
+    #[test]
+    fn whoever_has_not_said_who_it_is_has_little_to_say() {
+        let mut long = Vec::new();
+        put(Kind::FollowerInfo, Zxid(0), Some(&[0; FIRST_LEN_MAX + 1]), &mut long);
+        // Its length alone is enough.
+        assert!(matches!(Reader::default().next(&long[..16]), Next::Broken(_)));
+        assert!(matches!(Reader::default().next(&request(&["w"; 100])), Next::Broken(_)));
+        let mut reader = Reader::default();
+        let mut short = Vec::new();
+        put(Kind::FollowerInfo, Zxid(0), Some(&[0; 20]), &mut short);
+        assert!(matches!(reader.next(&short), Next::Packet(_)));
+        assert!(matches!(reader.next(&long), Next::Packet(_)));
     }
 }

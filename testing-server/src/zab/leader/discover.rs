@@ -11,6 +11,10 @@ use crate::peer::{QuorumPeer, Role};
 use crate::quorum::Sid;
 use crate::zab::packet::{Kind, LearnerInfo, PROTOCOL, QuorumPacket, put, put_record};
 
+/// How many learners may not have said who they are: as many as there can be servers, which all
+/// say so at once.
+const SILENT_MAX: usize = 256;
+
 /// The last epoch that there can be: a zxid has a sign.
 const EPOCH_MAX: u32 = 0x7fff_ffff;
 
@@ -28,7 +32,7 @@ impl Node {
         self.count_informed(out);
     }
 
-    /// A learner has connected.
+    /// A learner has connected. Of too many who say nothing, the first is let go.
     pub(crate) fn learner_connected(&mut self, link: ConnId, out: &mut Outbox) {
         let now = self.now;
         let Some(QuorumPeer { role: Role::Leading(leader), .. }) = self.peer.as_deref_mut() else {
@@ -44,6 +48,14 @@ impl Node {
             answered: 0,
         };
         leader.learners.insert(link, learner);
+        let silent = leader.learners.iter().filter(|(_, known)| known.stage == Stage::Connected);
+        if silent.clone().count() > SILENT_MAX {
+            let first = silent.min_by_key(|(link, known)| (known.heard, **link));
+            if let Some(first) = first.map(|(link, _)| *link) {
+                self.learner_lost(first);
+                out.close(first);
+            }
+        }
     }
 
     /// A learner says who it is, and the epoch that it has promised to last.
