@@ -30,7 +30,7 @@ mod order;
 pub(crate) mod outstanding;
 pub(crate) mod prepare;
 mod proving;
-mod read;
+pub(crate) mod read;
 pub(crate) mod reaper;
 mod reconfig;
 pub(crate) mod throttle;

@@ -13,6 +13,11 @@ use crate::node::outbox::{Outbox, ReplyTo};
 use crate::tree::node::{DataNode, NodeId, count};
 use crate::tree::watches::Modes;
 
+/// How long the results of a `multiRead` may get: far beyond what Apache's client reads, which
+/// drops the connection over anything longer than its `jute.maxbuffer`. Its server bounds nothing,
+/// and one frame can ask for the same node often enough to be answered with 64 GiB.
+pub(crate) const MULTI_READ_LEN_MAX: usize = 64 * 1024 * 1024;
+
 /// A path, and whether to leave a watch: the body of most reads. The path stays bytes: one that is
 /// not UTF-8 names no node, and need not be checked to find that out.
 #[derive(Debug, Clone, Copy)]
@@ -200,7 +205,8 @@ impl Node {
     }
 
     /// Each read stands for itself. One that has no place here fails the whole request, though not
-    /// before the results in front of it were written: the reply carries them.
+    /// before the results in front of it were written: the reply carries them. Results that are too
+    /// long fail it as well, and go nowhere.
     fn multi_read(
         &mut self,
         to: ReplyTo,
@@ -217,10 +223,15 @@ impl Node {
         }
         let legal = reads == request.ops.len();
         let error = if legal { ErrorCode::Ok } else { ErrorCode::MarshallingError };
-        out.reply_with(to, self.last_processed, error, |body| {
-            request.ops.iter().filter(|_| legal).for_each(|op| self.put_read(op, identities, body));
-            body.put(&MultiHeader::DONE);
-        });
+        let mut results = Vec::new();
+        for op in request.ops.iter().filter(|_| legal) {
+            self.put_read(op, identities, &mut results);
+            if results.len() > MULTI_READ_LEN_MAX {
+                return Err(ErrorCode::MarshallingError);
+            }
+        }
+        results.put(&MultiHeader::DONE);
+        out.reply_with(to, self.last_processed, error, |body| body.extend_from_slice(&results));
         Ok(())
     }
 

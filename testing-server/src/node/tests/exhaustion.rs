@@ -8,6 +8,7 @@
 use znode::proto::requests::{AddWatchRequest, CheckVersionRequest, SetWatchesRequest};
 
 use super::*;
+use crate::pipeline::read::MULTI_READ_LEN_MAX;
 
 /// The good client is served, and its node is there.
 fn is_served(world: &mut World, good: ConnId) {
@@ -167,6 +168,21 @@ fn exhaustion_who_is_too_many_is_cut_off() {
     let long = world.connect();
     assert_eq!(world.add_auth(long, "digest", &user(&"n".repeat(70_000))), ErrorCode::AuthFailed);
     assert!(world.is_closed(long));
+    is_served(&mut world, good);
+}
+
+#[test]
+fn exhaustion_one_node_is_not_read_without_end_by_one_request() {
+    let (mut world, good, bad) = start();
+    world.create(bad, "/large");
+    world.set_data(bad, "/large", &vec![0; 1_000_000]);
+    let get = || MultiOp::GetData(read("/large", false));
+    let fits = MULTI_READ_LEN_MAX / 1_000_100;
+    let few = world.call(bad, OpCode::MultiRead, &MultiRequest { ops: vec![get(); fits] });
+    assert_eq!(few.header.error, ErrorCode::Ok);
+    assert!(few.body.len() > fits * 1_000_000);
+    let many = world.call(bad, OpCode::MultiRead, &MultiRequest { ops: vec![get(); fits + 1] });
+    assert_eq!((many.header.error, many.body.len()), (ErrorCode::MarshallingError, 0));
     is_served(&mut world, good);
 }
 
