@@ -20,7 +20,7 @@ use crate::node::settings::Settings;
 use crate::peer::{Epochs, LocalSessions, PeerSettings, QuorumPeer};
 use crate::quorum::member::{Member, MemberAddress, Role};
 use crate::quorum::{QuorumConfig, Quorums, Sid};
-use crate::zab::packet::{Forwarded, Kind, QuorumPacket};
+use crate::zab::packet::{Forwarded, QuorumPacket};
 use crate::zab::stream;
 
 /// The server that is attacked, and the one that attacks it.
@@ -119,14 +119,11 @@ impl Peer {
     fn hear(&mut self, bytes: &[u8]) {
         let mut reader = stream::Reader::default();
         let mut rest = bytes;
-        let mut epoch = 0;
         while !self.halted && !self.closed.contains(&QUORUM) {
             match reader.next(rest) {
                 stream::Next::Packet(range) => {
                     let used = range.end;
-                    if !is_of_another_epoch(&rest[range.clone()], &mut epoch) {
-                        self.step(Input::LinkPacket { link: QUORUM, bytes: &rest[range] });
-                    }
+                    self.step(Input::LinkPacket { link: QUORUM, bytes: &rest[range] });
                     rest = &rest[used..];
                 }
                 stream::Next::Snapshot(range, used) => {
@@ -223,20 +220,6 @@ pub(super) fn election(bytes: &[u8]) {
         peer.pass(Duration::from_millis(50));
     }
     peer.check();
-}
-
-/// Whether this is a transaction of another epoch than the one that the leader has begun.
-///
-/// A learner that is to log one that comes before its own epoch panics (`History::push`), so it is
-/// kept from it here. This goes when it is an error over there.
-fn is_of_another_epoch(packet: &[u8], epoch: &mut u32) -> bool {
-    let mut from = znode::proto::Decoder::new(packet);
-    let Ok(packet) = from.read::<QuorumPacket<'_>>() else { return false };
-    if packet.kind == Kind::LeaderInfo {
-        *epoch = packet.zxid.epoch();
-    }
-    matches!(packet.kind, Kind::Proposal | Kind::Inform | Kind::InformAndActivate)
-        && packet.zxid.epoch() != *epoch
 }
 
 /// What a learner sends to a leader.

@@ -16,7 +16,7 @@ use crate::zab::packet::{Kind, LearnerInfo, PROTOCOL, QuorumPacket, put, put_rec
 const SILENT_MAX: usize = 256;
 
 /// The last epoch that there can be: a zxid has a sign.
-const EPOCH_MAX: u32 = 0x7fff_ffff;
+pub(crate) const EPOCH_MAX: u32 = 0x7fff_ffff;
 
 impl Node {
     /// Begins to lead, which comes to nothing unless a quorum follows in time.

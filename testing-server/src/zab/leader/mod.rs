@@ -20,7 +20,7 @@ mod reconfig;
 mod requests;
 mod synchronize;
 
-pub(crate) use discover::put_promise;
+pub(crate) use discover::{EPOCH_MAX, put_promise};
 
 use std::collections::{BTreeMap, VecDeque};
 

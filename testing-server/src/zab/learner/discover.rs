@@ -10,7 +10,7 @@ use crate::node::outbox::Outbox;
 use crate::peer::planted::Bug;
 use crate::peer::{QuorumPeer, Role};
 use crate::quorum::Sid;
-use crate::zab::leader::put_promise;
+use crate::zab::leader::{EPOCH_MAX, put_promise};
 use crate::zab::packet::{Kind, LearnerInfo, PROTOCOL, QuorumPacket, put_record};
 
 /// How often a learner tries to connect before it looks for another leader.
@@ -105,6 +105,9 @@ impl Node {
             return Ok(());
         };
         let epoch = packet.zxid.epoch();
+        if epoch > EPOCH_MAX {
+            return Err(format!("epoch {epoch} cannot be"));
+        }
         learner.epoch = epoch;
         if epoch < epochs.accepted {
             return Err(format!("epoch {epoch}, after {} was promised", epochs.accepted));

@@ -70,6 +70,9 @@ impl Node {
                 learner.decided = last;
                 learner.phase = Phase::Receiving;
             }
+            Kind::Snap if packet.zxid.epoch() > learner.epoch => {
+                return Err(format!("a snapshot of {}, a later epoch", packet.zxid));
+            }
             Kind::Snap => {
                 learner.last_received = packet.zxid;
                 learner.decided = packet.zxid;
@@ -154,7 +157,8 @@ impl Node {
             return Ok(());
         };
         let (zxid, last) = (packet.zxid, learner.last_received);
-        let follows = zxid.0 == last.0 + 1 || (zxid.epoch() > last.epoch() && zxid.counter() > 0);
+        let next = last.0.checked_add(1).map(Zxid);
+        let follows = next == Some(zxid) || (zxid.epoch() > last.epoch() && zxid.counter() > 0);
         if !follows {
             return Err(format!("{zxid} comes behind {last}"));
         }
