@@ -22,7 +22,8 @@ const VERSION_2: i64 = -65535;
 const ADDRESSES_MAX: usize = 2048;
 const MESSAGE_MAX: usize = 512 * 1024;
 
-/// How many servers that are in no configuration may be remembered: they come to join.
+/// How many servers that are in no configuration may be remembered: they come to join. Of too many,
+/// the first that has no connection is forgotten; it may come again.
 const STRANGERS_MAX: usize = 32;
 
 /// How many connections may not have said whose they are. A server says so at once.
@@ -85,6 +86,8 @@ pub(crate) struct Mesh {
     /// Connections that have not said whose they are, the oldest first.
     strangers: VecDeque<ConnId>,
     by_link: BTreeMap<ConnId, Sid>,
+    /// How many greetings were read.
+    greetings: u64,
 }
 
 #[derive(Debug, Default)]
@@ -93,6 +96,8 @@ struct Peer {
     is_dialing: bool,
     /// The newest message, and whether it went out.
     message: Option<(Vec<u8>, bool)>,
+    /// Which greeting it has last sent.
+    greeted: u64,
     /// Where it says that it is.
     addresses: Vec<(String, u16)>,
 }
@@ -102,7 +107,7 @@ impl Mesh {
     pub(crate) fn new(me: Sid, addresses: &[MemberAddress]) -> Self {
         let greeting = greeting(me, addresses);
         let (peers, by_link) = (BTreeMap::new(), BTreeMap::new());
-        Self { me, greeting, peers, strangers: VecDeque::new(), by_link }
+        Self { me, greeting, peers, strangers: VecDeque::new(), by_link, greetings: 0 }
     }
 
     /// The server is reached elsewhere from now on.
@@ -126,7 +131,10 @@ impl Mesh {
 
     /// A connection to a server has come about, or has not.
     pub(crate) fn dialed(&mut self, to: Sid, link: Option<ConnId>, actions: &mut Vec<Action>) {
-        let peer = self.peers.entry(to).or_default();
+        let Some(peer) = self.peers.get_mut(&to) else {
+            // It was forgotten meanwhile.
+            return actions.extend(link.map(Action::Close));
+        };
         peer.is_dialing = false;
         let Some(link) = link else { return };
         actions.push(Action::Send(link, self.greeting.clone()));
@@ -163,12 +171,13 @@ impl Mesh {
         let Ok((sid, addresses)) = read_greeting(bytes) else {
             return actions.push(Action::Close(link));
         };
-        let strangers = self.peers.keys().filter(|sid| !is_known(**sid)).count();
-        let crowded = !is_known(sid) && !self.peers.contains_key(&sid);
-        if sid == self.me || (crowded && strangers >= STRANGERS_MAX) {
+        let is_news = !is_known(sid) && !self.peers.contains_key(&sid);
+        if sid == self.me || (is_news && !self.has_room(&is_known)) {
             return actions.push(Action::Close(link));
         }
+        self.greetings += 1;
         let peer = self.peers.entry(sid).or_default();
+        peer.greeted = self.greetings;
         peer.addresses = if is_known(sid) { Vec::new() } else { addresses };
         if sid > self.me {
             return self.keep(sid, link, actions);
@@ -180,6 +189,18 @@ impl Mesh {
             self.by_link.remove(&link);
             actions.push(Action::Close(link));
         }
+    }
+
+    /// Whether one more may be remembered who is in no configuration: another may have to be
+    /// forgotten for that.
+    fn has_room(&mut self, is_known: impl Fn(Sid) -> bool) -> bool {
+        let strangers = self.peers.iter().filter(|(sid, _)| !is_known(**sid));
+        if strangers.clone().count() < STRANGERS_MAX {
+            return true;
+        }
+        let left = strangers.filter(|(_, peer)| peer.link.is_none());
+        let first = left.min_by_key(|(_, peer)| peer.greeted).map(|(sid, _)| *sid);
+        first.is_some_and(|first| self.peers.remove(&first).is_some())
     }
 
     /// Who is at the other end.
@@ -329,6 +350,38 @@ mod tests {
             does(|actions| zero.greeted(conn, &mesh(sid + 1).greeting, |_| false, actions));
         }
         assert_eq!(zero.peers.len(), STRANGERS_MAX);
+    }
+
+    #[test]
+    fn strangers_who_are_gone_make_room_for_who_comes_to_join() {
+        for me in [0, 1_000_000] {
+            let mut mesh_of_us = mesh(me);
+            let mut slots = 0..;
+            let mut greets = |mesh_of_us: &mut Mesh, sid: i64| {
+                let conn = link(slots.next().unwrap());
+                does(|actions| mesh_of_us.accepted(conn, actions));
+                let greeting = mesh(sid).greeting;
+                let told = |known: Sid| known.0 == 7;
+                let done = does(|actions| mesh_of_us.greeted(conn, &greeting, told, actions));
+                (conn, done)
+            };
+            greets(&mut mesh_of_us, 7);
+            for sid in 100..1000 {
+                let (conn, done) = greets(&mut mesh_of_us, sid);
+                // Nobody is where it said.
+                if done.contains(&Action::Dial(Sid(sid), vec![("127.0.0.1".to_owned(), 3888)])) {
+                    does(|actions| mesh_of_us.dialed(Sid(sid), None, actions));
+                }
+                mesh_of_us.closed(conn);
+                assert!(mesh_of_us.peers.contains_key(&Sid(sid)), "{sid} is refused by {me}");
+            }
+            assert_eq!(mesh_of_us.peers.len(), STRANGERS_MAX + 1);
+            assert!(mesh_of_us.peers.contains_key(&Sid(7)), "it belongs to us");
+            // One that was forgotten while it was called is not remembered again by that.
+            let answer = does(|actions| mesh_of_us.dialed(Sid(100), Some(link(5000)), actions));
+            assert_eq!(answer, [Action::Close(link(5000))]);
+            assert_eq!(mesh_of_us.peers.len(), STRANGERS_MAX + 1);
+        }
     }
 
     #[test]
