@@ -55,6 +55,7 @@
 //! | [`Counter`] | to count together | Curator's `DistributedAtomicLong`; kazoo's `Counter` |
 //! | [`AtomicValue`] | to change a value together | Curator's `DistributedAtomicValue` |
 //! | [`CachedCounter`] | numbers without a request for each | a counter |
+//! | [`Cache`] | to have what stands below a path at hand | Curator's `CuratorCache` |
 //! | [`Queue`] | work, done again if it fails | Curator's `DistributedQueue` and its kinds |
 //! | [`SimpleQueue`] | items taken once | Curator's `SimpleDistributedQueue`; kazoo's `Queue` |
 //! | [`UniqueIds`] | names that are given once, and grow with time | a counter |
@@ -92,6 +93,7 @@
 //! | `contender`, `departure` | the ephemeral sequential node that is never lost sight of |
 //! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
 //! | `queue` | items that wait for whoever takes them |
+//! | `cache` | copies of nodes that follow them; its `mirror` is pure |
 //! | `barrier` | those who wait for each other |
 //! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
@@ -105,6 +107,7 @@
 //! contender to a `guard`.
 
 mod barrier;
+mod cache;
 mod clock;
 mod contender;
 mod counter;
@@ -134,6 +137,7 @@ mod watchman;
 mod witness;
 
 pub use barrier::{Barrier, CountdownLatch, DoubleBarrier, Inside};
+pub use cache::{Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, Current};
 pub use counter::{AtomicValue, CachedCounter, Counter, Number, UniqueIds, Values};
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;

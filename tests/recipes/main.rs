@@ -15,6 +15,7 @@
 //! | `deadline`, `grace` | until when a guard holds for certain, and what waits with it |
 //! | `read_write` | readers and writers, and how one becomes the other |
 //! | `semaphore` | permits: how many are held, and who gets the next |
+//! | `cache` | copies of nodes that follow them |
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
 //! | `queues` | what is put, taken, acknowledged and given back |
@@ -28,6 +29,7 @@
 mod ground;
 
 mod barrier;
+mod cache;
 mod cancel;
 mod chaos;
 #[cfg(feature = "gzip")]

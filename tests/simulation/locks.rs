@@ -54,11 +54,6 @@ impl Drop for Using {
     }
 }
 
-/// A number that the environment may set.
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |value| value.parse().expect("it is a number"))
-}
-
 async fn connect(world: &World) -> Option<Client> {
     world.connect_with(ConnectOptions::new().session_timeout(2 * SECOND)).await.ok()
 }
@@ -113,7 +108,7 @@ async fn nothing_is_left(world: &World, path: &str, last: Vec<JoinHandle<Option<
 #[test]
 fn nobody_holds_a_mutex_that_somebody_else_holds() {
     let (mut uses, mut living) = (0, 0);
-    for seed in 1..=number("ZNODE_SIM_SEEDS", 60) {
+    for seed in 1..=crate::number("ZNODE_SIM_SEEDS", 60) {
         let faults = Faults::random().until(20 * SECOND).without_expiry();
         let (used, live) = Simulation::new(seed).faults(faults).run(|world| async move {
             let resource = Resource::default();
@@ -196,7 +191,7 @@ async fn stand(world: World, resource: Resource, who: usize) -> Option<Client> {
 #[test]
 fn nobody_leads_while_somebody_else_does() {
     let (mut terms, mut living) = (0, 0);
-    for seed in 1..=number("ZNODE_SIM_SEEDS", 40) {
+    for seed in 1..=crate::number("ZNODE_SIM_SEEDS", 40) {
         let faults = Faults::random().until(20 * SECOND).without_expiry();
         let (led, live) = Simulation::new(seed).faults(faults).run(|world| async move {
             let resource = Resource::default();

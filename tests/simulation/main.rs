@@ -1,8 +1,9 @@
-//! Whole systems in virtual time: what a simulation promises, and locks under everything that can
+//! Whole systems in virtual time: what a simulation promises, and recipes under everything that can
 //! go wrong.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
+mod cache;
 mod cuts;
 mod locks;
 mod shrinking;
@@ -15,6 +16,11 @@ use znode::{Client, ConnectOptions, CreateMode, State};
 use znode_testing::{ClusterSpec, Fault, Faults, Simulation, World};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// A number that the environment may set.
+fn number(variable: &str, default: u64) -> u64 {
+    std::env::var(variable).map_or(default, |value| value.parse().expect("it is a number"))
+}
 
 /// Writes for a while and keeps an ephemeral node, whatever happens; a new session for an old one.
 async fn work(world: World, name: String) -> usize {

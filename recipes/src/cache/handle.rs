@@ -1,0 +1,350 @@
+//! What those see who read from a cache.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use znode::{Client, Path, Stat, State, Zxid};
+
+use super::changes::{CacheChanges, Subscriber};
+use super::mirror::{Mirror, Scope};
+use super::task;
+use crate::recipe_error::RecipeError;
+
+/// For how long at most a cache waits before it looks what has changed while its link was down:
+/// a thousand of them would otherwise ask at once.
+const JITTER: Duration = Duration::from_millis(500);
+
+/// A node as a cache holds it.
+///
+/// ```
+/// fn told(node: &znode_recipes::CachedNode) -> String {
+///     format!("{} has {} bytes since {}", node.path, node.data.len(), node.stat.mzxid)
+/// }
+/// # let _ = told;
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CachedNode {
+    /// Its path.
+    pub path: Arc<str>,
+    /// Its metadata, read with the data. How many children it has may be another number by now.
+    pub stat: Stat,
+    /// Its data.
+    pub data: Box<[u8]>,
+}
+
+/// What a [`Cache`] holds in some place, while that certainly is what its session may read there;
+/// see [`Cache::current`].
+///
+/// ```no_run
+/// # fn example(cache: znode_recipes::Cache) {
+/// use znode_recipes::Current;
+///
+/// if let Some(Current { node, zxid }) = cache.current("/config/rate") {
+///     println!("{node:?} as of {zxid}, without asking anybody");
+/// }
+/// # }
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::exhaustive_structs, reason = "there is no more to a value than when it is true")]
+pub struct Current {
+    /// The node; `None` if there is none.
+    pub node: Option<Arc<CachedNode>>,
+    /// A transaction after which it was so.
+    pub zxid: Zxid,
+}
+
+/// How a [`Cache`] is to be.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
+/// use std::time::Duration;
+/// use znode_recipes::{Cache, CacheBuilder};
+///
+/// let tree: CacheBuilder = Cache::tree(&client, "/config");
+/// let cache = tree.nodes_max(10_000).jitter(Duration::from_secs(2)).start().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+#[must_use = "it does nothing until it is started"]
+pub struct CacheBuilder {
+    client: Client,
+    path: String,
+    scope: Scope,
+    nodes_max: usize,
+    jitter: Duration,
+}
+
+/// A copy of some nodes in memory, which follows them; and what becomes of them, as a stream.
+///
+/// One persistent watch tells of all of them; what it tells of is read, and nothing else. After a
+/// lost connection everything that may have changed is looked at, without its data, and read where
+/// it has; that is told of once, as [`Resynced`](crate::CacheChange::Resynced). A node that was
+/// deleted and made anew is another node, whatever its version. (CURATOR-391)
+///
+/// What it holds is what *its session* may read: a server that is behind shows others less.
+/// [`get_at_least`](Self::get_at_least) waits for what somebody else has seen.
+///
+/// It is Curator's `CuratorCache`, with its options `SINGLE_NODE_CACHE` ([`node`](Self::node)), and
+/// its older `PathChildrenCache` ([`children`](Self::children)) and `TreeCache`
+/// ([`tree`](Self::tree)). Clones are the same cache; it ends with the last of them.
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
+/// use futures::StreamExt;
+/// use znode_recipes::Cache;
+///
+/// let config = Cache::tree(&client, "/config").start().await?;
+/// println!("{} nodes, {:?}", config.nodes().len(), config.get("/config/rate"));
+/// let (nodes, mut changes) = config.nodes_and_changes();
+/// while let Some(change) = changes.next().await {
+///     println!("{:?}", change?);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
+/// use znode_recipes::Cache;
+///
+/// let rate = Cache::node(&client, "/config/rate").start().await?;
+/// let workers = Cache::children(&client, "/workers").start().await?;
+/// let written = client.last_zxid(); // by this session, or told of by somebody
+/// let rate = rate.get_at_least("/config/rate", written).await?;
+/// println!("{:?}: {} workers; {:?}", rate, workers.nodes().len(), workers.failure());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Cache {
+    shared: Arc<Shared>,
+    _task: Arc<Task>,
+}
+
+/// What the task and its readers share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) client: Client,
+    pub(super) path: String,
+    pub(super) scope: Scope,
+    pub(super) nodes_max: usize,
+    pub(super) jitter: Duration,
+    copied: Mutex<Copied>,
+    changed: Notify,
+    /// Somebody wants to know what is true by now.
+    pub(super) asked: Notify,
+}
+
+/// The copy, and those who are told of it.
+#[derive(Debug)]
+pub(super) struct Copied {
+    pub(super) mirror: Mirror,
+    pub(super) subscribers: Vec<Subscriber>,
+    /// A transaction after which the copy was whole and right.
+    pub(super) true_at: Zxid,
+    pub(super) failure: Option<RecipeError>,
+}
+
+/// Ends with the last handle.
+#[derive(Debug)]
+struct Task(AbortHandle);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Copied> {
+        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something that readers may wait for.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Copied) -> T) -> T {
+        let changed = change(&mut self.lock());
+        self.changed.notify_waiters();
+        changed
+    }
+
+    /// Waits until there is something to be had.
+    async fn until<T>(&self, look: impl Fn(&Copied) -> Option<T>) -> Result<T, RecipeError> {
+        loop {
+            let mut changed = std::pin::pin!(self.changed.notified());
+            changed.as_mut().enable();
+            {
+                let state = self.lock();
+                if let Some(found) = look(&state) {
+                    return Ok(found);
+                }
+                if let Some(failure) = &state.failure {
+                    return Err(failure.clone());
+                }
+            }
+            changed.await;
+        }
+    }
+}
+
+impl CacheBuilder {
+    /// The same, of no more than so many nodes; one million otherwise. If there are more the cache
+    /// fails, as `Exhausted`, and does not take up all memory.
+    pub fn nodes_max(mut self, nodes: usize) -> Self {
+        self.nodes_max = nodes;
+        self
+    }
+
+    /// The same, which waits for a part of such a time, drawn at random, before it looks what has
+    /// changed while its link was down; half a second otherwise.
+    pub fn jitter(mut self, time: Duration) -> Self {
+        self.jitter = time;
+        self
+    }
+
+    /// Starts the cache, and waits until it is filled. Where there is no node it is empty, and
+    /// filled when there is.
+    ///
+    /// # Errors
+    /// - `InvalidPath`, before anything is sent;
+    /// - `Exhausted` if there are more nodes than it may have;
+    /// - `Client` with the client's own error, as `NoAuth`, `Unimplemented` by servers before 3.6,
+    ///   or the end of the session.
+    ///
+    /// # Cancel safety
+    /// If the future is dropped, so is the cache, and its watch goes.
+    ///
+    /// # Panics
+    /// If it is polled outside of a tokio runtime with time enabled.
+    pub async fn start(self) -> Result<Cache, RecipeError> {
+        let Self { client, path, scope, nodes_max, jitter } = self;
+        Path::parse(&path).map_err(RecipeError::invalid_path)?;
+        let copied = Copied {
+            mirror: Mirror::new(&path, scope),
+            subscribers: Vec::new(),
+            true_at: Zxid::ZERO,
+            failure: None,
+        };
+        let (copied, changed, asked) = (Mutex::new(copied), Notify::new(), Notify::new());
+        let shared = Shared { client, path, scope, nodes_max, jitter, copied, changed, asked };
+        let shared = Arc::new(shared);
+        let task = tokio::spawn(task::follow(Arc::clone(&shared)));
+        let cache = Cache { shared, _task: Arc::new(Task(task.abort_handle())) };
+        cache.shared.until(|state| state.mirror.is_whole().then_some(())).await?;
+        Ok(cache)
+    }
+}
+
+impl Cache {
+    /// A cache of one node.
+    pub fn node(client: &Client, path: impl Into<String>) -> CacheBuilder {
+        Self::of(client, path.into(), Scope::Node)
+    }
+
+    /// A cache of the nodes right below one.
+    pub fn children(client: &Client, path: impl Into<String>) -> CacheBuilder {
+        Self::of(client, path.into(), Scope::Children)
+    }
+
+    /// A cache of a node and everything below it.
+    pub fn tree(client: &Client, path: impl Into<String>) -> CacheBuilder {
+        Self::of(client, path.into(), Scope::Tree)
+    }
+
+    fn of(client: &Client, path: String, scope: Scope) -> CacheBuilder {
+        let (client, jitter) = (client.without_deadline(), JITTER);
+        CacheBuilder { client, path, scope, nodes_max: 1_000_000, jitter }
+    }
+
+    /// A node, as it was seen last.
+    pub fn get(&self, path: &str) -> Option<Arc<CachedNode>> {
+        self.shared.lock().mirror.get(path).cloned()
+    }
+
+    /// All nodes, as they were seen last, in the order of their paths.
+    pub fn nodes(&self) -> Vec<Arc<CachedNode>> {
+        self.shared.lock().mirror.nodes().cloned().collect()
+    }
+
+    /// What changes from now on.
+    pub fn changes(&self) -> CacheChanges {
+        self.nodes_and_changes().1
+    }
+
+    /// All nodes, and what changes from there on: between the two nothing is missed.
+    pub fn nodes_and_changes(&self) -> (Vec<Arc<CachedNode>>, CacheChanges) {
+        let (subscriber, changes) = Subscriber::new();
+        let mut state = self.shared.lock();
+        match state.failure.clone() {
+            Some(failure) => subscriber.end(failure),
+            None => {
+                let nodes = state.mirror.nodes().cloned().collect();
+                state.subscribers.retain(|other| !other.is_gone());
+                state.subscribers.push(subscriber);
+                return (nodes, changes);
+            }
+        }
+        (state.mirror.nodes().cloned().collect(), changes)
+    }
+
+    /// A node, without asking anybody, while it is certain that the session may read nothing newer
+    /// there: `None` while the connection is down, or something is being read.
+    ///
+    /// Others may have written since, and a server that is behind does not know: this is what a
+    /// read of the server would show, and not more.
+    pub fn current(&self, path: &str) -> Option<Current> {
+        let state = self.shared.lock();
+        let is_live = self.shared.client.state() == State::Connected && state.failure.is_none();
+        let node = || state.mirror.get(path).cloned();
+        (is_live && state.mirror.is_whole()).then(|| Current { node: node(), zxid: state.true_at })
+    }
+
+    /// A node, as it is after this transaction or a later one: for whoever was told of it by
+    /// somebody else.
+    ///
+    /// # Errors
+    /// As [`CacheBuilder::start`]; `InvalidArgument` if there is no such transaction yet.
+    ///
+    /// # Cancel safety
+    /// It only reads.
+    pub async fn get_at_least(
+        &self,
+        path: &str,
+        zxid: Zxid,
+    ) -> Result<Option<Arc<CachedNode>>, RecipeError> {
+        let shared = &self.shared;
+        let is_there = |state: &Copied| {
+            (state.true_at >= zxid && state.mirror.is_whole())
+                .then(|| state.mirror.get(path).cloned())
+        };
+        if let Some(node) = is_there(&shared.lock()) {
+            return Ok(node);
+        }
+        // Our server has it, then; and with its answer come the events that are before it.
+        let synced = shared.client.until_answered(|| shared.client.sync(&shared.path)).await;
+        synced.map_err(|error| RecipeError::client(&shared.path, error))?;
+        if shared.client.last_zxid() < zxid {
+            let what = format!("the ensemble has not come to transaction {zxid}");
+            return Err(RecipeError::invalid_argument(&shared.path, what));
+        }
+        shared.asked.notify_one();
+        shared.until(is_there).await
+    }
+
+    /// Why the cache does not follow any more, if it does not.
+    pub fn failure(&self) -> Option<RecipeError> {
+        self.shared.lock().failure.clone()
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let nodes = self.shared.lock().mirror.len();
+        let path = &self.shared.path;
+        f.debug_struct("Cache").field("path", path).field("nodes", &nodes).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,283 @@
+//! Caches: what they hold, what they tell of, and what they ask.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt;
+use znode::proto::OpCode;
+use znode::{Acl, Client, CreateMode, ErrorKind, State, Version, WatcherType, Zxid};
+use znode_recipes::{Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, RecipeErrorKind};
+
+use crate::ground::{Ground, disconnect, drop_at, reconnect, soon, state_is};
+
+const ROOT: &str = "/cached";
+
+async fn make(client: &Client, paths: &[&str]) {
+    for path in paths {
+        soon(client.create(path, path.as_bytes(), CreateMode::Persistent)).await.unwrap();
+    }
+}
+
+/// As soon as possible after a lost connection.
+async fn start(builder: CacheBuilder) -> Cache {
+    soon(builder.jitter(Duration::ZERO).start()).await.unwrap()
+}
+
+async fn next(changes: &mut CacheChanges) -> String {
+    let told =
+        |node: &Arc<CachedNode>| format!("{} {}", node.path, String::from_utf8_lossy(&node.data));
+    match soon(changes.next()).await {
+        Some(Ok(CacheChange::Created(node))) => format!("created {}", told(&node)),
+        Some(Ok(CacheChange::Changed { before, after })) => {
+            assert_eq!(before.path, after.path);
+            format!("changed {}", told(&after))
+        }
+        Some(Ok(CacheChange::Deleted(node))) => format!("deleted {}", told(&node)),
+        Some(Ok(other)) => format!("{other:?}"),
+        Some(Err(error)) => format!("{:?}", error.kind()),
+        None => "the end".to_owned(),
+    }
+}
+
+fn paths(cache: &Cache) -> Vec<String> {
+    cache.nodes().iter().map(|node| node.path.to_string()).collect()
+}
+
+#[tokio::test]
+async fn a_tree_is_held_and_followed() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    make(&other, &[ROOT, "/cached/a", "/cached/a/b", "/cached/c"]).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    assert_eq!(paths(&cache), [ROOT, "/cached/a", "/cached/a/b", "/cached/c"]);
+    assert_eq!(*cache.get("/cached/a/b").unwrap().data, *b"/cached/a/b");
+    assert_eq!(cache.get("/other"), None);
+    let (nodes, mut changes) = cache.nodes_and_changes();
+    assert_eq!(nodes.len(), 4);
+    make(&other, &["/cached/a/b/d"]).await;
+    assert_eq!(next(&mut changes).await, "created /cached/a/b/d /cached/a/b/d");
+    soon(other.set_data("/cached/c", "new", Version::ANY)).await.unwrap();
+    assert_eq!(next(&mut changes).await, "changed /cached/c new");
+    soon(other.delete_all("/cached/a")).await.unwrap();
+    for path in ["/cached/a/b/d", "/cached/a/b", "/cached/a"] {
+        assert_eq!(next(&mut changes).await, format!("deleted {path} {path}"));
+    }
+    assert_eq!(paths(&cache), [ROOT, "/cached/c"]);
+    drop((cache, changes));
+    while !ground.watched().await.is_empty() {
+        soon(client.sync("/")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_node_and_the_children_of_one_are_held_and_nothing_else() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    // Nothing is there yet.
+    let node = start(Cache::node(&client, ROOT)).await;
+    let children = start(Cache::children(&client, ROOT)).await;
+    assert_eq!((paths(&node), paths(&children)), (Vec::<String>::new(), Vec::new()));
+    let (mut of_node, mut of_children) = (node.changes(), children.changes());
+    make(&other, &[ROOT, "/cached/a", "/cached/a/b", "/cached/c"]).await;
+    assert_eq!(next(&mut of_node).await, "created /cached /cached");
+    assert_eq!(next(&mut of_children).await, "created /cached/a /cached/a");
+    assert_eq!(next(&mut of_children).await, "created /cached/c /cached/c");
+    soon(other.set_data(ROOT, "x", Version::ANY)).await.unwrap();
+    assert_eq!(next(&mut of_node).await, "changed /cached x");
+    soon(other.set_data("/cached/c", "x", Version::ANY)).await.unwrap();
+    assert_eq!(next(&mut of_children).await, "changed /cached/c x");
+    soon(other.delete_all(ROOT)).await.unwrap();
+    assert_eq!(next(&mut of_node).await, "deleted /cached x");
+    assert_eq!(next(&mut of_children).await, "deleted /cached/c x");
+    assert_eq!(next(&mut of_children).await, "deleted /cached/a /cached/a");
+}
+
+/// Curator's cache has the old node for ever, and says nothing.
+#[tokio::test]
+async fn fact_26_curator_391_a_node_that_was_made_anew_meanwhile_is_told_of() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT, "/cached/a", "/cached/b", "/cached/c"]).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    let mut changes = cache.changes();
+    disconnect(&client, &wire).await;
+    soon(other.delete("/cached/a", Version::ANY)).await.unwrap();
+    soon(other.create("/cached/a", "new", CreateMode::Persistent)).await.unwrap();
+    soon(other.delete("/cached/b", Version::ANY)).await.unwrap();
+    make(&other, &["/cached/d"]).await;
+    wire.admit();
+    let mut told = Vec::new();
+    while told.last().is_none_or(|last| last != "Resynced") {
+        told.push(next(&mut changes).await);
+    }
+    told.sort();
+    let expected = ["Resynced", "created /cached/a new", "created /cached/d /cached/d"];
+    let gone = ["deleted /cached/a /cached/a", "deleted /cached/b /cached/b"];
+    assert_eq!(told, [&expected[..], &gone].concat());
+    assert_eq!(paths(&cache), [ROOT, "/cached/a", "/cached/c", "/cached/d"]);
+}
+
+#[tokio::test]
+async fn a_reconnect_with_nothing_changed_costs_a_look_at_each_node_and_no_data() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT]).await;
+    let names: Vec<String> = (0..50).map(|number| format!("{ROOT}/{number}")).collect();
+    make(&other, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    // One read for each node, and a list of the only one that has children.
+    assert_eq!((wire.count(OpCode::GetData), wire.count(OpCode::GetChildren)), (51, 1));
+    let mut changes = cache.changes();
+    reconnect(&client, &wire).await;
+    assert_eq!(next(&mut changes).await, "Resynced");
+    assert_eq!(wire.count(OpCode::Exists), 51);
+    assert_eq!((wire.count(OpCode::GetData), wire.count(OpCode::GetChildren)), (51, 1));
+    soon(other.set_data("/cached/7", "new", Version::ANY)).await.unwrap();
+    assert_eq!(next(&mut changes).await, "changed /cached/7 new");
+}
+
+#[tokio::test]
+async fn what_somebody_else_has_seen_can_be_waited_for() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT]).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    for round in 0..20 {
+        let data = round.to_string();
+        let stat = soon(other.set_data(ROOT, &data, Version::ANY)).await.unwrap();
+        let node = soon(cache.get_at_least(ROOT, stat.mzxid)).await.unwrap().unwrap();
+        assert_eq!(*node.data, *data.as_bytes());
+        let current = cache.current(ROOT).unwrap();
+        assert_eq!(current.node, Some(node));
+        assert!(current.zxid >= stat.mzxid);
+    }
+    assert_eq!(soon(cache.get_at_least("/none", Zxid(1))).await.unwrap(), None);
+    let error = soon(cache.get_at_least(ROOT, Zxid(i64::MAX))).await.unwrap_err();
+    assert_eq!(error.kind(), RecipeErrorKind::InvalidArgument);
+    // While nobody can know, nobody is told.
+    let mut changes = cache.changes();
+    disconnect(&client, &wire).await;
+    assert_eq!(cache.current(ROOT), None);
+    assert!(cache.get(ROOT).is_some(), "as it was seen last");
+    wire.admit();
+    state_is(&client, State::Connected).await;
+    assert_eq!(next(&mut changes).await, "Resynced");
+    assert!(cache.current(ROOT).is_some());
+}
+
+#[tokio::test]
+async fn what_cannot_be_held_is_refused_by_the_call_that_asks_for_it() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    for path in ["cached", "/a//b"] {
+        let error = soon(Cache::tree(&client, path).start()).await.unwrap_err();
+        assert_eq!((error.kind(), error.path()), (RecipeErrorKind::InvalidPath, path));
+    }
+    make(&client, &[ROOT, "/cached/a", "/cached/b"]).await;
+    let error = soon(Cache::tree(&client, ROOT).nodes_max(2).start()).await.unwrap_err();
+    assert_eq!(error.kind(), RecipeErrorKind::Exhausted);
+    let cache = soon(Cache::tree(&client, ROOT).nodes_max(3).start()).await.unwrap();
+    let mut changes = cache.changes();
+    make(&client, &["/cached/c"]).await;
+    assert_eq!(next(&mut changes).await, "created /cached/c /cached/c");
+    assert_eq!(next(&mut changes).await, "Exhausted");
+    assert_eq!(next(&mut changes).await, "the end");
+    assert_eq!(cache.failure().unwrap().kind(), RecipeErrorKind::Exhausted);
+    assert_eq!(next(&mut cache.changes()).await, "Exhausted");
+    make(&client, &["/sealed"]).await;
+    let acl = [Acl::new(znode::Perms::ADMIN, "world", "anyone").unwrap()];
+    soon(client.set_acl("/sealed", &acl, Version::ANY)).await.unwrap();
+    let error = soon(Cache::node(&client, "/sealed").start()).await.unwrap_err();
+    assert_eq!(error.client_error().map(znode::Error::kind), Some(ErrorKind::NoAuth));
+    // With its session it ends, and says so.
+    let cache = soon(Cache::node(&client, ROOT).start()).await.unwrap();
+    let mut changes = cache.changes();
+    ground.end_session(&client, &wire).await;
+    assert_eq!(next(&mut changes).await, "Client");
+    assert!(cache.failure().unwrap().is_session_over());
+    assert_eq!(cache.current(ROOT), None);
+    let seen = soon(cache.get_at_least(ROOT, Zxid(i64::MAX))).await;
+    assert!(seen.unwrap_err().is_session_over());
+}
+
+/// Somebody of the same session removes the watch.
+#[tokio::test]
+async fn a_watch_that_is_removed_is_set_again_and_nothing_is_missed() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    make(&other, &[ROOT]).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    let mut changes = cache.changes();
+    soon(client.remove_watches(ROOT, WatcherType::Any)).await.unwrap();
+    make(&other, &["/cached/a"]).await;
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        told.push(next(&mut changes).await);
+    }
+    told.sort();
+    assert_eq!(told, ["Resynced", "created /cached/a /cached/a"]);
+}
+
+#[tokio::test]
+async fn whoever_is_too_slow_is_told_of_that_and_not_of_everything() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    make(&other, &[ROOT]).await;
+    let cache = start(Cache::node(&client, ROOT)).await;
+    let mut lazy = cache.changes();
+    let mut count = 0;
+    let mut changes = cache.changes();
+    for round in 0..10_100 {
+        soon(other.set_data(ROOT, round.to_string(), Version::ANY)).await.unwrap();
+        // Each of them is a change of its own.
+        next(&mut changes).await;
+    }
+    loop {
+        match soon(lazy.next()).await.unwrap().unwrap() {
+            CacheChange::Changed { .. } => count += 1,
+            CacheChange::Lagged => break,
+            other => panic!("{other:?}"),
+        }
+        if count == 9_990 {
+            soon(other.set_data(ROOT, "last", Version::ANY)).await.unwrap();
+        }
+    }
+    assert!((9_990..10_001).contains(&count), "{count}");
+    assert_eq!(next(&mut lazy).await, "changed /cached last");
+}
+
+#[tokio::test]
+async fn starting_can_be_dropped_at_every_await() {
+    let ground = Ground::start().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT, "/cached/a"]).await;
+    for is_cut in [false, true] {
+        for pending in 1..100 {
+            let (client, wire) = ground.connect_wired().await;
+            if is_cut {
+                wire.cut_before_reply(OpCode::AddWatch);
+            }
+            let started = soon(drop_at(pending, Cache::tree(&client, ROOT).start())).await;
+            let is_complete = started.is_some();
+            if let Some(cache) = started {
+                let held: BTreeMap<_, _> = cache
+                    .unwrap()
+                    .nodes()
+                    .into_iter()
+                    .map(|node| (node.path.clone(), node))
+                    .collect();
+                assert_eq!(held.len(), 2);
+            }
+            while !ground.watched().await.is_empty() {
+                soon(other.sync("/")).await.unwrap();
+            }
+            if is_complete {
+                break;
+            }
+        }
+    }
+}

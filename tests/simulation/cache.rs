@@ -1,0 +1,111 @@
+//! A cache of five servers that die and come back, under random writes: it ends equal to a fresh
+//! read, and its changes rebuild it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use znode::{Client, ConnectOptions, CreateMode, State, Version, Zxid};
+use znode_recipes::{Cache, CacheChange, CacheChanges, CachedNode};
+use znode_testing::{ClusterSpec, Faults, Simulation, World};
+
+use crate::SECOND;
+
+const PATHS: [&str; 7] = ["/t", "/t/a", "/t/a/x", "/t/a/y", "/t/b", "/t/b/z", "/t/c"];
+
+/// What tells two states of a node apart.
+type Contents = BTreeMap<String, (Zxid, Zxid, Vec<u8>)>;
+
+fn contents<'a>(nodes: impl IntoIterator<Item = &'a Arc<CachedNode>>) -> Contents {
+    let of = |node: &Arc<CachedNode>| {
+        (node.path.to_string(), (node.stat.czxid, node.stat.mzxid, node.data.to_vec()))
+    };
+    nodes.into_iter().map(of).collect()
+}
+
+/// Creates, writes and deletes at random, whatever comes of it.
+async fn write(world: World) {
+    while world.elapsed() < 20 * SECOND {
+        let options = ConnectOptions::new().session_timeout(2 * SECOND);
+        let Ok(client) = world.connect_with(options).await else { continue };
+        while client.state() != State::Expired && world.elapsed() < 20 * SECOND {
+            let path = PATHS[world.random_below(PATHS.len())];
+            let data = world.random_below(1_000).to_string();
+            let _ = match world.random_below(3) {
+                0 => client.create(path, data, CreateMode::Persistent).await.map(drop),
+                1 => client.set_data(path, data, Version::ANY).await.map(drop),
+                _ => client.delete(path, Version::ANY).await,
+            };
+            world.random_pause(Duration::from_millis(200)).await;
+        }
+        let _ = client.close().await;
+    }
+}
+
+/// Carries out every change, each of which must fit what was there.
+async fn rebuild(nodes: Vec<Arc<CachedNode>>, mut changes: CacheChanges) -> Contents {
+    let mut held = contents(&nodes);
+    while let Some(Ok(change)) = changes.next().await {
+        match change {
+            CacheChange::Created(node) => {
+                assert_eq!(held.insert(node.path.to_string(), one(&node)), None);
+            }
+            CacheChange::Changed { before, after } => {
+                assert_eq!(held.insert(after.path.to_string(), one(&after)), Some(one(&before)));
+            }
+            CacheChange::Deleted(node) => {
+                assert_eq!(held.remove(&*node.path), Some(one(&node)));
+            }
+            CacheChange::Filled | CacheChange::Resynced => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    held
+}
+
+fn one(node: &Arc<CachedNode>) -> (Zxid, Zxid, Vec<u8>) {
+    contents([node]).into_values().next().unwrap()
+}
+
+async fn fresh(client: &Client) -> Contents {
+    let nodes: Vec<_> = match client.walk_with_data("/t").try_collect().await {
+        Err(error) if error.kind() == znode::ErrorKind::NoNode => Vec::new(),
+        nodes => nodes.unwrap(),
+    };
+    let of = |node: znode::TreeNode| {
+        (node.path, (node.stat.czxid, node.stat.mzxid, node.data.unwrap().to_vec()))
+    };
+    nodes.into_iter().map(of).collect()
+}
+
+#[test]
+fn fact_26_a_cache_ends_equal_to_a_fresh_read_and_its_changes_rebuild_it() {
+    let mut resynced = 0;
+    for seed in 1..=crate::number("ZNODE_SIM_SEEDS", 15) {
+        let faults = Faults::random().until(20 * SECOND).without_expiry();
+        let simulation = Simulation::new(seed).cluster(ClusterSpec::new(5)).faults(faults);
+        resynced += simulation.run(|world| async move {
+            let patient = ConnectOptions::new().session_timeout(30 * SECOND);
+            let reader = world.connect_with(patient).await.unwrap();
+            let cache = Cache::tree(&reader, "/t").start().await.unwrap();
+            let (nodes, changes) = cache.nodes_and_changes();
+            let rebuilt = world.spawn(rebuild(nodes, changes));
+            let writers = [(); 2].map(|()| world.spawn(write(world.clone())));
+            for writer in writers {
+                writer.await.unwrap();
+            }
+            world.after_faults().await;
+            let last = world.connect().await.unwrap();
+            last.sync("/").await.unwrap();
+            let there = fresh(&last).await;
+            cache.get_at_least("/t", last.last_zxid()).await.unwrap();
+            assert_eq!(contents(&cache.nodes()), there);
+            let reconnects = reader.stats().reconnects;
+            drop(cache);
+            assert_eq!(rebuilt.await.unwrap(), there);
+            reconnects
+        });
+    }
+    assert!(resynced > 5, "the link of the cache was never down: {resynced}");
+}
