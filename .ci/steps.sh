@@ -104,13 +104,6 @@ packages_alone() {
     done
 }
 
-examples_embedded() {
-    cargo run --locked -q --example quickstart
-    cargo run --locked -q --example lock
-    cargo run --locked -q --example failover -- --rounds 3
-    cargo run --locked -q --example simulate_lock
-}
-
 apache_start() {
     APACHE_DIR=$(mktemp -d)
     APACHE=$(tests/interop/zookeeper.sh start "$APACHE_DIR" forceSync=no)

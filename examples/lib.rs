@@ -10,6 +10,9 @@ use znode_testing::TestingServer;
 
 pub use cable::Cable;
 
+/// How long a session of a program lives without its connection.
+const SESSION: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Whatever a program can fail with.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -62,6 +65,28 @@ impl Ensemble {
     /// Those of [`ConnectOptions::connect`].
     pub async fn connect(&self, options: ConnectOptions) -> Result<Client, znode::Error> {
         options.connect(&self.connect_string).await
+    }
+
+    /// Makes a node for one run of a program, below which its clients live.
+    ///
+    /// # Errors
+    /// The ensemble cannot be reached, or refuses.
+    pub async fn home(&self, program: &str) -> Result<String, Error> {
+        let client = self.connect(ConnectOptions::new()).await?;
+        let name = format!("/{program}-");
+        let home = client.create(&name, "", znode::CreateMode::PersistentSequential).await?;
+        client.close().await?;
+        Ok(home.path)
+    }
+
+    /// Opens a session of which `/` is a node that [`home`](Self::home) has made; it ends soon
+    /// without its connection.
+    ///
+    /// # Errors
+    /// Those of [`ConnectOptions::connect`].
+    pub async fn connect_at(&self, home: &str, cable: &Cable) -> Result<Client, Error> {
+        let options = ConnectOptions::new().session_timeout(SESSION).connector(cable.clone());
+        Ok(self.connect(options).await?.with_chroot(home)?)
     }
 }
 
