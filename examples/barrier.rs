@@ -1,8 +1,8 @@
 //! Five that begin and end each round of work together: `cargo run --example barrier`.
 //!
 //! A gate keeps them until all is prepared, a countdown tells when all have done their part. One
-//! comes too late for its patience first, and is not counted. Runs on an embedded server, or on the
-//! ensemble at `ZNODE_CONNECT=host:port[,…][/chroot]`.
+//! has no patience before, and is not counted. Runs on an embedded server, or on the ensemble at
+//! `ZNODE_CONNECT=host:port[,…][/chroot]`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +34,11 @@ async fn main() -> Result<(), Error> {
     gate.close().await?;
     let done = CountdownLatch::new(&boss, "/done", u32::try_from(MEMBERS)?)?;
 
+    // Nobody else is there yet: whoever gives up does not count later.
+    let hasty = DoubleBarrier::new(&boss, "/steps", u32::try_from(MEMBERS)?)?;
+    if hasty.enter_timeout(Duration::from_millis(5)).await?.is_none() {
+        timeline.say("boss", format!("gives up; {} are left", hasty.members().await?));
+    }
     let board = Arc::new(Board::default());
     let mut members = JoinSet::new();
     for number in 1..=MEMBERS {
@@ -42,11 +47,11 @@ async fn main() -> Result<(), Error> {
     }
     timeline.say("boss", "opens the gate");
     gate.open().await?;
-    done.wait().await?;
-    timeline.say("boss", "has heard of all that they are done");
     while let Some(worked) = members.join_next().await {
         worked??;
     }
+    done.wait().await?;
+    timeline.say("boss", "has heard of all that they are done");
     timeline.say("main", format!("{ROUNDS} rounds, begun and ended together"));
     Ok(())
 }
@@ -58,12 +63,9 @@ async fn work(
     timeline: Timeline,
 ) -> Result<(), Error> {
     let who = format!("member {number}");
+    let barrier = DoubleBarrier::new(&client, "/steps", u32::try_from(MEMBERS)?)?;
     Barrier::new(&client, "/gate").wait().await?;
     timeline.say(&who, "passes the gate");
-    let barrier = DoubleBarrier::new(&client, "/steps", u32::try_from(MEMBERS)?)?;
-    if number == 1 && barrier.enter_timeout(Duration::from_millis(1)).await?.is_none() {
-        timeline.say(&who, "has no patience, and leaves nothing behind");
-    }
     for round in 1..=ROUNDS {
         board.begun.fetch_add(1, Ordering::SeqCst);
         let inside = barrier.enter().await?;

@@ -151,19 +151,32 @@ impl DoubleBarrier {
     /// If it is polled outside of a tokio runtime with time enabled.
     pub async fn enter(&self) -> Result<Inside, RecipeError> {
         Path::parse(&self.path).map_err(RecipeError::invalid_path)?;
+        let mut presence = self.absent();
+        self.enter_as(&mut presence).await?;
+        Ok(Inside { barrier: self.clone(), presence })
+    }
+
+    /// A member that has not come yet.
+    fn absent(&self) -> Presence {
+        Presence::new(&self.client, znode::path::join(&self.path, &self.client.guid()))
+    }
+
+    async fn enter_as(&self, presence: &mut Presence) -> Result<(), RecipeError> {
         loop {
-            let path = znode::path::join(&self.path, &self.client.guid());
-            let mut presence = Presence::new(&self.client, path);
             let entered = presence.enter(b"", Parents::Container).await;
-            if entered.map_err(|error| self.failed(error))? && self.await_others(&presence).await? {
-                return Ok(Inside { barrier: self.clone(), presence });
+            if entered.map_err(|error| self.failed(error))? && self.await_others(presence).await? {
+                return Ok(());
             }
-            // Somebody has taken our node away, as one who sweeps: we come again.
+            // Somebody has taken our node away, as one who sweeps: we come again, as another.
+            *presence = self.absent();
         }
     }
 
-    /// Waits no longer than `limit`; `None` if so many have not come by then, and then nothing is
-    /// left of this one.
+    /// Waits no longer than `limit`; `None` if so many have not come by then.
+    ///
+    /// Then this one is gone when that is told, and does not count beside the one it may come back
+    /// as; unless that, too, takes longer than `limit`, as where the connection is down: then it
+    /// goes in the background, or with its session.
     ///
     /// # Errors
     /// As [`enter`](Self::enter).
@@ -174,7 +187,15 @@ impl DoubleBarrier {
     /// # Panics
     /// As [`enter`](Self::enter).
     pub async fn enter_timeout(&self, limit: Duration) -> Result<Option<Inside>, RecipeError> {
-        tokio::time::timeout(limit, self.enter()).await.ok().transpose()
+        Path::parse(&self.path).map_err(RecipeError::invalid_path)?;
+        let mut presence = self.absent();
+        let entered = tokio::time::timeout(limit, self.enter_as(&mut presence)).await;
+        if let Ok(entered) = entered {
+            return entered.map(|()| Some(Inside { barrier: self.clone(), presence }));
+        }
+        let left = tokio::time::timeout(limit, presence.leave()).await;
+        left.ok().transpose().map_err(|error| self.failed(error))?;
+        Ok(None)
     }
 
     /// Waits until enough have come; `false` if our own node is gone.
