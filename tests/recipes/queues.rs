@@ -119,6 +119,25 @@ async fn items_stand_there_as_curator_writes_them() {
     assert_eq!(soon(client.get_children("/kazoo")).await.unwrap(), ["entry-100-0000000000"]);
 }
 
+/// Curator's make both nodes when they start: if the server takes one away since it is empty, what
+/// they put fails from then on, and what is put is never taken.
+#[tokio::test]
+async fn a_queue_is_no_container_that_goes_while_curators_are_at_work() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    soon(queue(&client).put("hi")).await.unwrap();
+    let elsewhere = queue(&client).with_claims("/elsewhere");
+    soon(next(&elsewhere).await.ack()).await.unwrap();
+    for path in [QUEUE, CLAIMS, "/elsewhere"] {
+        if let Some(is_container) = ground.is_container(path).await {
+            assert!(!is_container, "{path}");
+        }
+    }
+    if let Some(is_container) = ground.is_container("/queues").await {
+        assert!(is_container, "what is above goes with the last queue");
+    }
+}
+
 /// Several that were put as one come as one.
 #[tokio::test]
 async fn what_was_put_as_one_is_delivered_as_one() {

@@ -363,8 +363,9 @@ impl Queue {
         let Shelf { client, path, claims, .. } = &self.shelf;
         let item = znode::path::join(path, &place.name);
         let mut claim = Presence::new(client, znode::path::join(claims, &place.name));
-        // The read is in line behind the claim, and so of what was claimed.
-        let (claimed, read) = tokio::join!(claim.enter(b"", Parents::Container), async {
+        // The read is in line behind the claim, and so of what was claimed. What is missing above
+        // is made to stay, as by who puts.
+        let (claimed, read) = tokio::join!(claim.enter(b"", Parents::Persistent), async {
             let read = client.get_data(&item);
             read.await
         });
@@ -394,10 +395,18 @@ impl Queue {
         Ok(Some(Delivery::new(self.shelf.clone(), place, item, claim, items)))
     }
 
+    /// Makes both, to stay while they are empty: Curator's make them when they start, and what they
+    /// put or take fails if a server has taken them away since.
     async fn make_nodes(&self) -> Result<(), RecipeError> {
+        let (client, mode) = (&self.shelf.client, CreateMode::Persistent);
         for path in [&self.shelf.path, &self.shelf.claims] {
-            let made = self.shelf.client.ensure_path(path, Parents::Container).await;
-            made.map_err(|error| self.failed(error))?;
+            let make = || client.create_with_parents(path, "", mode, Parents::Container);
+            match client.until_answered(make).await {
+                Err(error) if error.kind() != ErrorKind::NodeExists => {
+                    return Err(self.failed(error));
+                }
+                _ => {}
+            }
         }
         Ok(())
     }
