@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Runs a contender that is a JVM with Apache Curator.
+# Runs a contender, or a worker, that is a JVM with Apache Curator.
 #
-#   curator.sh fetch                            get Curator, and build the contender
+#   curator.sh fetch                            get Curator, and build both
 #   curator.sh run CONNECT RECIPE PATH REFEREE  contend until standard input ends
+#   curator.sh work CONNECT RECIPE PATH         do what the lines of standard input say
 #
 # RECIPE is mutex, write, read, semaphore-N or latch; REFEREE is host:port of who is told of every
-# turn. See curator/Contender.java. Everything lies in `${CARGO_TARGET_DIR:-target}/interop`.
+# turn. See curator/Contender.java; for the recipes to work with, curator/Worker.java. Everything
+# lies in `${CARGO_TARGET_DIR:-target}/interop`.
 
 set -euo pipefail
 
@@ -58,9 +60,17 @@ POM
 }
 
 build() {
-    local source="$here/curator/Contender.java"
-    [ "$home/classes/Contender.class" -nt "$source" ] ||
-        javac -nowarn -cp "$home/lib/*" -d "$home/classes" "$source"
+    local class source
+    for class in Contender Worker; do
+        source="$here/curator/$class.java"
+        [ "$home/classes/$class.class" -nt "$source" ] ||
+            javac -nowarn -cp "$home/lib/*" -d "$home/classes" "$source"
+    done
+}
+
+java_of() {
+    exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m \
+        -cp "$home/classes:$home/lib/*" "$@"
 }
 
 case "${1:-}" in
@@ -71,8 +81,12 @@ fetch)
 run)
     [ $# -eq 5 ] || exit 2
     shift
-    exec java -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xmx128m \
-        -cp "$home/classes:$home/lib/*" Contender "$@"
+    java_of Contender "$@"
+    ;;
+work)
+    [ $# -eq 4 ] || exit 2
+    shift
+    java_of Worker "$@"
     ;;
 *)
     sed -n '2,/^$/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
