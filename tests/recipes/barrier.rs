@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use znode::proto::OpCode;
-use znode::{Acl, Client, CreateMode, ErrorKind, Version};
+use znode::{Acl, Client, CreateMode, ErrorKind, Op, Version};
 use znode_recipes::{Barrier, CountdownLatch, DoubleBarrier, Inside, RecipeErrorKind};
 
 use crate::ground::{Ground, Wire, drop_at, is_pending, reconnect, soon};
@@ -153,6 +153,27 @@ async fn gh_1290_whoever_is_woken_alone_goes_on_waiting() {
     let (one, two) = (soon(entering).await.unwrap(), soon(second).await.unwrap());
     let (one, two) = soon(futures::future::join(one.leave(), two.leave())).await;
     one.and(two).unwrap();
+    nobody_is_left(&ground, &client).await;
+}
+
+/// A member of kazoo's takes back that enough have come when it begins to leave.
+#[tokio::test]
+async fn whoever_is_told_that_enough_have_come_enters_though_it_is_taken_back() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let entering = enter(&client, 2).await;
+    let (ready, kazoo) = (format!("{DOUBLE}/ready"), format!("{DOUBLE}/0123"));
+    soon(other.create(&kazoo, "", CreateMode::Ephemeral)).await.unwrap();
+    while !ground.watched().await.iter().any(|path| path.ends_with("/ready")) {
+        soon(other.sync("/")).await.unwrap();
+    }
+    let at_once = [
+        Op::create(&ready, "", CreateMode::Persistent),
+        Op::delete(&ready, Version::ANY),
+        Op::delete(&kazoo, Version::ANY),
+    ];
+    soon(other.multi(at_once)).await.unwrap();
+    soon(soon(entering).await.unwrap().leave()).await.unwrap();
     nobody_is_left(&ground, &client).await;
 }
 

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use znode::{Client, CreateMode, ErrorKind, OneshotWatcher, Parents, Path, Version, Zxid};
+use znode::{
+    Client, CreateMode, ErrorKind, EventType, OneshotWatcher, Parents, Path, Version, Zxid,
+};
 
 use crate::presence::Presence;
 use crate::recipe_error::RecipeError;
@@ -16,8 +18,12 @@ const READY: &str = "ready";
 ///
 /// It is Curator's `DistributedDoubleBarrier` on the wire. A member passes when it has seen enough
 /// members in one list, its own node among them; or when somebody who has seen as many has said so
-/// since its own node was made: what an earlier round has left behind opens nothing. Waking up is
-/// no more than a reason to look. (GH-1290.) Whoever gives up leaves no node. (CURATOR-318.)
+/// since its own node was made: what an earlier round has left behind opens nothing. Waking up for
+/// anything else is no more than a reason to look. (GH-1290.) Whoever gives up leaves no node.
+/// (CURATOR-318.)
+///
+/// Kazoo's `DoubleBarrier` is the same on the wire, too, for members who stay inside until all have
+/// entered: kazoo's say of nobody any more that enough have come when they begin to leave.
 ///
 /// ```no_run
 /// # async fn step(round: u32) {}
@@ -215,7 +221,11 @@ impl DoubleBarrier {
                 self.say_ready().await?;
                 return Ok(true);
             }
-            watcher.await.map_err(|error| self.failed(error))?;
+            // Kazoo's take it back as soon as they leave: that it was said is all there is to see.
+            let event = watcher.await.map_err(|error| self.failed(error))?;
+            if matches!(event.kind, EventType::NodeCreated | EventType::NodeDataChanged) {
+                return Ok(true);
+            }
         }
     }
 
