@@ -71,6 +71,13 @@
 //! | [`DoubleBarrier`] | to begin and to end together | Curator's `DistributedDoubleBarrier` |
 //! | [`CountdownLatch`] | until something has happened so often | a counter |
 //!
+//! # Who is there
+//!
+//! | recipe | what it is for | on the wire |
+//! |---|---|---|
+//! | [`PersistentNode`] | a node that comes back | Curator's `PersistentNode` |
+//! | [`Group`] | to be in a group, to know who is | Curator's `GroupMember` |
+//!
 //! # What a guard is worth
 //! A guard that is [held](GuardState::Held) is a belief: a follower that was cut off answers pings
 //! while its leader has given the lock away. Three things are more than that. Whatever is written
@@ -95,6 +102,7 @@
 //! | `queue` | items that wait for whoever takes them |
 //! | `cache` | copies of nodes that follow them; its `mirror` is pure |
 //! | `barrier` | those who wait for each other |
+//! | `member` | nodes that come back, groups |
 //! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
 //! | `witness`, `final_look` | whether something whose reply was lost has taken effect |
@@ -122,6 +130,7 @@ mod layout;
 mod leader;
 mod lock;
 mod loss;
+mod member;
 mod options;
 mod order;
 mod parked;
@@ -153,6 +162,7 @@ pub use lock::{
     Upgrade, Waiting, WriteGuard,
 };
 pub use loss::{Lost, LostReason};
+pub use member::{Group, GroupChanges, Membership, NodeState, NodeStates, PersistentNode};
 pub use options::LockOptions;
 pub use queue::{Delivery, Item, Queue, SimpleQueue};
 pub use recipe_error::{RecipeError, RecipeErrorKind};

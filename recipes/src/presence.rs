@@ -1,7 +1,7 @@
 //! An ephemeral node at a path of its own, which goes when whoever wanted it does.
 
 use tokio::runtime::Handle;
-use znode::{Client, CreateMode, Error, ErrorKind, Parents, Zxid};
+use znode::{Client, CreateMode, Error, ErrorKind, Outcome, Parents, Zxid};
 
 use crate::final_look::find_own;
 
@@ -15,26 +15,39 @@ pub(crate) struct Presence {
     path: String,
     /// Where the deletion is seen to: a presence may be dropped outside of any runtime.
     runtime: Handle,
+    /// Whether others may have a node at this path, too: what stands there is looked at before it
+    /// is deleted.
+    is_shared: bool,
     state: State,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 enum State {
     /// There is none of ours.
     Absent,
-    /// It was asked for, and the answer was not awaited.
-    Unknown,
+    /// It was asked for, and the answer was not awaited. It is younger than this.
+    Unknown(Zxid),
     Standing(Zxid),
 }
 
 impl Presence {
-    /// One that is yet to be made.
+    /// One that is yet to be made, at a path that nobody else uses.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub(crate) fn new(client: &Client, path: String) -> Self {
         let (client, runtime) = (client.without_deadline(), Handle::current());
-        Self { client, path, runtime, state: State::Absent }
+        Self { client, path, runtime, is_shared: false, state: State::Absent }
+    }
+
+    /// One that is yet to be made, at a path that others may use.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn at_shared_path(client: &Client, path: String) -> Self {
+        let mut presence = Self::new(client, path);
+        presence.is_shared = true;
+        presence
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -45,7 +58,7 @@ impl Presence {
     pub(crate) fn czxid(&self) -> Zxid {
         match self.state {
             State::Standing(czxid) => czxid,
-            State::Absent | State::Unknown => Zxid::ZERO,
+            State::Absent | State::Unknown(_) => Zxid::ZERO,
         }
     }
 
@@ -60,7 +73,7 @@ impl Presence {
     pub(crate) async fn enter(&mut self, data: &[u8], parents: Parents) -> Result<bool, Error> {
         let mut attempt = 1;
         loop {
-            self.state = State::Unknown;
+            self.state = State::Unknown(self.client.last_zxid());
             let made = self.client.create_proven(&self.path, data, CreateMode::Ephemeral).await;
             match made {
                 Ok(created) => {
@@ -80,7 +93,12 @@ impl Presence {
                     self.client.ensure_path(parent, parents).await?;
                     attempt += 1;
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    if error.outcome() != Outcome::Unknown {
+                        self.state = State::Absent;
+                    }
+                    return Err(error);
+                }
             }
         }
     }
@@ -93,9 +111,8 @@ impl Presence {
     /// # Cancel safety
     /// If the future is dropped, the deletion goes on in the background.
     pub(crate) async fn leave(&mut self) -> Result<bool, Error> {
-        if let State::Unknown = self.state {
-            let found = find_own(&self.client, &self.path).await?;
-            self.state = found.map_or(State::Absent, |stat| State::Standing(stat.czxid));
+        if self.state.is_doubtful(self.is_shared) {
+            self.state = self.state.looked_up(&self.client, &self.path).await?;
         }
         if let State::Absent = self.state {
             return Ok(false);
@@ -115,26 +132,48 @@ impl Presence {
     }
 }
 
+impl State {
+    /// Whether it may be somebody else's that stands there.
+    fn is_doubtful(self, is_shared: bool) -> bool {
+        match self {
+            Self::Absent => false,
+            Self::Unknown(_) => true,
+            Self::Standing(_) => is_shared,
+        }
+    }
+
+    /// What is true of the node after everything that was on its way.
+    async fn looked_up(self, client: &Client, path: &str) -> Result<Self, Error> {
+        let found = find_own(client, path).await?.map(|stat| stat.czxid);
+        let is_it = |czxid: &Zxid| match self {
+            Self::Absent => false,
+            Self::Unknown(since) => *czxid > since,
+            Self::Standing(ours) => *czxid == ours,
+        };
+        Ok(found.filter(is_it).map_or(Self::Absent, Self::Standing))
+    }
+}
+
 impl Drop for Presence {
     fn drop(&mut self) {
         if self.client.state().is_terminal() {
             return;
         }
         let _entered = self.runtime.enter();
-        match self.state {
-            State::Absent => {}
-            State::Standing(_) => drop(self.client.delete_guaranteed(&self.path)),
-            // It may be somebody else's that stands there.
-            State::Unknown => {
-                let (client, path) = (self.client.clone(), std::mem::take(&mut self.path));
-                drop(self.runtime.spawn(async move {
-                    match find_own(&client, &path).await {
-                        Ok(Some(_)) => drop(client.delete_guaranteed(&path).await),
-                        Ok(None) => {}
-                        Err(error) => tracing::debug!(path, %error, "abandoned node"),
-                    }
-                }));
+        let state = self.state;
+        if !state.is_doubtful(self.is_shared) {
+            if let State::Standing(_) = state {
+                drop(self.client.delete_guaranteed(&self.path));
             }
+            return;
         }
+        let (client, path) = (self.client.clone(), std::mem::take(&mut self.path));
+        drop(self.runtime.spawn(async move {
+            match state.looked_up(&client, &path).await {
+                Ok(State::Standing(_)) => drop(client.delete_guaranteed(&path).await),
+                Ok(_) => {}
+                Err(error) => tracing::debug!(path, %error, "abandoned node"),
+            }
+        }));
     }
 }

@@ -19,6 +19,7 @@
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
 //! | `queues` | what is put, taken, acknowledged and given back |
+//! | `member` | nodes that come back, and groups |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
@@ -47,6 +48,7 @@ mod leader;
 mod lock_delay;
 mod loss;
 mod lost_reply;
+mod member;
 mod multi_lock;
 mod mutex;
 mod paused;

@@ -4,14 +4,14 @@
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
-use znode::{Client, ErrorKind, Parents, Version};
+use znode::{Client, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    CloseMode, ColdStandby, Counter, DoubleBarrier, Guard, HotStandby, LeaderLatch, LeaderSelector,
-    LockError, LockErrorKind, LockOptions, MultiLock, Mutex, Queue, ReadWriteLock, RecipeError,
-    Semaphore, Upgrade,
+    CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch,
+    LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState,
+    Queue, ReadWriteLock, RecipeError, Semaphore, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -31,6 +31,7 @@ const BARRIER: &str = "/cut/barrier";
 const QUEUE: &str = "/cut/queue";
 const CLAIMS: &str = "/cut/queue-locks";
 const COUNTER: &str = "/cut/counter";
+const GROUP: &str = "/cut/group";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
 /// How far a server may be behind.
@@ -190,10 +191,12 @@ async fn everybody_can(world: &World, fate: Fate) {
     drop(queue);
     let barrier = DoubleBarrier::new(&next, BARRIER, 1).unwrap();
     barrier.enter().await.unwrap().leave().await.unwrap();
+    let group = Group::new(&next, GROUP);
+    group.join("ours", "").await.unwrap().leave().await.unwrap();
     next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
     let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
-    for line in of_locks.into_iter().chain([COUNTER, BARRIER, QUEUE, CLAIMS]) {
+    for line in of_locks.into_iter().chain([COUNTER, BARRIER, QUEUE, CLAIMS, GROUP]) {
         assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
 }
@@ -444,6 +447,42 @@ fn a_queue() {
             let first = queue.take().await?;
             assert_eq!(first.data(), b"a");
             Ok(first.ack().await?)
+        }
+        .boxed()
+    });
+}
+
+/// Waits until its node stands that was made after `before`.
+async fn made(membership: &Membership, before: Zxid) -> Result<Zxid, Failed> {
+    let mut states = membership.states();
+    while let Some(state) = states.next().await {
+        match state {
+            NodeState::Standing { czxid, .. } if czxid > before => return Ok(czxid),
+            NodeState::Failed(error) => return Err(error.into()),
+            _ => {}
+        }
+    }
+    unreachable!("it is kept")
+}
+
+#[test]
+fn a_group() {
+    sweep(|client, other| {
+        async move {
+            let group = Group::new(&client, GROUP);
+            let membership = group.join("ours", "idle").await?;
+            let first = made(&membership, Zxid::ZERO).await?;
+            // Whatever its link does, somebody takes its node away.
+            let _ = other.delete(membership.path(), Version::ANY).await;
+            membership.set("busy").await?;
+            made(&membership, first).await?;
+            let mut changes = group.changes();
+            while let Some(members) = changes.try_next().await? {
+                if members.get("ours").is_some_and(|payload| payload == b"busy") {
+                    break;
+                }
+            }
+            Ok(membership.leave().await?)
         }
         .boxed()
     });

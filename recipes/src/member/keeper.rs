@@ -1,0 +1,233 @@
+//! The task that makes a node, and makes it again whenever it is gone.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use znode::{
+    Client, CreateMode, Error, ErrorKind, OneshotWatcher, Parents, SessionId, Stat, Version, Zxid,
+};
+
+use super::desk::{Desk, NodeState, Wanted};
+use crate::presence::Presence;
+use crate::recipe_error::RecipeError;
+
+/// Whose owner says that a node is no session's: of a container, and of those with a time to live.
+const CONTAINER: i64 = i64::MIN;
+const TTL: i64 = 0xff;
+
+/// One who keeps a node.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    client: Client,
+    path: Arc<str>,
+    kind: Kind,
+    desk: Arc<Desk>,
+    /// Also of a task that never had its turn.
+    _over: Over,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Ephemeral(Presence),
+    Persistent,
+}
+
+impl Keeper {
+    /// Of an ephemeral node, which goes when this is dropped.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(super) fn ephemeral(client: &Client, path: &Arc<str>, desk: &Arc<Desk>) -> Self {
+        let presence = Presence::at_shared_path(client, path.to_string());
+        Self { kind: Kind::Ephemeral(presence), ..Self::persistent(client, path, desk) }
+    }
+
+    /// Of one that stays.
+    pub(super) fn persistent(client: &Client, path: &Arc<str>, desk: &Arc<Desk>) -> Self {
+        let (client, path, desk) = (client.without_deadline(), Arc::clone(path), Arc::clone(desk));
+        let over = Over(Arc::clone(&desk));
+        Self { client, path, kind: Kind::Persistent, desk, _over: over }
+    }
+
+    /// Keeps the node until that cannot go on, or it is to be removed.
+    pub(super) async fn run(mut self, remove: oneshot::Receiver<()>) -> Result<(), RecipeError> {
+        let desk = Arc::clone(&self.desk);
+        tokio::select! {
+            biased;
+            Ok(()) = remove => {}
+            error = self.keep() => {
+                desk.tell(NodeState::Failed(error.clone()));
+                return Err(error);
+            }
+        }
+        self.remove().await.map_err(|error| self.failed(error))
+    }
+
+    async fn keep(&mut self) -> RecipeError {
+        loop {
+            let wanted = self.desk.wanted();
+            let made = match self.make(&wanted.data).await {
+                Ok(Some(czxid)) => {
+                    self.desk.tell_standing(czxid, wanted);
+                    self.stay(czxid).await
+                }
+                Ok(None) => self.wait_for_other().await,
+                Err(error) => Err(self.failed(error)),
+            };
+            if let Err(error) = made {
+                return error;
+            }
+        }
+    }
+
+    /// Makes the node; `None` if somebody else's stands there, or has a moment ago.
+    async fn make(&mut self, data: &[u8]) -> Result<Option<Zxid>, Error> {
+        match &mut self.kind {
+            Kind::Ephemeral(presence) => match presence.enter(data, Parents::Container).await {
+                Ok(is_ours) => Ok(is_ours.then(|| presence.czxid())),
+                // A reply was lost, and somebody else was there just then.
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => Ok(None),
+                Err(error) => Err(error),
+            },
+            Kind::Persistent => self.make_persistent(data).await,
+        }
+    }
+
+    async fn make_persistent(&self, data: &[u8]) -> Result<Option<Zxid>, Error> {
+        let (client, path) = (&self.client, &*self.path);
+        let (mode, parents) = (CreateMode::Persistent, Parents::Container);
+        let make = || client.create_with_parents(path, data, mode, parents);
+        match client.until_answered(make).await {
+            Ok(created) => return Ok(Some(created.stat.czxid)),
+            Err(error) if error.kind() == ErrorKind::NodeExists => {}
+            Err(error) => return Err(error),
+        }
+        let (found, stat) = match client.until_answered(|| client.get_data(path)).await {
+            Ok((found, stat)) => (Some(found), stat),
+            // It is not compressed as this client would.
+            Err(error) if error.kind() == ErrorKind::InvalidData => {
+                let Some(stat) = client.until_answered(|| client.exists(path)).await? else {
+                    return Ok(None);
+                };
+                (None, stat)
+            }
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if is_of_a_session(&stat) {
+            return Ok(None);
+        }
+        // Nobody who watches it is to be woken for nothing.
+        if found.is_some_and(|found| found == data) {
+            return Ok(Some(stat.czxid));
+        }
+        match client.set_data(path, data, stat.version).await {
+            Ok(stat) => Ok(Some(stat.czxid)),
+            Err(error) if is_to_be_seen(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits until something happens to what stands there, if that is not ours to change.
+    async fn wait_for_other(&self) -> Result<(), RecipeError> {
+        let (Some(stat), watcher) = self.look().await? else { return Ok(()) };
+        if is_of_a_session(&stat) {
+            self.desk.tell(NodeState::Occupied { owner: stat.ephemeral_owner });
+            watcher.await.map_err(|error| self.failed(error))?;
+        } else if let Kind::Ephemeral(_) = self.kind {
+            let what = "a node that is not ephemeral stands there";
+            return Err(RecipeError::foreign(&self.path, what));
+        }
+        Ok(())
+    }
+
+    /// Sees to the node until it is gone.
+    async fn stay(&self, czxid: Zxid) -> Result<(), RecipeError> {
+        loop {
+            let (stat, watcher) = self.look().await?;
+            let Some(stat) = stat.filter(|stat| stat.czxid == czxid) else {
+                self.desk.tell(NodeState::Absent);
+                return Ok(());
+            };
+            tokio::select! {
+                biased;
+                event = watcher => drop(event.map_err(|error| self.failed(error))?),
+                wanted = self.desk.unsettled() => self.write(wanted, stat.version).await?,
+            }
+        }
+    }
+
+    /// Writes other data, unless something has happened to the node since the last look: whoever
+    /// looks again knows more.
+    async fn write(&self, wanted: Wanted, version: Version) -> Result<(), RecipeError> {
+        match self.client.set_data(&self.path, &wanted.data, version).await {
+            Ok(_) => self.desk.tell_written(wanted),
+            Err(error) if is_to_be_seen(&error) => {}
+            Err(error) if error.is_session_over() => {
+                return Err(self.failed(error).but_unknown());
+            }
+            Err(error) => self.desk.tell_refused(wanted.number, self.failed(error)),
+        }
+        Ok(())
+    }
+
+    async fn look(&self) -> Result<(Option<Stat>, OneshotWatcher), RecipeError> {
+        let look = self.client.until_answered(|| self.client.exists_watched(&self.path));
+        look.await.map_err(|error| self.failed(error))
+    }
+
+    async fn remove(&mut self) -> Result<(), Error> {
+        if let Kind::Ephemeral(presence) = &mut self.kind {
+            return presence.leave().await.map(drop);
+        }
+        let (client, path) = (&self.client, &*self.path);
+        match client.until_answered(|| client.exists(path)).await? {
+            Some(stat) if !is_of_a_session(&stat) => {}
+            _ => return Ok(()),
+        }
+        match client.delete_guaranteed(path).await {
+            Err(error) if error.kind() != ErrorKind::NoNode => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn failed(&self, error: Error) -> RecipeError {
+        RecipeError::client(&self.path, error)
+    }
+}
+
+/// Whether it takes another look to know what has become of a write.
+fn is_to_be_seen(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionLoss | ErrorKind::BadVersion | ErrorKind::NoNode)
+}
+
+/// Whether a node goes with a session.
+fn is_of_a_session(stat: &Stat) -> bool {
+    let SessionId(owner) = stat.ephemeral_owner;
+    stat.is_ephemeral() && owner != CONTAINER && owner >> 56 & 0xff != TTL
+}
+
+/// Tells that nobody keeps a node any more, when it is dropped.
+#[derive(Debug)]
+struct Over(Arc<Desk>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.tell_over();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn containers_and_nodes_with_a_time_to_live_are_of_no_session() {
+        let of = |owner| {
+            let stat = Stat { ephemeral_owner: SessionId(owner), ..Stat::default() };
+            is_of_a_session(&stat)
+        };
+        assert!(!of(0) && !of(i64::MIN) && !of(-1 << 56 | 1_000));
+        assert!(of(0x0100_0000_0000_0001) && of(-2 << 56));
+    }
+}

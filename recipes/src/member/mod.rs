@@ -1,0 +1,11 @@
+//! Being there: nodes that come back, and who is in a group.
+
+mod desk;
+mod group;
+mod keeper;
+mod node;
+mod roster;
+
+pub use desk::{NodeState, NodeStates};
+pub use group::{Group, GroupChanges, Membership};
+pub use node::PersistentNode;
