@@ -126,6 +126,11 @@ impl Presence {
         }
     }
 
+    /// Goes on with a node that this session has made before.
+    pub(crate) fn adopt(&mut self, czxid: Zxid) {
+        self.state = State::Standing(czxid);
+    }
+
     /// Forgets a node that has gone with something else.
     pub(crate) fn forget(&mut self) {
         self.state = State::Absent;

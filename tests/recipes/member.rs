@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{Stream, StreamExt};
 use znode::proto::OpCode;
-use znode::{Acl, Client, CreateMode, ErrorKind, Parents, Version, Zxid};
+use znode::{Acl, Client, ConnectOptions, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
     Group, Membership, NodeState, NodeStates, PersistentNode, RecipeError, RecipeErrorKind,
 };
@@ -228,6 +228,30 @@ async fn a_node_that_is_there_is_given_the_data_unless_it_has_it() {
     assert_eq!((error.kind(), error.path()), (RecipeErrorKind::Foreign, NODE));
     assert_eq!(soon(node.set("x")).await.unwrap_err().kind(), RecipeErrorKind::Foreign);
     assert_eq!(data(&client).await, "second");
+}
+
+#[tokio::test]
+async fn it_goes_on_with_its_own_sessions_node() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    soon(client.ensure_path(GROUP, Parents::Container)).await.unwrap();
+    let before = soon(client.create(NODE, "first", CreateMode::Ephemeral)).await.unwrap();
+    for (data_now, version) in [("first", 0), ("second", 1)] {
+        // What is dropped would take it away.
+        let node = std::mem::ManuallyDrop::new(ephemeral(&client, data_now));
+        assert_eq!(soon(node.until_created()).await.unwrap(), before.stat.czxid);
+        let stat = soon(client.exists(NODE)).await.unwrap().unwrap();
+        assert_eq!((data(&client).await.as_str(), stat.version), (data_now, Version(version)));
+    }
+    let node = ephemeral(&client, "second");
+    soon(node.until_created()).await.unwrap();
+    let ticket = soon(client.detach()).await.unwrap();
+    drop(node);
+    let resumed = ground.connect_with(ConnectOptions::new().resume(ticket)).await;
+    let node = ephemeral(&resumed, "third");
+    assert_eq!(soon(node.until_created()).await.unwrap(), before.stat.czxid);
+    soon(node.remove()).await.unwrap();
+    assert!(soon(resumed.exists(NODE)).await.unwrap().is_none());
 }
 
 /// Curator's latch and node log it, and stay as they are.

@@ -84,37 +84,46 @@ impl Keeper {
     async fn make(&mut self, data: &[u8]) -> Result<Option<Zxid>, Error> {
         match &mut self.kind {
             Kind::Ephemeral(presence) => match presence.enter(data, Parents::Container).await {
-                Ok(is_ours) => Ok(is_ours.then(|| presence.czxid())),
+                Ok(true) => return Ok(Some(presence.czxid())),
+                Ok(false) => {}
                 // A reply was lost, and somebody else was there just then.
-                Err(error) if error.kind() == ErrorKind::ConnectionLoss => Ok(None),
-                Err(error) => Err(error),
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => return Ok(None),
+                Err(error) => return Err(error),
             },
-            Kind::Persistent => self.make_persistent(data).await,
+            Kind::Persistent => {
+                let (client, path) = (&self.client, &*self.path);
+                let (mode, parents) = (CreateMode::Persistent, Parents::Container);
+                let make = || client.create_with_parents(path, data, mode, parents);
+                match client.until_answered(make).await {
+                    Ok(created) => return Ok(Some(created.stat.czxid)),
+                    Err(error) if error.kind() == ErrorKind::NodeExists => {}
+                    Err(error) => return Err(error),
+                }
+            }
         }
+        let taken = self.take_over(data).await?;
+        if let (Kind::Ephemeral(presence), Some(czxid)) = (&mut self.kind, taken) {
+            presence.adopt(czxid);
+        }
+        Ok(taken)
     }
 
-    async fn make_persistent(&self, data: &[u8]) -> Result<Option<Zxid>, Error> {
+    /// Gives the data to a node that is there, if that is ours to take.
+    async fn take_over(&self, data: &[u8]) -> Result<Option<Zxid>, Error> {
         let (client, path) = (&self.client, &*self.path);
-        let (mode, parents) = (CreateMode::Persistent, Parents::Container);
-        let make = || client.create_with_parents(path, data, mode, parents);
-        match client.until_answered(make).await {
-            Ok(created) => return Ok(Some(created.stat.czxid)),
-            Err(error) if error.kind() == ErrorKind::NodeExists => {}
-            Err(error) => return Err(error),
-        }
         let (found, stat) = match client.until_answered(|| client.get_data(path)).await {
             Ok((found, stat)) => (Some(found), stat),
             // It is not compressed as this client would.
             Err(error) if error.kind() == ErrorKind::InvalidData => {
-                let Some(stat) = client.until_answered(|| client.exists(path)).await? else {
-                    return Ok(None);
-                };
-                (None, stat)
+                match client.until_answered(|| client.exists(path)).await? {
+                    Some(stat) => (None, stat),
+                    None => return Ok(None),
+                }
             }
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
             Err(error) => return Err(error),
         };
-        if is_of_a_session(&stat) {
+        if !self.may_take(&stat) {
             return Ok(None);
         }
         // Nobody who watches it is to be woken for nothing.
@@ -128,17 +137,27 @@ impl Keeper {
         }
     }
 
+    /// Whether a node that stands there is one that we may go on with: of ephemeral ones, our own
+    /// session's, as from before it was resumed.
+    fn may_take(&self, stat: &Stat) -> bool {
+        match self.kind {
+            Kind::Ephemeral(_) => stat.ephemeral_owner == self.client.session_id(),
+            Kind::Persistent => !is_of_a_session(stat),
+        }
+    }
+
     /// Waits until something happens to what stands there, if that is not ours to change.
     async fn wait_for_other(&self) -> Result<(), RecipeError> {
         let (Some(stat), watcher) = self.look().await? else { return Ok(()) };
-        if is_of_a_session(&stat) {
-            self.desk.tell(NodeState::Occupied { owner: stat.ephemeral_owner });
-            watcher.await.map_err(|error| self.failed(error))?;
-        } else if let Kind::Ephemeral(_) = self.kind {
+        if self.may_take(&stat) {
+            return Ok(());
+        }
+        if !is_of_a_session(&stat) {
             let what = "a node that is not ephemeral stands there";
             return Err(RecipeError::foreign(&self.path, what));
         }
-        Ok(())
+        self.desk.tell(NodeState::Occupied { owner: stat.ephemeral_owner });
+        watcher.await.map(drop).map_err(|error| self.failed(error))
     }
 
     /// Sees to the node until it is gone.

@@ -15,10 +15,11 @@ use crate::recipe_error::RecipeError;
 /// to have. A task of its own sees to that, which ends with this handle.
 ///
 /// It is Curator's `PersistentNode` on the wire. It is made once whatever replies are lost, and
-/// while it stands it costs one watch and no request, also when the connection is made anew. At a
-/// path where another session's ephemeral node stands, as that of the same program before it was
-/// started anew, it is made once that is gone; Curator takes such a node for its own, and it goes
-/// with the other session. What somebody else writes to it stays until it is made anew.
+/// while it stands it costs one watch and no request, also when the connection is made anew. Where
+/// this session's node stands already, as after [`resume`](znode::ConnectOptions::resume), it goes
+/// on with that. Where another session's does, as that of the same program before it was started
+/// anew, it is made once that is gone; Curator takes such a node for its own, and it goes with the
+/// other session. What somebody else writes to it stays until it is made anew.
 ///
 /// Dropping it deletes an ephemeral node in the background, and leaves a persistent one.
 ///
