@@ -73,8 +73,9 @@ readme_tests() {
 # What is there with its feature only.
 feature_tests() {
     cargo test --locked -q -p znode --lib --all-features -- codec sasl tls
+    cargo test --locked -q -p znode-recipes --lib --all-features -- discovery
     cargo test --locked -q -p znode-tests --test client --all-features -- features
-    cargo test --locked -q -p znode-tests --test recipes --all-features -- compressed
+    cargo test --locked -q -p znode-tests --test recipes --all-features -- compressed discovery
     cargo test --locked -q -p znode-tests --test secure --all-features
 }
 
@@ -113,6 +114,8 @@ apache_start() {
 
 apache_suites() {
     ZNODE_TEST_CONNECT=$APACHE cargo test --locked -p znode-tests --test client --test recipes
+    ZNODE_TEST_CONNECT=$APACHE cargo test --locked -p znode-tests --test recipes --all-features \
+        -- discovery
 }
 
 # Starts servers of its own, each with what a test needs.

@@ -77,6 +77,7 @@
 //! |---|---|---|
 //! | [`PersistentNode`] | a node that comes back | Curator's `PersistentNode` |
 //! | [`Group`] | to be in a group, to know who is | Curator's `GroupMember` |
+//! | `Discovery` | to offer a service, to find who does; feature `discovery` | Curator's |
 //!
 //! # What a guard is worth
 //! A guard that is [held](GuardState::Held) is a belief: a follower that was cut off answers pings
@@ -103,6 +104,7 @@
 //! | `cache` | copies of nodes that follow them; its `mirror` is pure |
 //! | `barrier` | those who wait for each other |
 //! | `member` | nodes that come back, groups |
+//! | `discovery` | services and who offers them |
 //! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
 //! | `witness`, `final_look` | whether something whose reply was lost has taken effect |
@@ -120,6 +122,8 @@ mod clock;
 mod contender;
 mod counter;
 mod departure;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod error;
 mod final_look;
 mod guard;
@@ -148,6 +152,11 @@ mod witness;
 pub use barrier::{Barrier, CountdownLatch, DoubleBarrier, Inside};
 pub use cache::{Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, Current};
 pub use counter::{AtomicValue, CachedCounter, Counter, Number, UniqueIds, Values};
+#[cfg(feature = "discovery")]
+pub use discovery::{
+    Discovery, InstanceChanges, Provider, Registration, ServiceInstance, ServiceType, Strategy,
+    UriPart, UriSpec,
+};
 pub use error::{LockError, LockErrorKind};
 pub use guard::Guard;
 pub use guard_state::{GuardState, GuardStates};

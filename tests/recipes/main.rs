@@ -20,6 +20,7 @@
 //! | `counter` | numbers and values that several change |
 //! | `queues` | what is put, taken, acknowledged and given back |
 //! | `member` | nodes that come back, and groups |
+//! | `discovery` | services and their instances; with its feature |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
@@ -40,6 +41,8 @@ mod counter;
 mod cut_off;
 mod cuts;
 mod deadline;
+#[cfg(feature = "discovery")]
+mod discovery;
 mod facts;
 mod grace;
 mod guarded;

@@ -44,9 +44,8 @@ async fn stands_anew(states: &mut NodeStates, before: Zxid) -> Zxid {
 
 async fn fails(states: &mut NodeStates) -> RecipeError {
     loop {
-        match soon(states.next()).await.expect("it fails") {
-            NodeState::Failed(error) => return error,
-            _ => {}
+        if let NodeState::Failed(error) = soon(states.next()).await.expect("it fails") {
+            return error;
         }
     }
 }
@@ -395,7 +394,7 @@ async fn joining_and_setting_and_leaving_can_be_dropped_at_every_await() {
 }
 
 #[tokio::test]
-async fn a_node_can_be_dropped_whatever_its_task_is_at() {
+async fn curator_45_a_node_that_is_dropped_while_it_is_made_leaves_no_ghost() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
     for cut in [None, Some(CUTS[0]), Some(CUTS[1])] {

@@ -7,5 +7,9 @@ mod node;
 mod roster;
 
 pub use desk::{NodeState, NodeStates};
+#[cfg(feature = "discovery")]
+pub(crate) use group::child;
 pub use group::{Group, GroupChanges, Membership};
 pub use node::PersistentNode;
+#[cfg(feature = "discovery")]
+pub(crate) use roster::{Children, Roster, read_children};
