@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use futures::{Stream, StreamExt};
 use znode::proto::OpCode;
-use znode::{Acl, Client, ConnectOptions, CreateMode, ErrorKind, Parents, Version, Zxid};
+use znode::{Acl, Client, ConnectOptions, CreateMode, ErrorKind, Parents, Perms, Version, Zxid};
 use znode_recipes::{
     Group, Membership, NodeState, NodeStates, PersistentNode, RecipeError, RecipeErrorKind,
 };
@@ -134,6 +134,12 @@ async fn a_new_connection_costs_no_request_and_shows_what_was_missed() {
         soon(client.sync("/")).await.unwrap();
     }
     assert_eq!(count(), before);
+    // A change of data is a write, and a look that leaves the next watch.
+    let before = wire.requests();
+    soon(node.set("second")).await.unwrap();
+    wire.until(OpCode::Exists, 2).await;
+    soon(client.sync("/")).await.unwrap();
+    assert_eq!(wire.requests() - before, 3);
     assert!(matches!(node.state(), NodeState::Standing { czxid: now, .. } if now == czxid));
     disconnect(&client, &wire).await;
     delete(&other, NODE).await.unwrap();
@@ -179,6 +185,23 @@ async fn curator_604_a_dying_sessions_node_is_waited_out() {
     assert_eq!(stat.ephemeral_owner, client.session_id());
     assert!(soon(theirs.remove()).await.unwrap_err().is_session_over());
     assert_eq!(data(&client).await, "ours");
+}
+
+/// Whose it is cannot be known, nor when it is gone.
+#[tokio::test]
+async fn what_may_not_be_seen_is_an_error_and_not_waited_for() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    soon(client.ensure_path(GROUP, Parents::Container)).await.unwrap();
+    let nobodys = "nobody:IMKSGt+vlVPIkYkKqmwnSTmUzoE=";
+    let hidden = vec![Acl::new(Perms::ALL, "digest", nobodys).unwrap()];
+    let theirs = other.with_default_acl(hidden);
+    soon(theirs.create(NODE, "theirs", CreateMode::Ephemeral)).await.unwrap();
+    for begin in KINDS {
+        let node = begin(&client, NODE, "ours").unwrap();
+        assert!(is_refusal(&soon(node.until_created()).await.unwrap_err()));
+    }
+    assert!(soon(other.get_children(GROUP)).await.unwrap().contains(&"one".to_owned()));
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use znode::{Client, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
     CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch,
     LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState,
-    Queue, ReadWriteLock, RecipeError, Semaphore, Upgrade,
+    PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -32,6 +32,7 @@ const QUEUE: &str = "/cut/queue";
 const CLAIMS: &str = "/cut/queue-locks";
 const COUNTER: &str = "/cut/counter";
 const GROUP: &str = "/cut/group";
+const STAYING: &str = "/cut/staying";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
 /// How far a server may be behind.
@@ -447,6 +448,27 @@ fn a_queue() {
             let first = queue.take().await?;
             assert_eq!(first.data(), b"a");
             Ok(first.ack().await?)
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_node_that_stays() {
+    sweep(|client, other| {
+        async move {
+            let node = PersistentNode::persistent(&client, STAYING, "first")?;
+            node.until_created().await?;
+            node.set("second").await?;
+            let _ = other.delete(STAYING, Version::ANY).await;
+            node.set("third").await?;
+            let next = PersistentNode::persistent(&client, STAYING, "fourth")?;
+            next.until_created().await?;
+            drop(next);
+            other.sync(STAYING).await.expect("nobody cuts its link");
+            let (data, _) = other.get_data(STAYING).await.expect("nobody cuts its link");
+            assert_eq!(&data[..], b"fourth");
+            Ok(node.remove().await?)
         }
         .boxed()
     });

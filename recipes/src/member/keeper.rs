@@ -66,15 +66,20 @@ impl Keeper {
     async fn keep(&mut self) -> RecipeError {
         loop {
             let wanted = self.desk.wanted();
-            let made = match self.make(&wanted.data).await {
+            let stands = match self.make(&wanted.data).await {
+                Ok(Some(czxid)) => Ok(Some(czxid)),
+                Ok(None) => self.go_on_with_other(&wanted.data).await,
+                Err(error) => Err(self.failed(error)),
+            };
+            let stayed = match stands {
                 Ok(Some(czxid)) => {
                     self.desk.tell_standing(czxid, wanted);
                     self.stay(czxid).await
                 }
-                Ok(None) => self.wait_for_other().await,
-                Err(error) => Err(self.failed(error)),
+                Ok(None) => Ok(()),
+                Err(error) => Err(error),
             };
-            if let Err(error) = made {
+            if let Err(error) = stayed {
                 return error;
             }
         }
@@ -101,29 +106,48 @@ impl Keeper {
                 }
             }
         }
-        let taken = self.take_over(data).await?;
-        if let (Kind::Ephemeral(presence), Some(czxid)) = (&mut self.kind, taken) {
-            presence.adopt(czxid);
-        }
-        Ok(taken)
+        Ok(None)
     }
 
-    /// Gives the data to a node that is there, if that is ours to take.
-    async fn take_over(&self, data: &[u8]) -> Result<Option<Zxid>, Error> {
+    /// Goes on with what stands there, if that is ours to take; otherwise waits until something
+    /// happens to it.
+    async fn go_on_with_other(&mut self, data: &[u8]) -> Result<Option<Zxid>, RecipeError> {
+        let (Some(stat), watcher) = self.look().await? else { return Ok(None) };
+        if self.may_take(&stat) {
+            let taken = self.take_over(data, stat).await.map_err(|error| self.failed(error))?;
+            if let (Kind::Ephemeral(presence), Some(czxid)) = (&mut self.kind, taken) {
+                presence.adopt(czxid);
+            }
+            return Ok(taken);
+        }
+        if !is_of_a_session(&stat) {
+            let what = "a node that is not ephemeral stands there";
+            return Err(RecipeError::foreign(&self.path, what));
+        }
+        self.desk.tell(NodeState::Occupied { owner: stat.ephemeral_owner });
+        watcher.await.map(|_| None).map_err(|error| self.failed(error))
+    }
+
+    /// Whether a node that stands there is one that we may go on with: of ephemeral ones, our own
+    /// session's, as from before it was resumed.
+    fn may_take(&self, stat: &Stat) -> bool {
+        match self.kind {
+            Kind::Ephemeral(_) => stat.ephemeral_owner == self.client.session_id(),
+            Kind::Persistent => !is_of_a_session(stat),
+        }
+    }
+
+    /// Gives the data to a node that is there; `None` if something has happened to it.
+    async fn take_over(&self, data: &[u8], seen: Stat) -> Result<Option<Zxid>, Error> {
         let (client, path) = (&self.client, &*self.path);
         let (found, stat) = match client.until_answered(|| client.get_data(path)).await {
             Ok((found, stat)) => (Some(found), stat),
             // It is not compressed as this client would.
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                match client.until_answered(|| client.exists(path)).await? {
-                    Some(stat) => (None, stat),
-                    None => return Ok(None),
-                }
-            }
+            Err(error) if error.kind() == ErrorKind::InvalidData => (None, seen),
             Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
             Err(error) => return Err(error),
         };
-        if !self.may_take(&stat) {
+        if stat.czxid != seen.czxid {
             return Ok(None);
         }
         // Nobody who watches it is to be woken for nothing.
@@ -137,40 +161,18 @@ impl Keeper {
         }
     }
 
-    /// Whether a node that stands there is one that we may go on with: of ephemeral ones, our own
-    /// session's, as from before it was resumed.
-    fn may_take(&self, stat: &Stat) -> bool {
-        match self.kind {
-            Kind::Ephemeral(_) => stat.ephemeral_owner == self.client.session_id(),
-            Kind::Persistent => !is_of_a_session(stat),
-        }
-    }
-
-    /// Waits until something happens to what stands there, if that is not ours to change.
-    async fn wait_for_other(&self) -> Result<(), RecipeError> {
-        let (Some(stat), watcher) = self.look().await? else { return Ok(()) };
-        if self.may_take(&stat) {
-            return Ok(());
-        }
-        if !is_of_a_session(&stat) {
-            let what = "a node that is not ephemeral stands there";
-            return Err(RecipeError::foreign(&self.path, what));
-        }
-        self.desk.tell(NodeState::Occupied { owner: stat.ephemeral_owner });
-        watcher.await.map(drop).map_err(|error| self.failed(error))
-    }
-
     /// Sees to the node until it is gone.
     async fn stay(&self, czxid: Zxid) -> Result<(), RecipeError> {
         loop {
-            let (stat, watcher) = self.look().await?;
+            let (stat, mut watcher) = self.look().await?;
             let Some(stat) = stat.filter(|stat| stat.czxid == czxid) else {
                 self.desk.tell(NodeState::Absent);
                 return Ok(());
             };
             tokio::select! {
                 biased;
-                event = watcher => drop(event.map_err(|error| self.failed(error))?),
+                event = &mut watcher => drop(event.map_err(|error| self.failed(error))?),
+                // The watch stands until the write has fired it: it need not be removed.
                 wanted = self.desk.unsettled() => self.write(wanted, stat.version).await?,
             }
         }
