@@ -222,6 +222,9 @@ impl Election {
         // hear of its votes only in theirs. Nor has one that will vote, and may not lead yet:
         // others pass over a vote for nobody, and over its round with it.
         let follows = !quorums.is_voter(self.me) || !quorums.is_voter(looking.initial.leader);
+        // Of those who have: two who follow each other's rounds would do so without end, and tell
+        // everybody each time.
+        let follows = follows && quorums.committed.is_voter(from);
         if ballot.round < self.round && !follows {
             return;
         }

@@ -62,22 +62,30 @@ impl Ensemble {
         self.mail.extend(tell.into_iter().map(|tell| (sid, tell)));
     }
 
-    /// Delivers every message, in an order drawn from `seed`, then lets time pass, until `done`.
+    /// Delivers every message, and what is answered, in an order drawn from `seed`.
+    fn deliver(&mut self, seed: &mut u64) {
+        let mut delivered = 0;
+        while !self.mail.is_empty() {
+            delivered += 1;
+            assert!(delivered < 10_000, "they tell each other the same without end");
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let at = usize::try_from(*seed >> 33).unwrap() % self.mail.len();
+            // A connection keeps the order.
+            let (from, to) = (self.mail[at].0, self.mail[at].1.to);
+            let first = |(sender, tell): &(Sid, Tell)| *sender == from && tell.to == to;
+            let at = self.mail.iter().position(first).unwrap();
+            let (_, Tell { ballot, .. }) = self.mail.remove(at);
+            let mut tell = Vec::new();
+            let Some(server) = self.servers.get_mut(&to) else { continue };
+            let decided = server.receive(self.now, from, &ballot, &self.quorums, &mut tell);
+            self.note(to, decided, tell);
+        }
+    }
+
+    /// Delivers every message, then lets time pass, until everybody has a leader.
     fn run(&mut self, mut seed: u64) {
         for _ in 0..1000 {
-            while !self.mail.is_empty() {
-                seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let at = usize::try_from(seed >> 33).unwrap() % self.mail.len();
-                // A connection keeps the order.
-                let (from, to) = (self.mail[at].0, self.mail[at].1.to);
-                let first = |(sender, tell): &(Sid, Tell)| *sender == from && tell.to == to;
-                let at = self.mail.iter().position(first).unwrap();
-                let (_, Tell { ballot, .. }) = self.mail.remove(at);
-                let mut tell = Vec::new();
-                let Some(server) = self.servers.get_mut(&to) else { continue };
-                let decided = server.receive(self.now, from, &ballot, &self.quorums, &mut tell);
-                self.note(to, decided, tell);
-            }
+            self.deliver(&mut seed);
             let Some(next) = self.servers.values().map(Election::next_deadline).min() else {
                 return;
             };
@@ -304,4 +312,41 @@ fn who_may_not_lead_yet_holds_nobody_up_with_its_round() {
     ensemble.look(vote(1, 9, 3));
     ensemble.run(5);
     assert_eq!(ensemble.leader_of_all(), Sid(3));
+}
+
+/// Each has heard another round of a server that has died since, and tells the others.
+#[test]
+fn those_who_may_not_lead_yet_do_not_follow_each_others_rounds_without_end() {
+    for seed in 0..200 {
+        let mut ensemble = Ensemble::new("1 2 3 4 5");
+        let of = |sids: &[i64], version| {
+            let lines: String = sids.iter().map(|sid| format!("server.{sid}=a:1:2\n")).collect();
+            parse(&format!("{lines}version={version}")).unwrap()
+        };
+        ensemble.quorums = Quorums::new(of(&[1, 3], 1));
+        assert!(ensemble.quorums.see(of(&[1, 2, 3, 4, 5], 2)));
+        // These will vote once that is agreed on.
+        let nobody = Vote { leader: Sid(i64::MIN), ..vote(1, 9, 0) };
+        for sid in [2, 4, 5].map(Sid) {
+            let joiner = ensemble.servers.get_mut(&sid).unwrap();
+            joiner.look(ensemble.now, nobody, &ensemble.quorums, &mut Vec::new());
+        }
+        for (round, hears) in [(1, None), (2, Some(2)), (3, Some(4)), (4, Some(5))] {
+            let before = ensemble.mail.len();
+            ensemble.look(vote(1, 9, 3));
+            let last = ensemble.mail.split_off(before);
+            let heard = last.into_iter().filter(|(_, tell)| Some(tell.to) == hears.map(Sid));
+            ensemble.mail.extend(heard);
+            assert_eq!(ensemble.servers[&Sid(3)].round(), round);
+        }
+        let dead = [1, 3].map(|sid| (Sid(sid), ensemble.servers.remove(&Sid(sid)).unwrap()));
+        let mut order = seed;
+        ensemble.deliver(&mut order);
+        // It comes back.
+        ensemble.servers.extend(dead);
+        ensemble.look(vote(1, 9, 1));
+        ensemble.look(vote(1, 9, 3));
+        ensemble.run(seed);
+        assert_eq!(ensemble.leader_of_all(), Sid(3), "seed {seed}");
+    }
 }
