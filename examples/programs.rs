@@ -61,9 +61,9 @@ fn read_write_lock() {
 
 #[test]
 fn queue_workers() {
-    let urgent_first = ["12 orders are in", "takes order-04"];
-    let then = ["has its cable pulled out", "cannot book it", "12 orders booked, each once"];
-    says("queue_workers", &[], &[&urgent_first[..], &then].concat());
+    let lost = ["12 orders are in", "worker 0     takes order-04", "cannot book it"];
+    let done = ["takes order-04", "has booked order-04", "12 orders booked, each once"];
+    says("queue_workers", &[], &[&lost[..], &done].concat());
 }
 
 #[test]

@@ -31,12 +31,16 @@ async fn main() -> Result<(), Error> {
     }
     timeline.say("shop", format!("{} orders are in", orders.item_count().await?));
 
+    // One of them takes an order and is cut off with it, before the others are there.
+    let cable = Cable::default();
+    let unlucky = ensemble.connect_at(&home, &cable).await?;
+    let order = Queue::by_priority(&unlucky, "/orders").take().await?;
+    timeline.say("worker 0", format!("takes {}", String::from_utf8_lossy(order.data())));
     let mut workers = JoinSet::new();
+    workers.spawn(lose(order, cable, timeline));
     for number in 1..=WORKERS {
-        let cable = Cable::default();
-        let client = ensemble.connect_at(&home, &cable).await?;
-        let cable = (number == 2).then_some(cable);
-        workers.spawn(work(client, format!("worker {number}"), cable, timeline));
+        let client = ensemble.connect_at(&home, &Cable::default()).await?;
+        workers.spawn(work(client, format!("worker {number}"), timeline));
     }
     while let Some(worked) = workers.join_next().await {
         worked??;
@@ -50,21 +54,13 @@ async fn main() -> Result<(), Error> {
     Ok(())
 }
 
-async fn work(
-    client: Client,
-    who: String,
-    cable: Option<Cable>,
-    timeline: Timeline,
-) -> Result<(), Error> {
+async fn work(client: Client, who: String, timeline: Timeline) -> Result<(), Error> {
     let orders = Queue::by_priority(&client, "/orders");
     // Longer than a session lives without its connection.
     let patience = Duration::from_secs(3);
     while let Some(order) = orders.take_timeout(patience).await? {
         let name = String::from_utf8(order.data().to_vec())?;
         timeline.say(&who, format!("takes {name}"));
-        if let Some(cable) = cable {
-            return lose(order, &who, &cable, timeline).await;
-        }
         let booked = Op::create(format!("/booked/{name}"), &who, CreateMode::Persistent);
         order.ack_with([booked]).await?;
         timeline.say(&who, format!("has booked {name}"));
@@ -76,7 +72,8 @@ async fn work(
 }
 
 /// Keeps an order in its hands until its session is over, and may not book it then.
-async fn lose(order: Delivery, who: &str, cable: &Cable, timeline: Timeline) -> Result<(), Error> {
+async fn lose(order: Delivery, cable: Cable, timeline: Timeline) -> Result<(), Error> {
+    let who = "worker 0";
     cable.pull_out();
     timeline.say(who, "has its cable pulled out");
     let late = Op::create("/booked/late", who, CreateMode::Persistent);
