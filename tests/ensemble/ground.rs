@@ -76,6 +76,15 @@ pub(crate) struct Member {
     starts: u32,
 }
 
+/// Apache's server does not start any more once it was killed between making the file for its epoch
+/// and writing it: what it was about to write is the epoch that it had accepted.
+fn complete_epoch(data: &Path) {
+    let unwritten = data.join("currentEpoch.tmp");
+    if fs::read(&unwritten).is_ok_and(|epoch| epoch.is_empty()) {
+        fs::copy(data.join("acceptedEpoch"), unwritten).unwrap();
+    }
+}
+
 /// The servers of one ensemble, numbered from 1.
 pub(crate) struct Ensemble {
     directory: PathBuf,
@@ -99,6 +108,7 @@ impl Member {
                 command
             }
             Kind::Apache => {
+                complete_epoch(&self.directory.join("data/version-2"));
                 let mut command = script();
                 command.arg("run").arg(&self.directory);
                 command
