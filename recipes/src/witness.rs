@@ -56,7 +56,9 @@ impl Witnesses {
     /// # Errors
     /// A server's refusal, with the index of the operation that failed; that of the witness is the
     /// one behind the last, and `NoNode` there says that the parent is missing. If the session
-    /// ends before there is a proof, the outcome is `Unknown`.
+    /// ends before there is a proof, or somebody deletes that, the outcome is `Unknown`; but a
+    /// witness that is deleted in the instant of its making is not missed, and the transaction is
+    /// carried out again.
     ///
     /// # Cancel safety
     /// A transaction that is in line takes effect or not, whole.

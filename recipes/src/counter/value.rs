@@ -60,8 +60,9 @@ impl AtomicValue {
     ///
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
-    /// - `Client` with the client's own error, as `NoAuth`, or the end of the session. Only then
-    ///   can its [outcome](RecipeError::outcome) be `Unknown`; a lost connection is not told.
+    /// - `Client` with the client's own error, as `NoAuth`, or the end of the session. Then, or
+    ///   where somebody deletes the witness meanwhile, its [outcome](RecipeError::outcome) may be
+    ///   `Unknown`; otherwise a lost connection is not told.
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect.

@@ -149,7 +149,8 @@ impl Queue {
     /// - `Exhausted` if the server has numbered 2³¹ items and goes on with negative numbers; the
     ///   item was taken out again, and the queue's node must be made anew;
     /// - `Client` with the client's own error, as `NoAuth`, `QuotaExceeded`, data over its limit,
-    ///   or the end of the session. Only then can its [outcome](RecipeError::outcome) be `Unknown`.
+    ///   or the end of the session. Then, or where somebody deletes the witness meanwhile, its
+    ///   [outcome](RecipeError::outcome) may be `Unknown`.
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect.

@@ -76,7 +76,8 @@ impl SimpleQueue {
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
     /// - `Client` with the client's own error, as `NoAuth`, `QuotaExceeded`, data over its limit,
-    ///   or the end of the session. Only then can its [outcome](RecipeError::outcome) be `Unknown`.
+    ///   or the end of the session. Then, or where somebody deletes the witness meanwhile, its
+    ///   [outcome](RecipeError::outcome) may be `Unknown`.
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect.
