@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use crate::measure::Cost;
+use crate::options::Options;
+
 /// What one round on one server has given.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Figures {
@@ -11,9 +14,26 @@ pub(crate) struct Figures {
     p50_us: f64,
     p99_us: f64,
     max_us: f64,
-    /// Processor time of this process for each request; includes an embedded server.
+    /// Processor time of this process for each operation; includes an embedded server.
     cpu_us: f64,
+    /// The same of the servers that were named.
+    server_cpu_us: f64,
+    /// What stayed in memory, where that is what is measured.
+    resident_mib: f64,
 }
+
+/// A figure: its name in JSON, its heading, the digits behind the point, and how one gets it.
+type Column = (&'static str, &'static str, usize, fn(&Figures) -> f64);
+
+const COLUMNS: [Column; 7] = [
+    ("operations_per_second", "operations/s", 0, |figures| figures.per_second),
+    ("p50_us", "p50 µs", 1, |figures| figures.p50_us),
+    ("p99_us", "p99 µs", 1, |figures| figures.p99_us),
+    ("max_us", "max µs", 1, |figures| figures.max_us),
+    ("cpu_us_per_operation", "CPU µs/op", 2, |figures| figures.cpu_us),
+    ("server_cpu_us_per_operation", "server µs/op", 2, |figures| figures.server_cpu_us),
+    ("resident_mib", "resident MiB", 1, |figures| figures.resident_mib),
+];
 
 /// The rounds of each server.
 #[derive(Debug)]
@@ -23,85 +43,81 @@ pub(crate) struct Table {
 
 impl Figures {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    pub(crate) fn new(measured: Duration, cpu_seconds: f64, latencies: &Histogram<u64>) -> Self {
+    pub(crate) fn new(measured: Duration, cost: Cost, latencies: &Histogram<u64>) -> Self {
         let us = |nanos: u64| nanos as f64 / 1e3;
-        let requests = latencies.len() as f64;
+        let operations = latencies.len() as f64;
         Self {
-            per_second: requests / measured.as_secs_f64(),
+            per_second: operations / measured.as_secs_f64(),
             p50_us: us(latencies.value_at_quantile(0.5)),
             p99_us: us(latencies.value_at_quantile(0.99)),
             max_us: us(latencies.max()),
-            cpu_us: cpu_seconds * 1e6 / requests,
+            cpu_us: cost.own_cpu * 1e6 / operations,
+            server_cpu_us: cost.servers_cpu * 1e6 / operations,
+            resident_mib: f64::NAN,
         }
+    }
+
+    pub(crate) fn with_resident(mut self, mib: f64) -> Self {
+        self.resident_mib = mib;
+        self
     }
 }
 
 impl Table {
-    pub(crate) fn new(names: impl Iterator<Item = String>) -> Self {
-        Self { rows: names.map(|name| (name, Vec::new())).collect() }
+    pub(crate) fn new(names: impl IntoIterator<Item = String>) -> Self {
+        Self { rows: names.into_iter().map(|name| (name, Vec::new())).collect() }
     }
 
     pub(crate) fn add(&mut self, row: usize, figures: Figures) {
         self.rows[row].1.push(figures);
     }
 
-    pub(crate) fn print_text(&self, what: &str) {
-        println!("{what}");
-        println!(
-            "{:<24} {:>12} {:>10} {:>10} {:>10} {:>12} {:>8}",
-            "server", "requests/s", "p50 µs", "p99 µs", "max µs", "CPU µs/req", "ratio"
-        );
-        let reference = self.rows.last().map(|(_, rounds)| median(rounds).per_second);
-        for (name, rounds) in &self.rows {
-            let Figures { per_second, p50_us, p99_us, max_us, cpu_us } = median(rounds);
-            let ratio = per_second / reference.unwrap_or(per_second);
-            println!(
-                "{name:<24} {per_second:>12.0} {p50_us:>10.1} {p99_us:>10.1} {max_us:>10.1} \
-                 {cpu_us:>12.2} {ratio:>7.2}x"
-            );
+    /// Prints the median of each figure: for people with its ratio to the last server, or as JSON.
+    pub(crate) fn print(&self, options: &Options) {
+        if options.json {
+            self.print_json();
+        } else {
+            println!("{}", options.describe());
+            self.print_text();
         }
     }
 
-    pub(crate) fn print_json(&self) {
+    fn print_text(&self) {
+        let told = |figure: fn(&Figures) -> f64| {
+            self.rows.iter().any(|(_, rounds)| !median(rounds, figure).is_nan())
+        };
+        let columns: Vec<&Column> = COLUMNS.iter().filter(|(.., figure)| told(*figure)).collect();
+        print!("{:<24}", "server");
+        for (_, heading, ..) in &columns {
+            print!(" {heading:>12}");
+        }
+        println!(" {:>8}", "ratio");
+        let per_second = |rounds: &[Figures]| median(rounds, |figures| figures.per_second);
         for (name, rounds) in &self.rows {
-            let Figures { per_second, p50_us, p99_us, max_us, cpu_us } = median(rounds);
-            println!(
-                "{{\"server\":{name:?},\"rounds\":{},\"requests_per_second\":{per_second:.0},\
-                 \"p50_us\":{p50_us:.1},\"p99_us\":{p99_us:.1},\"max_us\":{max_us:.1},\
-                 \"cpu_us_per_request\":{cpu_us:.2}}}",
-                rounds.len()
-            );
+            print!("{name:<24}");
+            for (_, _, digits, figure) in &columns {
+                print!(" {:>12.digits$}", median(rounds, *figure));
+            }
+            let reference = self.rows.last().map_or(f64::NAN, |(_, last)| per_second(last));
+            println!(" {:>7.2}x", per_second(rounds) / reference);
+        }
+    }
+
+    fn print_json(&self) {
+        for (name, rounds) in &self.rows {
+            let figures = COLUMNS.iter().filter_map(|(key, _, digits, figure)| {
+                let value = median(rounds, *figure);
+                value.is_finite().then(|| format!(",\"{key}\":{value:.digits$}"))
+            });
+            let figures: String = figures.collect();
+            println!("{{\"server\":{name:?},\"rounds\":{}{figures}}}", rounds.len());
         }
     }
 }
 
-/// The median of each figure on its own.
-fn median(rounds: &[Figures]) -> Figures {
-    let of = |figure: fn(&Figures) -> f64| {
-        let mut values: Vec<f64> = rounds.iter().map(figure).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-    };
-    Figures {
-        per_second: of(|figures| figures.per_second),
-        p50_us: of(|figures| figures.p50_us),
-        p99_us: of(|figures| figures.p99_us),
-        max_us: of(|figures| figures.max_us),
-        cpu_us: of(|figures| figures.cpu_us),
-    }
-}
-
-/// Processor time that this process has used, user and system, where Linux tells.
-pub(crate) fn cpu_seconds() -> f64 {
-    // Fields 14 and 15, in ticks of a hundredth of a second; the name before them may hold
-    // anything but ends at the last parenthesis.
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let after_name = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |field: usize| {
-        after_name.split_whitespace().nth(field).and_then(|ticks| ticks.parse::<f64>().ok())
-    };
-    match (ticks(11), ticks(12)) {
-        (Some(user), Some(system)) => (user + system) / 100.0,
-        _ => f64::NAN,
-    }
+/// The median of a figure on its own.
+fn median(rounds: &[Figures], figure: fn(&Figures) -> f64) -> f64 {
+    let mut values: Vec<f64> = rounds.iter().map(figure).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
