@@ -198,11 +198,11 @@ kazoo_ours() {
 }
 
 bench_smoke() {
-    local mode depth
-    for mode in get set; do
-        for depth in 1 64; do
-            cargo run --locked -q --release --example bench -- \
-                --mode "$mode" --depth "$depth" --seconds 1
-        done
+    local mode
+    for mode in get set mixed create-delete connect churn fan-out lock contend queue counter cache; do
+        cargo run --locked -q --release --example bench -- \
+            --mode "$mode" --sessions 2 --nodes 1000 --seconds 0.3
     done
+    cargo run --locked -q --release --example bench -- --rate 1000 --seconds 0.3
+    cargo run --locked -q --release --example bench -- --constant --no-embedded --seconds 0.3
 }

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use znode::Stat;
-use znode::proto::replies::{Create2Reply, DataReply, StatReply};
+use znode::proto::replies::{Create2Reply, DataReply, PathReply, StatReply};
 use znode::proto::{
     ConnectResponse, Decoder, ErrorCode, JutePut, OpCode, ReplyHeader, RequestHeader, SessionId,
     Zxid,
@@ -87,6 +87,7 @@ fn answer(frame: &[u8], data: &[u8], out: &mut Vec<u8>) {
         match OpCode::try_from(header.op) {
             Ok(OpCode::GetData) => out.put(&DataReply { data: Some(data), stat }),
             Ok(OpCode::SetData | OpCode::Exists) => out.put(&StatReply { stat }),
+            Ok(OpCode::Create) => out.put(&PathReply { path: "/constant".into() }),
             Ok(OpCode::Create2) => out.put(&Create2Reply { path: "/constant".into(), stat }),
             _ => {}
         }
