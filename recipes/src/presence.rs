@@ -1,9 +1,13 @@
-//! An ephemeral node at a path of its own, which goes when whoever wanted it does.
+//! An ephemeral node that goes when whoever wanted it does.
+
+use std::future::pending;
+use std::mem;
+use std::panic::resume_unwind;
 
 use tokio::runtime::Handle;
-use znode::{Client, CreateMode, Error, ErrorKind, Outcome, Parents, Zxid};
+use znode::{Client, CreateMode, Error, ErrorKind, Outcome, Parents, Version, Zxid};
 
-use crate::final_look::find_own;
+use crate::final_look::{final_look, find_own};
 
 /// How often the parent may be taken away before that is the caller's to hear of.
 const PARENTS_MAX: usize = 10;
@@ -15,10 +19,20 @@ pub(crate) struct Presence {
     path: String,
     /// Where the deletion is seen to: a presence may be dropped outside of any runtime.
     runtime: Handle,
-    /// Whether others may have a node at this path, too: what stands there is looked at before it
-    /// is deleted.
-    is_shared: bool,
+    whose: Whose,
     state: State,
+}
+
+/// Who else may have a node at this path.
+#[derive(Debug)]
+enum Whose {
+    /// Nobody.
+    Ours,
+    /// Other sessions: what stands there is looked at before it is deleted.
+    Sessions,
+    /// Others of this session, too: the data of the node, which nobody else draws, says whose it
+    /// is.
+    Marked(String),
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -36,18 +50,29 @@ impl Presence {
     /// # Panics
     /// Outside of a tokio runtime.
     pub(crate) fn new(client: &Client, path: String) -> Self {
-        let (client, runtime) = (client.without_deadline(), Handle::current());
-        Self { client, path, runtime, is_shared: false, state: State::Absent }
+        Self::of(client, path, Whose::Ours)
     }
 
-    /// One that is yet to be made, at a path that others may use.
+    /// One that is yet to be made, at a path that other sessions may use.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub(crate) fn at_shared_path(client: &Client, path: String) -> Self {
-        let mut presence = Self::new(client, path);
-        presence.is_shared = true;
-        presence
+        Self::of(client, path, Whose::Sessions)
+    }
+
+    /// One that is yet to be made, at a path that anybody may use: of those who want it, one has
+    /// it.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(crate) fn claim(client: &Client, path: String) -> Self {
+        Self::of(client, path, Whose::Marked(client.guid()))
+    }
+
+    fn of(client: &Client, path: String, whose: Whose) -> Self {
+        let (client, runtime) = (client.without_deadline(), Handle::current());
+        Self { client, path, runtime, whose, state: State::Absent }
     }
 
     pub(crate) fn path(&self) -> &str {
@@ -73,19 +98,8 @@ impl Presence {
     pub(crate) async fn enter(&mut self, data: &[u8], parents: Parents) -> Result<bool, Error> {
         let mut attempt = 1;
         loop {
-            self.state = State::Unknown(self.client.last_zxid());
-            let made = self.client.create_proven(&self.path, data, CreateMode::Ephemeral).await;
-            match made {
-                Ok(created) => {
-                    self.state = State::Standing(created.stat.czxid);
-                    return Ok(true);
-                }
-                Err(error) if error.kind() == ErrorKind::NodeExists => {
-                    self.state = State::Absent;
-                    return Ok(false);
-                }
+            match self.enter_below(data).await {
                 Err(error) if error.kind() == ErrorKind::NoNode && attempt < PARENTS_MAX => {
-                    self.state = State::Absent;
                     let parent = znode::path::parent(&self.path).unwrap_or("/");
                     if parent == "/" {
                         return Err(error);
@@ -93,12 +107,57 @@ impl Presence {
                     self.client.ensure_path(parent, parents).await?;
                     attempt += 1;
                 }
-                Err(error) => {
-                    if error.outcome() != Outcome::Unknown {
-                        self.state = State::Absent;
-                    }
-                    return Err(error);
+                entered => return entered,
+            }
+        }
+    }
+
+    /// The same where there is a parent, or `NoNode`. The data of a claim is its mark.
+    ///
+    /// # Errors
+    /// As of [`enter`](Self::enter).
+    ///
+    /// # Cancel safety
+    /// As of [`enter`](Self::enter).
+    pub(crate) async fn enter_below(&mut self, data: &[u8]) -> Result<bool, Error> {
+        self.state = State::Unknown(self.client.last_zxid());
+        let made = match &self.whose {
+            Whose::Marked(mark) => self.create_marked(mark).await,
+            _ => match self.client.create_proven(&self.path, data, CreateMode::Ephemeral).await {
+                Err(error) if error.kind() == ErrorKind::NodeExists => Ok(None),
+                made => made.map(|created| Some(created.stat.czxid)),
+            },
+        };
+        match made {
+            Ok(made) => {
+                self.state = made.map_or(State::Absent, State::Standing);
+                Ok(made.is_some())
+            }
+            Err(error) => {
+                if error.outcome() != Outcome::Unknown {
+                    self.state = State::Absent;
                 }
+                Err(error)
+            }
+        }
+    }
+
+    /// Creates the node, with the mark for data, and says in which transaction; nothing if
+    /// somebody else's stands there.
+    async fn create_marked(&self, mark: &str) -> Result<Option<Zxid>, Error> {
+        let (client, path) = (&self.client, &*self.path);
+        loop {
+            match client.create(path, mark, CreateMode::Ephemeral).await {
+                Ok(created) => return Ok(Some(created.stat.czxid)),
+                Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(None),
+                Err(error) if error.kind() != ErrorKind::ConnectionLoss => return Err(error),
+                Err(error) if error.outcome() == Outcome::NotSent => continue,
+                Err(_) => {}
+            }
+            match find_marked(client, path, mark).await? {
+                Found::Nothing => {}
+                Found::Ours(czxid) => return Ok(Some(czxid)),
+                Found::Others => return Ok(None),
             }
         }
     }
@@ -111,19 +170,41 @@ impl Presence {
     /// # Cancel safety
     /// If the future is dropped, the deletion goes on in the background.
     pub(crate) async fn leave(&mut self) -> Result<bool, Error> {
-        if self.state.is_doubtful(self.is_shared) {
-            self.state = self.state.looked_up(&self.client, &self.path).await?;
+        let Some(leaving) = self.departure() else { return Ok(false) };
+        match self.runtime.spawn(leaving).await {
+            Ok(left) => left,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => resume_unwind(panic),
+                // The runtime shuts down, and this with it.
+                Err(_) => pending().await,
+            },
         }
-        if let State::Absent = self.state {
-            return Ok(false);
+    }
+
+    /// What is to be done for the node to go, whoever waits for it; says whether it was there.
+    fn departure(&mut self) -> Option<impl Future<Output = Result<bool, Error>> + Send + use<>> {
+        let state = mem::replace(&mut self.state, State::Absent);
+        if let State::Absent = state {
+            return None;
         }
-        let deleting = self.client.delete_guaranteed(&self.path);
-        self.state = State::Absent;
-        match deleting.await {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NoNode => Ok(false),
-            Err(error) => Err(error),
-        }
+        let mark = match &self.whose {
+            Whose::Marked(mark) => Some(mark.clone()),
+            Whose::Ours | Whose::Sessions => None,
+        };
+        let is_certain = matches!((&self.whose, state), (Whose::Ours, State::Standing(_)));
+        let (client, path) = (self.client.clone(), self.path.clone());
+        // The first request is in line once this is asked for.
+        let _entered = self.runtime.enter();
+        let deleting = is_certain.then(|| client.delete_guaranteed(&path));
+        Some(async move {
+            let Some(deleting) = deleting else {
+                return delete_ours(&client, &path, state, mark.as_deref()).await;
+            };
+            match deleting.await {
+                Err(error) if error.kind() == ErrorKind::NoNode => Ok(false),
+                deleted => deleted.map(|()| true),
+            }
+        })
     }
 
     /// Goes on with a node that this session has made before.
@@ -137,25 +218,65 @@ impl Presence {
     }
 }
 
-impl State {
-    /// Whether it may be somebody else's that stands there.
-    fn is_doubtful(self, is_shared: bool) -> bool {
-        match self {
-            Self::Absent => false,
-            Self::Unknown(_) => true,
-            Self::Standing(_) => is_shared,
+/// What stands at the path of a claim.
+enum Found {
+    Nothing,
+    Ours(Zxid),
+    Others,
+}
+
+/// Looks for a claim behind everything that was on its way.
+async fn find_marked(client: &Client, path: &str, mark: &str) -> Result<Found, Error> {
+    match final_look(client, path, || client.get_data(path)).await {
+        Ok((data, stat)) if data == mark && stat.ephemeral_owner == client.session_id() => {
+            Ok(Found::Ours(stat.czxid))
+        }
+        Err(error) if error.kind() == ErrorKind::NoNode => Ok(Found::Nothing),
+        // Whatever it is that cannot be read.
+        Ok(_) => Ok(Found::Others),
+        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Found::Others),
+        Err(error) if error.kind() == ErrorKind::NoAuth => Ok(Found::Others),
+        Err(error) => Err(error),
+    }
+}
+
+/// Deletes a node, and nobody else's that has come in its place; `false` if there was none.
+async fn delete_ours(
+    client: &Client,
+    path: &str,
+    state: State,
+    mark: Option<&str>,
+) -> Result<bool, Error> {
+    let mut may_be_done = false;
+    loop {
+        let found = match mark {
+            Some(mark) => match find_marked(client, path, mark).await? {
+                Found::Ours(czxid) => Some(czxid),
+                Found::Nothing | Found::Others => None,
+            },
+            None => find_own(client, path).await?.map(|stat| stat.czxid),
+        };
+        if !found.is_some_and(|czxid| state.is_of(czxid)) {
+            return Ok(may_be_done);
+        }
+        match client.delete(path, Version::ANY).await {
+            Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
+                may_be_done |= error.outcome() == Outcome::Unknown;
+            }
+            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(may_be_done),
+            deleted => return deleted.map(|()| true),
         }
     }
+}
 
-    /// What is true of the node after everything that was on its way.
-    async fn looked_up(self, client: &Client, path: &str) -> Result<Self, Error> {
-        let found = find_own(client, path).await?.map(|stat| stat.czxid);
-        let is_it = |czxid: &Zxid| match self {
+impl State {
+    /// Whether the node that was made by this transaction can be it.
+    fn is_of(self, czxid: Zxid) -> bool {
+        match self {
             Self::Absent => false,
-            Self::Unknown(since) => *czxid > since,
-            Self::Standing(ours) => *czxid == ours,
-        };
-        Ok(found.filter(is_it).map_or(Self::Absent, Self::Standing))
+            Self::Unknown(since) => czxid > since,
+            Self::Standing(ours) => czxid == ours,
+        }
     }
 }
 
@@ -164,21 +285,13 @@ impl Drop for Presence {
         if self.client.state().is_terminal() {
             return;
         }
-        let _entered = self.runtime.enter();
-        let state = self.state;
-        if !state.is_doubtful(self.is_shared) {
-            if let State::Standing(_) = state {
-                drop(self.client.delete_guaranteed(&self.path));
-            }
-            return;
+        if let Some(leaving) = self.departure() {
+            let path = mem::take(&mut self.path);
+            drop(self.runtime.spawn(async move {
+                if let Err(error) = leaving.await {
+                    tracing::debug!(path, %error, "abandoned node");
+                }
+            }));
         }
-        let (client, path) = (self.client.clone(), std::mem::take(&mut self.path));
-        drop(self.runtime.spawn(async move {
-            match state.looked_up(&client, &path).await {
-                Ok(State::Standing(_)) => drop(client.delete_guaranteed(&path).await),
-                Ok(_) => {}
-                Err(error) => tracing::debug!(path, %error, "abandoned node"),
-            }
-        }));
     }
 }

@@ -39,6 +39,10 @@ struct Witness {
     version: Option<Version>,
 }
 
+/// How often the connection may be lost at one transaction before that is the caller's to hear of:
+/// a server may end it because of the transaction itself, whose data is over a limit of its own.
+const ATTEMPTS_MAX: usize = 10;
+
 impl Witnesses {
     /// Of transactions of this client, below a node that exists by the time of the first.
     ///
@@ -55,38 +59,103 @@ impl Witnesses {
     ///
     /// # Errors
     /// A server's refusal, with the index of the operation that failed; that of the witness is the
-    /// one behind the last, and `NoNode` there says that the parent is missing. If the session
-    /// ends before there is a proof, or somebody deletes that, the outcome is `Unknown`; but a
-    /// witness that is deleted in the instant of its making is not missed, and the transaction is
-    /// carried out again.
+    /// one behind the last, and `NoNode` there says that the parent is missing. `ConnectionLoss`
+    /// only after 10 attempts. If the session ends before there is a proof, or somebody deletes
+    /// that, the outcome is `Unknown`; but a witness that is deleted in the instant of its making
+    /// is not missed, and the transaction is carried out again.
     ///
     /// # Cancel safety
     /// A transaction that is in line takes effect or not, whole.
     pub(crate) async fn commit(&self, ops: &[Op]) -> Result<Option<Vec<OpResult>>, RecipeError> {
+        loop {
+            match self.commit_below(ops).await? {
+                Committed::Answered(results) => return Ok(Some(results)),
+                Committed::Unheard => return Ok(None),
+                // Somebody else has deleted or written it.
+                Committed::NoWitness => {}
+            }
+        }
+    }
+
+    /// The same, unless the witness that stood is gone, and with it, perhaps, the parent that it
+    /// stood below.
+    ///
+    /// # Errors
+    /// As of [`commit`](Self::commit).
+    ///
+    /// # Cancel safety
+    /// As of [`commit`](Self::commit).
+    pub(crate) async fn commit_below(&self, ops: &[Op]) -> Result<Committed, RecipeError> {
         let shared = &*self.shared;
         let failed = |error| RecipeError::client(&shared.parent, error);
         let unknown = |error| failed(error).but_unknown();
         let mut using = Using { shared, witness: shared.take(), may_differ: false };
+        let mut attempt = 1;
         loop {
             using.may_differ = true;
             let lost = match using.ask(ops).await {
-                Ok(results) => return using.done(results),
+                Ok(results) => return using.done(results).map(Committed::Answered),
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss => error,
                 Err(error) if using.is_refused(&error, ops.len()) => {
-                    // Somebody else has deleted or written it.
-                    using.witness = shared.fresh();
-                    continue;
+                    // As it goes, what may stand of it is deleted.
+                    return Ok(Committed::NoWitness);
                 }
                 Err(error) => {
                     using.may_differ = error.outcome() == Outcome::Unknown;
                     return Err(failed(error));
                 }
             };
-            if lost.outcome() == Outcome::Unknown && using.is_proven(lost).await.map_err(unknown)? {
-                return Ok(None);
+            if lost.outcome() != Outcome::Unknown {
+                continue;
             }
+            let told = lost.clone();
+            if using.is_proven(lost).await.map_err(unknown)? {
+                return Ok(Committed::Unheard);
+            }
+            if attempt == ATTEMPTS_MAX {
+                return Err(failed(told));
+            }
+            attempt += 1;
         }
     }
+
+    /// Has a witness stand before whatever the next transaction is made of is read: as long as it
+    /// stands, so does the parent, and is no other of that name. `false` if there is no parent.
+    ///
+    /// # Errors
+    /// A server's refusal, or the end of the session.
+    ///
+    /// # Cancel safety
+    /// A witness that is in line stands until the session ends.
+    pub(crate) async fn stand(&self) -> Result<bool, RecipeError> {
+        if !self.shared.idle().is_empty() {
+            return Ok(true);
+        }
+        match self.commit_below(&[]).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether one has stood since the last transaction, as far as is known here.
+    pub(crate) fn is_standing(&self) -> bool {
+        !self.shared.idle().is_empty()
+    }
+}
+
+fn is_missing(error: &RecipeError) -> bool {
+    error.client_error().is_some_and(|error| error.kind() == ErrorKind::NoNode)
+}
+
+/// What has become of a transaction.
+#[derive(Debug)]
+pub(crate) enum Committed {
+    Answered(Vec<OpResult>),
+    /// It has taken effect, and the answer was lost.
+    Unheard,
+    /// Nothing was done: the witness that has stood so far does so no more.
+    NoWitness,
 }
 
 impl Shared {
@@ -142,7 +211,7 @@ impl Using<'_> {
         self.witness.version.is_some() && error.op_index() == Some(index)
     }
 
-    fn done(mut self, mut results: Vec<OpResult>) -> Result<Option<Vec<OpResult>>, RecipeError> {
+    fn done(mut self, mut results: Vec<OpResult>) -> Result<Vec<OpResult>, RecipeError> {
         let stat = match results.pop() {
             Some(OpResult::Created(witness)) => witness.stat,
             Some(OpResult::DataSet(stat)) => stat,
@@ -152,7 +221,7 @@ impl Using<'_> {
             }
         };
         self.stands(&stat);
-        Ok(Some(results))
+        Ok(results)
     }
 
     /// Whether the transaction whose reply was lost has taken effect.

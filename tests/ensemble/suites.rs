@@ -34,8 +34,8 @@ async fn blow(ensemble: &mut Ensemble, load: &mut Load, blows: &Path) {
     mark(blows);
 }
 
-/// Awaits the end of what the suite leaves behind: the sessions of programs that end without closing
-/// them live for their timeout yet, and longer by that of an election that falls into it.
+/// Awaits the end of what the suite leaves behind: the sessions of programs that end without
+/// closing them live for their timeout yet, and longer by that of an election that falls into it.
 async fn the_abandoned_end(ensemble: &mut Ensemble) {
     let leader = ensemble.leader().await;
     let address = &ensemble.members[leader - 1].address;

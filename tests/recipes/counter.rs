@@ -222,6 +222,40 @@ async fn a_witness_that_is_deleted_is_made_anew() {
     assert_eq!(soon(counter.add(1)).await.unwrap(), 1);
 }
 
+/// A node that was made anew has the versions of the old one: a version alone proves nothing.
+#[tokio::test]
+async fn a_counter_that_was_made_anew_is_read_and_not_guessed() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let (one, another) = (counter(&client), counter(&other));
+    assert_eq!(soon(one.add(9)).await.unwrap(), 9);
+    soon(other.delete_all(COUNTER)).await.unwrap();
+    assert_eq!(soon(another.add(500)).await.unwrap(), 500);
+    assert_eq!(soon(one.add(1)).await.unwrap(), 501);
+    // By one who has only read it, too.
+    let reader = counter(&client);
+    assert!(!soon(reader.initialize(7)).await.unwrap());
+    soon(other.delete_all(COUNTER)).await.unwrap();
+    assert_eq!(soon(counter(&other).add(20)).await.unwrap(), 20);
+    assert_eq!(soon(reader.add(1)).await.unwrap(), 21);
+}
+
+/// Somebody else writes a witness, which so proves nothing any more.
+#[tokio::test]
+async fn a_witness_that_was_written_by_others_is_not_left_behind() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let counter = counter(&client);
+    soon(counter.add(1)).await.unwrap();
+    let children = soon(client.get_children(COUNTER)).await.unwrap();
+    let witness = format!("{COUNTER}/{}", children[0]);
+    soon(client.set_data(&witness, "", Version::ANY)).await.unwrap();
+    assert_eq!(soon(counter.add(1)).await.unwrap(), 2);
+    soon(client.sync("/")).await.unwrap();
+    assert_eq!(soon(client.exists(&witness)).await.unwrap(), None);
+    assert_eq!(soon(client.get_children(COUNTER)).await.unwrap().len(), 1);
+}
+
 #[tokio::test]
 async fn one_addition_costs_one_round_trip_and_one_transaction() {
     let ground = Ground::start().await;

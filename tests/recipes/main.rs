@@ -19,6 +19,7 @@
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
 //! | `queues` | what is put, taken, acknowledged and given back |
+//! | `queue_races` | whose an item is when several want it, and replies are lost |
 //! | `member` | nodes that come back, and groups |
 //! | `discovery` | services and their instances; with its feature |
 //! | `multi_lock` | several locks as one, and one lock several times |
@@ -57,6 +58,7 @@ mod mutex;
 mod paused;
 mod processes;
 mod queue;
+mod queue_races;
 mod queues;
 mod read_write;
 mod release;

@@ -6,8 +6,9 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Mutex;
 use znode::{Client, CreateMode, ErrorKind, Op, OpResult, Parents, Path, Reply, Stat, Version};
 
+use crate::final_look::final_look;
 use crate::recipe_error::RecipeError;
-use crate::witness::Witnesses;
+use crate::witness::{Committed, Witnesses};
 
 /// A node with data that several change.
 ///
@@ -104,15 +105,16 @@ impl Cell {
     /// `InvalidPath`; `Client` with the client's own error.
     pub(super) async fn read(&self) -> Result<Option<Vec<u8>>, RecipeError> {
         Path::parse(&self.path).map_err(RecipeError::invalid_path)?;
-        Ok(match self.look().await? {
+        Ok(match self.look(false).await? {
             Seen::Nothing => None,
             Seen::Data(data, _) => Some(data),
         })
     }
 
     /// Writes what `change` makes of the data, once, and makes the node where there is none; if it
-    /// makes nothing of it, leaves it as it is. If somebody else was faster, `change` is asked
-    /// again.
+    /// makes nothing of it, leaves it as it is: that is said only of what stood there while it was
+    /// asked, and not of what a server that is behind shows. If somebody else was faster, `change`
+    /// is asked again.
     ///
     /// # Errors
     /// `InvalidPath`; `Client` with the client's own error; whatever `change` fails with.
@@ -128,21 +130,35 @@ impl Cell {
     ) -> Result<Option<Changed>, RecipeError> {
         Path::parse(&self.path).map_err(RecipeError::invalid_path)?;
         let known = &mut *self.shared.known.lock().await;
+        let mut is_final = false;
         loop {
             let (seen, is_guess) = match known.last.take() {
                 Some(seen) => (seen, true),
-                None => (self.look().await?, false),
+                None => (self.look(is_final).await?, false),
             };
             let after = match change(seen.data()) {
                 Ok(Some(after)) => after,
-                // It is for what is there to say, and not for what was.
+                // It is for what is there to say, and not for what was, here or at a server that is
+                // behind.
                 _ if is_guess => continue,
+                _ if !is_final => {
+                    is_final = true;
+                    continue;
+                }
                 Ok(None) => {
                     known.last = Some(seen);
                     return Ok(None);
                 }
                 Err(error) => return Err(error),
             };
+            if let Seen::Data(..) = seen
+                && !self.witnesses().is_standing()
+            {
+                // A version says nothing of a node that was made anew since, with the versions of
+                // the old one. Below what is read from now on there is a witness.
+                self.witnesses().stand().await?;
+                continue;
+            }
             if let Some(answer) = self.commit(known, &seen, &after).await? {
                 let next = next_version(&seen, answer.as_deref());
                 // What was read behind the write knows better.
@@ -170,7 +186,7 @@ impl Cell {
             }
             Seen::Data(_, version) => Op::set_data(path, after, *version),
         };
-        let committing = self.witnesses().commit(std::slice::from_ref(&op));
+        let committing = self.witnesses().commit_below(std::slice::from_ref(&op));
         let (committed, read) = if known.is_contended {
             // The write is polled first, and so in line first.
             let (committed, read) = tokio::join!(committing, async {
@@ -181,14 +197,19 @@ impl Cell {
         } else {
             (committing.await, None)
         };
-        known.last = read;
-        match committed {
-            Ok(answer) => {
-                known.is_contended = false;
-                Ok(Some(answer))
+        let answer = match committed {
+            Ok(Committed::Answered(results)) => Some(results),
+            Ok(Committed::Unheard) => None,
+            // Nor is anything known of what was read.
+            Ok(Committed::NoWitness) => return Ok(None),
+            Err(error) => {
+                known.last = read;
+                return self.is_beaten(known, seen, error).await.map(|()| None);
             }
-            Err(error) => self.is_beaten(known, seen, error).await.map(|()| None),
-        }
+        };
+        known.last = read;
+        known.is_contended = false;
+        Ok(Some(answer))
     }
 
     /// Whether a write has failed because somebody else was faster, or because there is no node
@@ -215,9 +236,15 @@ impl Cell {
         }
     }
 
-    async fn look(&self) -> Result<Seen, RecipeError> {
-        let read = self.client.until_answered(|| self.client.get_data(&self.path)).await;
-        Seen::read(read).map_err(|error| RecipeError::client(&self.path, error))
+    /// Reads the node; behind everything that is acknowledged by now, if that is asked for.
+    async fn look(&self, is_final: bool) -> Result<Seen, RecipeError> {
+        let (client, path) = (&self.client, &*self.path);
+        let read = if is_final {
+            final_look(client, path, || client.get_data(path)).await
+        } else {
+            client.until_answered(|| client.get_data(path)).await
+        };
+        Seen::read(read).map_err(|error| RecipeError::client(path, error))
     }
 
     fn witnesses(&self) -> &Witnesses {

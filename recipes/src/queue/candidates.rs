@@ -1,11 +1,13 @@
 //! Which items of a queue may be taken next, and waiting for one.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::fmt;
+use std::future::pending;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use futures::FutureExt;
-use futures::future::{Either, pending, select};
+use futures::future::OptionFuture;
 use tokio::sync::Mutex;
 use tokio::time::sleep;
 use znode::{Client, Error, ErrorKind, OneshotWatcher};
@@ -18,7 +20,8 @@ use crate::clock::wall_clock;
 pub(super) struct Shelf {
     pub(super) client: Client,
     pub(super) path: Arc<str>,
-    /// Below it stands a node for each item that somebody has taken, under the item's name.
+    /// Below it stands a node for each item that somebody has taken, under the item's name, where
+    /// the order [has claims](Order::has_claims); and witnesses.
     pub(super) claims: Arc<str>,
     pub(super) order: Order,
 }
@@ -27,7 +30,10 @@ pub(super) struct Shelf {
 /// is tried once.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Candidates {
+    /// Held by one who waits for an item, too: he wakes for all of them.
     seen: Arc<Mutex<Seen>>,
+    /// Items that nobody can take, and that were warned of.
+    bad: Arc<std::sync::Mutex<BTreeSet<String>>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,15 +41,14 @@ struct Seen {
     places: VecDeque<Place>,
     /// Fires when there are other items than were seen.
     changed: Option<OneshotWatcher>,
-    /// Items that nobody can take, and that were warned of.
-    bad: BTreeSet<String>,
 }
 
 /// What there is to take, and what tells of more.
 struct Look {
     places: VecDeque<Place>,
     items: OneshotWatcher,
-    claims: OneshotWatcher,
+    /// Where there are items that somebody has taken.
+    claims: Option<OneshotWatcher>,
     /// How long it is to the next item that nobody may take yet.
     next_due: Option<Duration>,
 }
@@ -62,7 +67,7 @@ impl Candidates {
             if let Some(place) = seen.pop() {
                 return Ok(place);
             }
-            let look = shelf.look_closely(&seen.bad).await?;
+            let look = self.look_closely(shelf).await?;
             seen.places = look.places;
             if seen.places.is_empty() {
                 wait(look.items, look.claims, look.next_due).await?;
@@ -72,7 +77,7 @@ impl Candidates {
         }
     }
 
-    /// The first item that may be free, if any is.
+    /// The first item that may be free, if any is; whoever waits for one is not waited for.
     ///
     /// # Errors
     /// As of [`next`](Self::next).
@@ -80,18 +85,96 @@ impl Candidates {
     /// # Cancel safety
     /// As of [`next`](Self::next).
     pub(super) async fn try_next(&self, shelf: &Shelf) -> Result<Option<Place>, Error> {
-        let mut seen = self.seen.lock().await;
-        if let Some(place) = seen.pop() {
+        let mut seen = self.seen.try_lock().ok();
+        if let Some(place) = seen.as_mut().and_then(|seen| seen.pop()) {
             return Ok(Some(place));
         }
-        let (places, _) = shelf.look(&seen.bad).await?;
-        seen.places = places;
-        Ok(seen.places.pop_front())
+        let mut places = self.look(shelf).await?;
+        let first = places.pop_front();
+        // Nothing would tell of an item that comes before those.
+        if let Some(seen) = seen.as_mut().filter(|_| !shelf.order.is_overtaken()) {
+            seen.places = places;
+        }
+        Ok(first)
     }
 
-    /// Passes an item over from now on; `false` if it was already.
-    pub(super) async fn pass_over(&self, place: &Place) -> bool {
-        self.seen.lock().await.bad.insert(place.name.clone())
+    /// Passes an item over as long as it is there, and says so once.
+    pub(super) fn pass_over(&self, place: &Place, path: &str, why: impl fmt::Display) {
+        if self.bad().insert(place.name.clone()) {
+            tracing::warn!(path, "passing this over: {why}");
+        }
+    }
+
+    /// Puts an item that was given back where it was; those that others give back are seen with
+    /// the next look.
+    pub(super) fn give_back(&self, place: Place) {
+        let Ok(mut seen) = self.seen.try_lock() else { return };
+        if !seen.places.is_empty() {
+            let at = seen.places.partition_point(|other| *other < place);
+            seen.places.insert(at, place);
+        }
+    }
+
+    fn bad(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.bad.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The items that nobody has taken.
+    async fn look(&self, shelf: &Shelf) -> Result<VecDeque<Place>, Error> {
+        let (client, path, claims) = (&shelf.client, &*shelf.path, &*shelf.claims);
+        let (items, claimed) = client
+            .until_answered(|| {
+                let items = client.get_children(path);
+                let claimed = shelf.order.has_claims().then(|| client.get_children(claims));
+                async {
+                    let items = none_without_node(items.await)?;
+                    let Some(claimed) = claimed else { return Ok((items, Vec::new())) };
+                    Ok((items, none_without_node(claimed.await)?))
+                }
+            })
+            .await?;
+        Ok(self.free(shelf, &items, claimed).0)
+    }
+
+    /// The same, with watches for whoever finds nothing.
+    async fn look_closely(&self, shelf: &Shelf) -> Result<Look, Error> {
+        let (names, items) = shelf.watch(&shelf.path).await?;
+        let is_item = |name: &String| shelf.order.place(name).is_some();
+        let (claimed, claims) = if shelf.order.has_claims() && names.iter().any(is_item) {
+            let (claimed, claims) = shelf.watch(&shelf.claims).await?;
+            (claimed, Some(claims))
+        } else {
+            (Vec::new(), None)
+        };
+        let (places, next_due) = self.free(shelf, &names, claimed);
+        Ok(Look { places, items, claims, next_due })
+    }
+
+    /// The items of these that nobody has taken, and how long it is until one more is due.
+    fn free(
+        &self,
+        shelf: &Shelf,
+        items: &[String],
+        claimed: Vec<String>,
+    ) -> (VecDeque<Place>, Option<Duration>) {
+        let bad = &mut *self.bad();
+        if !bad.is_empty() {
+            let listed: BTreeSet<&String> = items.iter().collect();
+            bad.retain(|name| listed.contains(name));
+        }
+        let claimed: BTreeSet<String> = claimed.into_iter().collect();
+        let is_free = |place: &Place| !claimed.contains(&place.name) && !bad.contains(&place.name);
+        let mut places: Vec<Place> =
+            items.iter().filter_map(|name| shelf.order.place(name)).filter(is_free).collect();
+        places.sort_unstable();
+        if shelf.order != Order::Due {
+            return (places.into(), None);
+        }
+        let now = wall_clock_ms();
+        let later = places.split_off(places.partition_point(|place| place.rank <= now));
+        let next_due = later.first().map(|place| place.rank.saturating_sub(now));
+        let next_due = next_due.map(|ms| Duration::from_millis(ms.unsigned_abs()));
+        (places.into(), next_due)
     }
 }
 
@@ -113,31 +196,6 @@ impl Shelf {
         self.order.place(path.rsplit('/').next()?)
     }
 
-    /// The items that nobody has taken, and how long it is until one is due.
-    async fn look(
-        &self,
-        bad: &BTreeSet<String>,
-    ) -> Result<(VecDeque<Place>, Option<Duration>), Error> {
-        let (client, path, claims) = (&self.client, &*self.path, &*self.claims);
-        let (items, claimed) = client
-            .until_answered(|| {
-                let (items, claimed) = (client.get_children(path), client.get_children(claims));
-                async { Ok((none_without_node(items.await)?, none_without_node(claimed.await)?)) }
-            })
-            .await?;
-        Ok(self.free(&items, claimed, bad))
-    }
-
-    /// The same, with watches for whoever finds nothing.
-    async fn look_closely(&self, bad: &BTreeSet<String>) -> Result<Look, Error> {
-        let (items_changed, claims_changed) =
-            (self.watch(&self.path).await?, self.watch(&self.claims).await?);
-        let (items, items_watcher) = items_changed;
-        let (claimed, claims_watcher) = claims_changed;
-        let (places, next_due) = self.free(&items, claimed, bad);
-        Ok(Look { places, items: items_watcher, claims: claims_watcher, next_due })
-    }
-
     async fn watch(&self, path: &str) -> Result<(Vec<String>, OneshotWatcher), Error> {
         let client = &self.client;
         loop {
@@ -151,27 +209,11 @@ impl Shelf {
             }
         }
     }
+}
 
-    fn free(
-        &self,
-        items: &[String],
-        claimed: Vec<String>,
-        bad: &BTreeSet<String>,
-    ) -> (VecDeque<Place>, Option<Duration>) {
-        let claimed: BTreeSet<String> = claimed.into_iter().collect();
-        let is_free = |place: &Place| !claimed.contains(&place.name) && !bad.contains(&place.name);
-        let mut places: Vec<Place> =
-            items.iter().filter_map(|name| self.order.place(name)).filter(is_free).collect();
-        places.sort_unstable();
-        if self.order != Order::Due {
-            return (places.into(), None);
-        }
-        let now = wall_clock_ms();
-        let later = places.split_off(places.partition_point(|place| place.rank <= now));
-        let next_due = later.first().map(|place| place.rank.saturating_sub(now));
-        let next_due = next_due.map(|ms| Duration::from_millis(ms.unsigned_abs()));
-        (places.into(), next_due)
-    }
+/// Whether an item is there that cannot be read by this client, whatever it is.
+pub(super) fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NoAuth | ErrorKind::InvalidData)
 }
 
 /// What the wall clock says, in milliseconds since 1970.
@@ -190,17 +232,19 @@ fn none_without_node(listed: Result<Vec<String>, Error>) -> Result<Vec<String>, 
 /// Waits until there may be something to take.
 async fn wait(
     items: OneshotWatcher,
-    claims: OneshotWatcher,
+    claims: Option<OneshotWatcher>,
     next_due: Option<Duration>,
 ) -> Result<(), Error> {
-    let due = std::pin::pin!(async {
+    let claims = OptionFuture::from(claims);
+    let due = async {
         match next_due {
             Some(time) => sleep(time).await,
             None => pending().await,
         }
-    });
-    match select(select(items, claims), due).await {
-        Either::Left((Either::Left((event, _)) | Either::Right((event, _)), _)) => event.map(drop),
-        Either::Right(_) => Ok(()),
+    };
+    tokio::select! {
+        event = items => event.map(drop),
+        Some(event) = claims => event.map(drop),
+        () = due => Ok(()),
     }
 }

@@ -2,7 +2,7 @@
 
 use znode::{Error, ErrorKind, Op, Outcome, Version};
 
-use super::candidates::Shelf;
+use super::candidates::{Candidates, Shelf};
 use super::names::Place;
 use crate::final_look::{final_look, find_own};
 use crate::presence::Presence;
@@ -33,24 +33,15 @@ use crate::recipe_error::RecipeError;
 #[derive(Debug)]
 #[must_use = "dropping it gives the item back"]
 pub struct Delivery {
-    shelf: Shelf,
-    place: Place,
-    path: String,
-    claim: Presence,
-    items: Vec<Vec<u8>>,
+    pub(super) shelf: Shelf,
+    pub(super) candidates: Candidates,
+    pub(super) place: Place,
+    pub(super) path: String,
+    pub(super) claim: Presence,
+    pub(super) items: Vec<Vec<u8>>,
 }
 
 impl Delivery {
-    pub(super) fn new(
-        shelf: Shelf,
-        place: Place,
-        path: String,
-        claim: Presence,
-        items: Vec<Vec<u8>>,
-    ) -> Self {
-        Self { shelf, place, path, claim, items }
-    }
-
     /// The data that was put; of several items that were put as one, the first.
     pub fn data(&self) -> &[u8] {
         self.items.first().map_or(&[], Vec::as_slice)
@@ -71,7 +62,9 @@ impl Delivery {
         self.shelf.order.id(&self.place.name)
     }
 
-    /// Removes the item from the queue: it is done.
+    /// Removes the item from the queue: it is done. If somebody else has deleted our claim, and a
+    /// third one has taken the item since, whoever acknowledges first removes it, and the other one
+    /// is told that it is lost.
     ///
     /// # Errors
     /// - `Lost` if the claim or the item was deleted by somebody else: others may have it, or have
@@ -144,7 +137,10 @@ impl Delivery {
     /// If the future is dropped, the item is given back all the same.
     pub async fn nack(mut self) -> Result<(), RecipeError> {
         match self.claim.leave().await {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.candidates.give_back(self.place);
+                Ok(())
+            }
             Ok(false) => Err(self.lost()),
             Err(error) => Err(self.failed(error)),
         }

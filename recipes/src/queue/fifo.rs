@@ -6,7 +6,7 @@ use futures::stream::{Stream, unfold};
 use std::sync::{Arc, OnceLock};
 use znode::{Client, CreateMode, ErrorKind, Op, OpResult, Parents, Path};
 
-use super::candidates::{Candidates, Shelf, wall_clock_ms};
+use super::candidates::{Candidates, Shelf, is_unreadable, wall_clock_ms};
 use super::delivery::Delivery;
 use super::item::{Item, OrderedBy};
 use super::names::{Key, Order, Place, as_name};
@@ -188,8 +188,8 @@ impl Queue {
     /// Takes the first item that nobody else has taken; waits until there is one.
     ///
     /// It costs one round trip for an item that was seen before, and three more to see which there
-    /// are. Items that are no Curator's are passed over, with a warning in the log, and left as
-    /// they are.
+    /// are. Items that are no Curator's, or that cannot be read, are passed over, with a warning in
+    /// the log, and left as they are.
     ///
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
@@ -363,13 +363,25 @@ impl Queue {
     async fn claim(&self, place: Place) -> Result<Option<Delivery>, RecipeError> {
         let Shelf { client, path, claims, .. } = &self.shelf;
         let item = znode::path::join(path, &place.name);
-        let mut claim = Presence::new(client, znode::path::join(claims, &place.name));
-        // The read is in line behind the claim, and so of what was claimed. What is missing above
-        // is made to stay, as by who puts.
-        let (claimed, read) = tokio::join!(claim.enter(b"", Parents::Persistent), async {
-            let read = client.get_data(&item);
-            read.await
-        });
+        let mut claim = Presence::claim(client, znode::path::join(claims, &place.name));
+        // The read is in line behind the claim, and so of what was claimed.
+        let mut attempt = 1;
+        let (claimed, read) = loop {
+            let (claimed, read) = tokio::join!(claim.enter_below(b""), async {
+                let read = client.get_data(&item);
+                read.await
+            });
+            match claimed {
+                Err(error) if error.kind() == ErrorKind::NoNode && attempt < PARENTS_MAX => {
+                    attempt += 1;
+                    // What is missing above is made to stay, as by who puts. What was read meanwhile
+                    // was nobody's.
+                    let made = client.ensure_path(claims, Parents::Persistent).await;
+                    made.map_err(|error| self.failed(error))?;
+                }
+                claimed => break (claimed, read),
+            }
+        };
         if !claimed.map_err(|error| self.failed(error))? {
             return Ok(None);
         }
@@ -385,15 +397,18 @@ impl Queue {
                 claim.leave().await.map_err(|error| self.failed(error))?;
                 return Ok(None);
             }
+            Err(error) if is_unreadable(&error) => {
+                self.candidates.pass_over(&place, &item, &error);
+                return Ok(None);
+            }
             Err(error) => return Err(self.failed(error)),
         };
         let Some(items) = payload::decode(&data) else {
-            if self.candidates.pass_over(&place).await {
-                tracing::warn!(path = item, "passing this over: it is no item of a queue");
-            }
+            self.candidates.pass_over(&place, &item, "it is no item of a queue");
             return Ok(None);
         };
-        Ok(Some(Delivery::new(self.shelf.clone(), place, item, claim, items)))
+        let (shelf, candidates) = (self.shelf.clone(), self.candidates.clone());
+        Ok(Some(Delivery { shelf, candidates, place, path: item, claim, items }))
     }
 
     /// Makes both, to stay while they are empty: Curator's make them when they start, and what they
@@ -423,6 +438,9 @@ impl Queue {
         RecipeError::client(self.path(), error)
     }
 }
+
+/// How often the node of the claims may be taken away before that is the caller's to hear of.
+const PARENTS_MAX: usize = 10;
 
 fn is_missing(error: &RecipeError) -> bool {
     error.client_error().is_some_and(|error| error.kind() == ErrorKind::NoNode)

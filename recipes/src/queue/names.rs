@@ -103,6 +103,11 @@ impl Order {
         }
     }
 
+    /// Whether whoever takes an item claims it first.
+    pub(super) fn has_claims(self) -> bool {
+        !matches!(self, Self::Simple | Self::Kazoo)
+    }
+
     /// Whether an item that comes later may be ahead of those that are there.
     pub(super) fn is_overtaken(self) -> bool {
         matches!(self, Self::Priority | Self::Due | Self::Kazoo)

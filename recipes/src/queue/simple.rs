@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use znode::{Client, CreateMode, ErrorKind, Op, Parents, Path};
 
-use super::candidates::{Candidates, Shelf};
+use super::candidates::{Candidates, Shelf, is_unreadable};
 use super::names::{Key, Order, Place};
 use crate::layout::Layout;
 use crate::recipe_error::RecipeError;
@@ -91,7 +91,9 @@ impl SimpleQueue {
         let put = Op::create(path, data, CreateMode::PersistentSequential);
         loop {
             match self.witnesses().commit(std::slice::from_ref(&put)).await {
-                Err(error) if is_missing(&error, None) => self.make_nodes().await?,
+                Err(error) if failed_with(&error, ErrorKind::NoNode, None) => {
+                    self.make_nodes().await?;
+                }
                 committed => return committed.map(drop),
             }
         }
@@ -176,25 +178,34 @@ impl SimpleQueue {
             match client.until_answered(|| client.get_data(&path)).await {
                 Ok((data, _)) => return Ok(Some(data.to_vec())),
                 Err(error) if error.kind() == ErrorKind::NoNode => {}
+                Err(error) if is_unreadable(&error) => fresh.pass_over(&place, &path, &error),
                 Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
-    /// Takes an item out; `None` if somebody else was faster.
+    /// Takes an item out; `None` if somebody else was faster, or nobody can read it.
     async fn remove(&self, place: Place) -> Result<Option<Vec<u8>>, RecipeError> {
         let path = znode::path::join(self.path(), &place.name);
         let client = &self.shelf.client;
-        let (data, stat) = match client.until_answered(|| client.get_data(&path)).await {
-            Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
-            read => read.map_err(|error| self.failed(error))?,
-        };
-        let removal = Op::delete(path, stat.version);
         loop {
+            let (data, stat) = match client.until_answered(|| client.get_data(&path)).await {
+                Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
+                Err(error) if is_unreadable(&error) => {
+                    self.candidates.pass_over(&place, &path, &error);
+                    return Ok(None);
+                }
+                read => read.map_err(|error| self.failed(error))?,
+            };
+            let removal = Op::delete(&path, stat.version);
             match self.witnesses().commit(std::slice::from_ref(&removal)).await {
                 Ok(_) => return Ok(Some(data.to_vec())),
-                Err(error) if is_missing(&error, Some(0)) => return Ok(None),
-                Err(error) if is_missing(&error, None) => self.make_nodes().await?,
+                Err(error) if failed_with(&error, ErrorKind::NoNode, Some(0)) => return Ok(None),
+                // Somebody has written it since.
+                Err(error) if failed_with(&error, ErrorKind::BadVersion, Some(0)) => {}
+                Err(error) if failed_with(&error, ErrorKind::NoNode, None) => {
+                    self.make_nodes().await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -224,9 +235,9 @@ impl SimpleQueue {
     }
 }
 
-/// Whether an operation, this one if it is said, has found no node.
-fn is_missing(error: &RecipeError, index: Option<usize>) -> bool {
+/// Whether an operation, this one if it is said, has failed so.
+fn failed_with(error: &RecipeError, kind: ErrorKind, index: Option<usize>) -> bool {
     error.client_error().is_some_and(|error| {
-        error.kind() == ErrorKind::NoNode && index.is_none_or(|at| error.op_index() == Some(at))
+        error.kind() == kind && index.is_none_or(|at| error.op_index() == Some(at))
     })
 }
