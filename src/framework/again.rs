@@ -13,7 +13,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 impl Client {
-    /// Repeats `op` while its connection is lost, and ends with the session at the latest. For
+    /// Repeats `op` while its connection is lost, or [too many requests wait
+    /// already](crate::ConnectOptions::waiting_max), and ends with the session at the latest. For
     /// reads, and for writes that do no harm when they are done twice.
     ///
     /// ```no_run
@@ -35,8 +36,13 @@ impl Client {
     where
         F: Future<Output = Result<T, Error>>,
     {
-        RetryPolicy::exponential(PAUSE_MIN, PAUSE_MAX).run_if(self, is_lost, op).await
+        RetryPolicy::exponential(PAUSE_MIN, PAUSE_MAX).run_if(self, is_unanswered, op).await
     }
+}
+
+/// Whether no server has answered, and the session may live on.
+pub(super) fn is_unanswered(error: &Error) -> bool {
+    is_lost(error) || error.kind() == ErrorKind::Overloaded
 }
 
 /// Whether no answer came, and the session may live on.

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use tokio::runtime::Handle;
 
-use super::again::is_lost;
+use super::again::is_unanswered;
 use crate::client::Client;
 use crate::error::{Error, ErrorKind, Outcome};
 use crate::proto::Version;
@@ -61,7 +61,7 @@ impl Client {
             let mut may_be_ours = false;
             loop {
                 match reply.await {
-                    Err(error) if is_lost(&error) => {
+                    Err(error) if is_unanswered(&error) => {
                         may_be_ours |= error.outcome() == Outcome::Unknown;
                         // With pauses, where connections are made and lost again at once.
                         if let Err(error) = client.until_answered(|| client.sync("/")).await {

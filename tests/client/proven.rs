@@ -1,9 +1,9 @@
 //! Writes whose reply is lost: made once, found again, or told to be unknown.
 
 use znode::proto::OpCode;
-use znode::{Client, CreateMode, ErrorKind, Op, Outcome, SessionId, Version, path};
+use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Op, Outcome, SessionId, Version, path};
 
-use crate::ground::{Ground, expire, soon};
+use crate::ground::{Ground, disconnect, expire, is_pending, soon};
 use crate::sweep::{nothing_protected, sweep};
 use znode_tests::support::Wire;
 
@@ -40,7 +40,7 @@ async fn a_protected_node_is_made_once_in_every_mode_whatever_is_lost() {
 #[tokio::test]
 async fn a_node_with_our_guid_that_belongs_to_another_session_is_not_ours() {
     let ground = Ground::start().await;
-    let twin = |wire: &Wire| znode::ConnectOptions::new().seed(7).connector(wire.clone());
+    let twin = |wire: &Wire| ConnectOptions::new().seed(7).connector(wire.clone());
     for mode in [EPHEMERAL, CreateMode::EphemeralSequential] {
         let (wire, theirs) = (Wire::tcp(), Wire::tcp());
         let client = ground.connect_with(twin(&wire)).await;
@@ -246,6 +246,26 @@ async fn a_guaranteed_deletion_outlives_its_future_and_the_connection() {
             wire.until(OpCode::CloseSession, 1).await;
         }
     }
+}
+
+/// Where too many requests wait already, it waits as well, and is not given up.
+#[tokio::test]
+async fn a_guaranteed_deletion_is_not_lost_where_too_much_waits() {
+    let ground = Ground::start().await;
+    let wire = Wire::tcp();
+    let options = ConnectOptions::new().waiting_max(1).connector(wire.clone());
+    let client = ground.connect_with(options).await;
+    soon(client.create("/a", "", PERSISTENT)).await.unwrap();
+    disconnect(&client, &wire).await;
+    let waiting = client.get_data("/a");
+    let refused = soon(client.get_data("/a")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    let mut deleted = Box::pin(client.delete_guaranteed("/a"));
+    assert!(is_pending(&mut deleted));
+    wire.admit();
+    soon(waiting).await.unwrap();
+    soon(deleted).await.unwrap();
+    assert_eq!(soon(client.exists("/a")).await.unwrap(), None);
 }
 
 #[tokio::test]

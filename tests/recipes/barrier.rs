@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use znode::proto::OpCode;
-use znode::{Acl, Client, CreateMode, ErrorKind, Op, Version};
+use znode::{Acl, Client, CreateMode, ErrorKind, Op, Parents, Version};
 use znode_recipes::{Barrier, CountdownLatch, DoubleBarrier, Inside, RecipeErrorKind};
 
 use crate::ground::{Ground, Wire, drop_at, is_pending, reconnect, soon};
@@ -78,6 +78,59 @@ async fn a_gate_is_closed_and_opened_though_replies_are_lost() {
     }
 }
 
+/// Whoever opens or closes it and does not hear of it asks again: by then somebody else has done
+/// the contrary, and knows it.
+#[tokio::test]
+async fn a_gate_is_not_opened_or_closed_twice_by_one_call() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    let (ours, theirs) = (Barrier::new(&client, GATE), Barrier::new(&other, GATE));
+    soon(theirs.close()).await.unwrap();
+
+    wire.refuse();
+    wire.cut_before_reply(OpCode::Delete);
+    let opening = tokio::spawn(async move { ours.open().await });
+    soon(theirs.wait()).await.unwrap();
+    soon(theirs.close()).await.unwrap();
+    wire.admit();
+    soon(opening).await.unwrap().unwrap();
+    soon(other.sync("/")).await.unwrap();
+    assert!(soon(theirs.is_closed()).await.unwrap(), "it was opened twice");
+
+    let ours = Barrier::new(&client, GATE);
+    soon(theirs.open()).await.unwrap();
+    let (_, closed) = soon(other.exists_watched(GATE)).await.unwrap();
+    wire.refuse();
+    wire.cut_before_reply(OpCode::Multi);
+    let closing = tokio::spawn(async move { ours.close().await });
+    soon(closed).await.unwrap();
+    soon(theirs.open()).await.unwrap();
+    wire.admit();
+    soon(closing).await.unwrap().unwrap();
+    soon(other.sync("/")).await.unwrap();
+    assert!(!soon(theirs.is_closed()).await.unwrap(), "it was closed twice");
+}
+
+/// Kazoo cc8ce89, CURATOR-43: what others put below a barrier is nobody who comes.
+#[tokio::test]
+async fn curator_43_what_others_have_put_there_does_not_count() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let barrier = double(&client, 2);
+    let note = format!("{}/notes", barrier.path());
+    soon(client.create_with_parents(&note, "", CreateMode::Persistent, Parents::Persistent))
+        .await
+        .unwrap();
+    let entering = barrier.enter_timeout(SHORTLY);
+    assert!(soon(entering).await.unwrap().is_none(), "one of two has entered");
+    let (one, other) = soon(async { tokio::join!(barrier.enter(), barrier.enter()) }).await;
+    let (one, other) = (one.unwrap(), other.unwrap());
+    let (one, other) = soon(async { tokio::join!(one.leave(), other.leave()) }).await;
+    one.and(other).unwrap();
+    assert!(soon(client.exists(&note)).await.unwrap().is_some());
+}
+
 #[tokio::test]
 async fn what_is_no_barrier_is_refused_by_the_call_that_asks_for_it() {
     let ground = Ground::start().await;
@@ -142,9 +195,28 @@ async fn gh_1290_whoever_is_woken_alone_goes_on_waiting() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let other = ground.connect().await;
+    // What an earlier round has left, which opens nothing, and is watched all the same.
+    let ready = format!("{DOUBLE}/ready");
+    let parents = Parents::Persistent;
+    let left = other.create_with_parents(&ready, "", CreateMode::Persistent, parents);
+    soon(left).await.unwrap();
     let mut entering = enter(&client, 2).await;
+    soon(async {
+        while !ground.watched().await.iter().any(|path| path.ends_with("/ready")) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    let before = wire.notifications();
+    soon(other.delete(&ready, Version::ANY)).await.unwrap();
+    soon(async {
+        while wire.notifications() == before {
+            client.sync("/").await.unwrap();
+        }
+    })
+    .await;
     for _ in 0..3 {
-        // Whoever watches is woken to look again.
+        // And once more for each connection.
         reconnect(&client, &wire).await;
         soon(client.sync("/")).await.unwrap();
         assert!(is_pending(&mut entering));
@@ -285,4 +357,31 @@ async fn a_countdown_ends_when_it_was_counted_so_often_and_not_before() {
     assert!(soon(latch.wait_timeout(Duration::ZERO)).await.unwrap());
     assert_eq!(soon(latch.reset()).await.unwrap(), 0);
     assert_eq!(soon(theirs.count()).await.unwrap(), 3);
+}
+
+/// A node that is gone is where counting begins, and not where it ends.
+#[tokio::test]
+async fn a_countdown_does_not_end_because_its_node_is_deleted() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let latch = CountdownLatch::new(&client, "/latch", 2).unwrap();
+    assert_eq!(soon(latch.count_down()).await.unwrap(), 1);
+    let mut waiting = tokio::spawn({
+        let latch = latch.clone();
+        async move { latch.wait().await }
+    });
+    soon(async {
+        while ground.watched().await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    soon(client.delete_all("/latch")).await.unwrap();
+    soon(client.sync("/")).await.unwrap();
+    assert_eq!(soon(latch.count()).await.unwrap(), 2);
+    assert!(is_pending(&mut waiting), "nobody has counted");
+    assert_eq!(soon(latch.count_down()).await.unwrap(), 1);
+    assert!(is_pending(&mut waiting));
+    assert_eq!(soon(latch.count_down()).await.unwrap(), 0);
+    soon(waiting).await.unwrap().unwrap();
 }

@@ -11,8 +11,9 @@ use crate::recipe_error::RecipeError;
 /// Waits until something has happened so often: each [`count_down`](Self::count_down) counts once,
 /// whatever replies are lost.
 ///
-/// What is left to count stands in the node, as Curator's `SharedCount` writes it; whoever asks
-/// first makes it. It stays at zero until somebody deletes the node or [resets](Self::reset) it.
+/// What is left to count stands in the node, as Curator's `SharedCount` writes it; whoever counts
+/// first makes it. Where there is no node, nothing was counted yet: it stays at zero until somebody
+/// [resets](Self::reset) it, or deletes the node.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
@@ -77,8 +78,8 @@ impl CountdownLatch {
     /// # Panics
     /// As [`Counter::add`].
     pub async fn count(&self) -> Result<u32, RecipeError> {
-        self.left.initialize(self.count).await?;
-        self.left.get().await.map(as_count)
+        let left = self.left.get_if_any().await?;
+        Ok(as_count(left.unwrap_or(self.count)))
     }
 
     /// Counts down by one, unless there is nothing left to count; returns what is left.
@@ -92,12 +93,15 @@ impl CountdownLatch {
     /// # Panics
     /// As [`Counter::add`].
     pub async fn count_down(&self) -> Result<u32, RecipeError> {
-        self.left.initialize(self.count).await?;
-        let counted = self.left.update(|left| (left > 0).then(|| left - 1)).await?;
-        Ok(counted.map_or(0, as_count))
+        let down = |left: Option<i32>| {
+            let left = left.unwrap_or(self.count);
+            (left > 0).then(|| left - 1)
+        };
+        Ok(self.left.update_if_any(down).await?.map_or(0, as_count))
     }
 
-    /// Waits until there is nothing left to count.
+    /// Waits until there is nothing left to count, as the server that this client is connected to
+    /// knows it.
     ///
     /// # Errors
     /// As [`Counter::add`].
@@ -108,17 +112,18 @@ impl CountdownLatch {
     /// # Panics
     /// As [`Counter::add`].
     pub async fn wait(&self) -> Result<(), RecipeError> {
-        self.left.initialize(self.count).await?;
-        let mut values = self.left.values();
+        let mut values = self.left.values_if_any();
         while let Some(left) = values.next().await {
-            if left? <= 0 {
+            // A node that somebody deletes counts nothing down.
+            if left?.is_some_and(|left| left <= 0) {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Waits no longer than `limit`; `false` if that was not long enough.
+    /// Waits no longer than `limit`; `false` if that was not long enough. A limit of zero looks
+    /// once.
     ///
     /// # Errors
     /// As [`Counter::add`].

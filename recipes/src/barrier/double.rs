@@ -178,7 +178,8 @@ impl DoubleBarrier {
         }
     }
 
-    /// Waits no longer than `limit`; `None` if so many have not come by then.
+    /// Waits no longer than `limit`; `None` if so many have not come by then. A limit of zero is too
+    /// short for anybody.
     ///
     /// Then this one is gone when that is told, and does not count beside the one it may come back
     /// as; unless that, too, takes longer than `limit`, as where the connection is down: then it
@@ -316,8 +317,9 @@ impl Inside {
                 }
                 Way::After(highest) => highest.to_owned(),
                 Way::Before(lowest) => {
-                    self.presence.leave().await.map_err(failed)?;
+                    // Before: other tasks' answers may come with later ones.
                     gone_at.get_or_insert(barrier.client.last_zxid());
+                    self.presence.leave().await.map_err(failed)?;
                     lowest.to_owned()
                 }
             };
@@ -353,7 +355,14 @@ impl Inside {
 
 /// Those of the children that are members.
 fn members(children: &[String]) -> Vec<&str> {
-    children.iter().map(String::as_str).filter(|name| *name != READY).collect()
+    children.iter().map(String::as_str).filter(|name| is_member(name)).collect()
+}
+
+/// Whether a node is a member, and neither the one that says that enough have come nor somebody
+/// else's: all have UUIDs for names, kazoo's without hyphens.
+fn is_member(name: &str) -> bool {
+    let digits = name.bytes().filter(u8::is_ascii_hexdigit).count();
+    digits == 32 && matches!((name.len(), name.matches('-').count()), (32, 0) | (36, 4))
 }
 
 fn name(path: &str) -> &str {
@@ -363,6 +372,15 @@ fn name(path: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_are_told_from_what_others_have_put_there() {
+        assert!(is_member("0f8fad5b-d9cb-469f-a165-70867728950e"));
+        assert!(is_member("0f8fad5bd9cb469fa16570867728950e"));
+        for other in [READY, "", "notes", "0f8fad5b-d9cb-469f-a165-70867728950"] {
+            assert!(!is_member(other), "{other}");
+        }
+    }
 
     #[test]
     fn the_lowest_stays_until_it_is_alone() {

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use znode::{Client, CreateMode, ErrorKind, Parents, Path, Version};
+use znode::{Client, CreateMode, ErrorKind, Op, Parents, Path, Version, Zxid};
 
+use crate::final_look::final_look;
 use crate::recipe_error::RecipeError;
+
+/// How often the node above may be taken away before that is the caller's to hear of.
+const PARENTS_MAX: usize = 10;
 
 /// A gate: while its node stands it is closed.
 ///
@@ -53,26 +57,42 @@ impl Barrier {
         &self.path
     }
 
-    /// Closes it; it may be closed already.
+    /// Closes it, once, whatever replies are lost; it may be closed already.
+    ///
+    /// For as long as that takes a witness of it stands beside the node.
     ///
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
-    /// - `Client` with the client's own error, as `NoAuth` or the end of the session. A lost
-    ///   connection is not told: closing twice is closing.
+    /// - `Client` with the client's own error, as `NoAuth` or the end of the session; then its
+    ///   [outcome](RecipeError::outcome) may be `Unknown`. A lost connection is not told.
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
     pub async fn close(&self) -> Result<(), RecipeError> {
         let path = self.checked()?;
-        let (mode, parents) = (CreateMode::Persistent, Parents::Container);
-        let close = || self.client.create_with_parents(path, "", mode, parents);
-        match self.client.until_answered(close).await {
-            Err(error) if error.kind() != ErrorKind::NodeExists => Err(self.failed(error)),
-            _ => Ok(()),
+        let parent = znode::path::parent(path).unwrap_or("/");
+        let close = Op::create(path, "", CreateMode::Persistent);
+        let mut attempt = 1;
+        loop {
+            match self.client.multi_proven([close.clone()], parent).await {
+                Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::NoNode && attempt < PARENTS_MAX => {
+                    let made = self.client.ensure_path(parent, Parents::Container).await;
+                    made.map_err(|error| self.failed(error))?;
+                    attempt += 1;
+                }
+                closed => return closed.map(drop).map_err(|error| self.failed(error)),
+            }
         }
     }
 
-    /// Opens it; it may be open already.
+    /// Opens it, once, whatever replies are lost; it may be open already.
+    ///
+    /// It costs two round trips: one shows what is to be opened, so that nothing is that somebody
+    /// closes meanwhile.
     ///
     /// # Errors
     /// As [`close`](Self::close); `NotEmpty` if somebody has put nodes below it.
@@ -81,10 +101,24 @@ impl Barrier {
     /// If the future is dropped, what is in line takes effect.
     pub async fn open(&self) -> Result<(), RecipeError> {
         let path = self.checked()?;
-        match self.client.until_answered(|| self.client.delete(path, Version::ANY)).await {
-            Err(error) if error.kind() != ErrorKind::NoNode => Err(self.failed(error)),
-            _ => Ok(()),
+        let mut closed = self.closed_at(path).await?;
+        let to_be_opened = closed;
+        while closed.is_some() && closed == to_be_opened {
+            match self.client.delete(path, Version::ANY).await {
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
+                    closed = self.closed_at(path).await?;
+                }
+                Err(error) if error.kind() != ErrorKind::NoNode => return Err(self.failed(error)),
+                _ => break,
+            }
         }
+        Ok(())
+    }
+
+    /// In which transaction it was closed, if it is now.
+    async fn closed_at(&self, path: &str) -> Result<Option<Zxid>, RecipeError> {
+        let stat = final_look(&self.client, path, || self.client.exists(path)).await;
+        Ok(stat.map_err(|error| self.failed(error))?.map(|stat| stat.czxid))
     }
 
     /// Whether it is closed, as the server that this client is connected to knows it.
@@ -100,8 +134,8 @@ impl Barrier {
         exists.map(|stat| stat.is_some()).map_err(|error| self.failed(error))
     }
 
-    /// Waits until it is open; one request, one watch, and one request more whenever the node has
-    /// changed.
+    /// Waits until it is open, as the server that this client is connected to knows it; one
+    /// request, one watch, and one request more whenever the node has changed.
     ///
     /// # Errors
     /// As [`close`](Self::close).

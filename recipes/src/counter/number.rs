@@ -265,11 +265,31 @@ impl<N: Number> Counter<N> {
         &self,
         mut change: impl FnMut(N) -> Option<N>,
     ) -> Result<Option<N>, RecipeError> {
+        self.update_if_any(|number| change(number.unwrap_or(N::ZERO))).await
+    }
+
+    /// The same, where no node is something else than zero.
+    pub(crate) async fn update_if_any(
+        &self,
+        mut change: impl FnMut(Option<N>) -> Option<N>,
+    ) -> Result<Option<N>, RecipeError> {
         let changed = self.cell.change(|before| {
-            let next = change(self.decode(before)?);
+            let next = change(before.map(|data| self.decode(Some(data))).transpose()?);
             Ok(next.map(|next| next.to_data(self.layout)))
         });
         changed.await?.map(|changed| self.decode(Some(&changed.after))).transpose()
+    }
+
+    /// As [`get`](Self::get), where no node is something else than zero.
+    pub(crate) async fn get_if_any(&self) -> Result<Option<N>, RecipeError> {
+        self.cell.read().await?.map(|data| self.decode(Some(&data))).transpose()
+    }
+
+    /// As [`values`](Self::values), where no node is something else than zero.
+    pub(crate) fn values_if_any(&self) -> Values<Option<N>> {
+        let (path, layout) = (self.path().to_owned(), self.layout);
+        let decode = move |data: &[u8]| decode(&path, layout, Some(data));
+        Values::new(&self.cell, move |data| data.map(&decode).transpose())
     }
 
     /// The number as it is, and whenever it has changed. (It is what Curator's `SharedCount` is

@@ -374,8 +374,8 @@ impl Queue {
             match claimed {
                 Err(error) if error.kind() == ErrorKind::NoNode && attempt < PARENTS_MAX => {
                     attempt += 1;
-                    // What is missing above is made to stay, as by who puts. What was read meanwhile
-                    // was nobody's.
+                    // What is missing above is made to stay, as by who puts. What was read
+                    // meanwhile was nobody's.
                     let made = client.ensure_path(claims, Parents::Persistent).await;
                     made.map_err(|error| self.failed(error))?;
                 }
