@@ -7,6 +7,7 @@ mod cache;
 mod cuts;
 mod locks;
 mod shrinking;
+mod work;
 
 use std::time::Duration;
 

@@ -178,8 +178,8 @@ impl DoubleBarrier {
         }
     }
 
-    /// Waits no longer than `limit`; `None` if so many have not come by then. A limit of zero is too
-    /// short for anybody.
+    /// Waits no longer than `limit`; `None` if so many have not come by then. A limit of zero is
+    /// too short for anybody.
     ///
     /// Then this one is gone when that is told, and does not count beside the one it may come back
     /// as; unless that, too, takes longer than `limit`, as where the connection is down: then it
