@@ -1,5 +1,5 @@
-//! Counters and queues that several work at while everything fails: each addition counts once, in an
-//! order that everybody agrees on, and each item is done once, by one at a time.
+//! Counters and queues that several work at while everything fails: each addition counts once, in
+//! an order that everybody agrees on, and each item is done once, by one at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex as Std};
