@@ -1,8 +1,11 @@
 //! Every program runs to its end, and says what it should.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
+
 use std::env;
+use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The folder with the programs, which are built together with their tests.
 fn programs() -> PathBuf {
@@ -11,10 +14,14 @@ fn programs() -> PathBuf {
     target.join("examples")
 }
 
+fn program(name: &str) -> PathBuf {
+    programs().join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
 /// Runs a program, and expects each of these in what it says, in this order.
 #[track_caller]
 fn says(program: &str, arguments: &[&str], expected: &[&str]) {
-    let path = programs().join(format!("{program}{}", env::consts::EXE_SUFFIX));
+    let path = self::program(program);
     let output = Command::new(&path).args(arguments).env_remove("ZNODE_CONNECT").output();
     let output = output.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let said = String::from_utf8_lossy(&output.stdout);
@@ -78,4 +85,68 @@ fn barrier() {
 #[test]
 fn naming() {
     says("naming", &[], &["invoices", "10000 ids, none twice; 20 invoices, no gap"]);
+}
+
+#[test]
+fn probe() {
+    let says_ok = ["created", "published", "last told", "reads/s", "3 servers, 0 faults"];
+    says("probe", &["--requests", "20"], &says_ok);
+}
+
+#[test]
+fn probe_names_a_server_that_cannot_be_reached() {
+    let output = Command::new(program("probe")).args(["127.0.0.1:1", "--patience", "0.2"]).output();
+    let output = output.unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(!output.status.success() && said.contains("127.0.0.1:1"), "{said}");
+}
+
+/// Has the shell read a script; says whether it was content, and what it printed.
+fn shell(arguments: &[&str], script: &str) -> (bool, String, String) {
+    let mut shell = Command::new(program("shell"));
+    shell.args(arguments).env_remove("ZNODE_CONNECT").stdin(Stdio::piped());
+    let mut shell = shell.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    shell.stdin.take().unwrap().write_all(script.as_bytes()).unwrap();
+    let output = shell.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.success(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn shell_carries_out_a_script() {
+    let script = "create /a 'two words'\ncreate -e -s /a/b- x world:anyone:r\nls /a\nget /a\n\
+                  set -v 0 /a 3\nstat /a\ngetAcl /a/b-0000000000\nls -R /\ndeleteall /a\nquit\n\
+                  ls /";
+    let (is_content, said, complaints) = shell(&[], script);
+    assert!(is_content, "{complaints}");
+    for words in [
+        "Created /a\nCreated /a/b-0000000000\n[b-0000000000]\ntwo words\n",
+        "dataVersion = 1\n",
+        "world:anyone:r\n",
+        "/a/b-0000000000\n",
+    ] {
+        assert!(said.contains(words), "{words:?} is not in:\n{said}");
+    }
+    assert!(!said.ends_with("[zookeeper]\n"), "it has gone on behind its end:\n{said}");
+}
+
+#[test]
+fn shell_tells_programs_in_json_and_lists_the_commands_for_a_wrong_word() {
+    let (is_content, said, _) = shell(&["--json"], "create /a x\nget -s /a\nget /b\n");
+    assert!(!is_content, "there is no /b");
+    let mut lines = said.lines();
+    assert_eq!(lines.next(), Some(r#"{"created":"/a"}"#));
+    assert!(lines.next().is_some_and(|line| line.contains(r#""data":"x""#)), "{said}");
+    assert!(lines.next().is_some_and(|line| line.starts_with(r#"{"error":"#)), "{said}");
+
+    for (line, complaint) in [
+        ("gte /a", "gte is no command; these are:"),
+        ("get -x /a", "there is no -x in: get [-s] [-w] path"),
+        ("set /a", "a word is missing: set [-s] [-v version] path data"),
+        ("ls '/a", "there is no second '"),
+        ("setAcl / x", "x: an entry is scheme:id:perms"),
+    ] {
+        let (is_content, _, complaints) = shell(&[], line);
+        assert!(!is_content && complaints.contains(complaint), "{line}: {complaints}");
+    }
 }
