@@ -18,6 +18,7 @@
 //! | `cache` | copies of nodes that follow them |
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
+//! | `facts_of_work` | what holds of every recipe that is no lock |
 //! | `queues` | what is put, taken, acknowledged and given back |
 //! | `queue_races` | whose an item is when several want it, and replies are lost |
 //! | `member` | nodes that come back, and groups |
@@ -45,6 +46,7 @@ mod deadline;
 #[cfg(feature = "discovery")]
 mod discovery;
 mod facts;
+mod facts_of_work;
 mod grace;
 mod guarded;
 mod layout;
