@@ -5,7 +5,8 @@
 #   peers.sh versions               one a line
 #   peers.sh run PEER MODE CONNECT SESSIONS DEPTH PAYLOAD WARMUP SECONDS NODES
 #
-# PEER is kezhuw, kezhuw-one-thread, java, curator, c or kazoo, MODE one of the bench's that it has.
+# PEER is zookeeper-client (of kezhuw), zookeeper-client-one-thread, zookeeper-async,
+# tokio-zookeeper, java, curator, c or kazoo, MODE one of the bench's that it has.
 # It prints one object of JSON with the bench's figures. Everything lies in
 # `${CARGO_TARGET_DIR:-target}/interop` and `${CARGO_TARGET_DIR:-target}/peers`.
 
@@ -14,7 +15,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 . tests/interop/venv.sh
 
 readonly CURATOR_VERSION=5.9.0
-readonly KEZHUW_VERSION=0.11.2
 readonly C_VERSION=3.8.0
 readonly PEERS="${CARGO_TARGET_DIR:-$PWD/target}/peers"
 readonly INTEROP="${CARGO_TARGET_DIR:-$PWD/target}/interop"
@@ -43,8 +43,8 @@ fetch_c() {
 
 fetch() {
     mkdir -p "$PEERS/java"
-    CARGO_TARGET_DIR="$PEERS/kezhuw" \
-        cargo build --release --quiet --locked --manifest-path "$SOURCES/kezhuw/Cargo.toml"
+    CARGO_TARGET_DIR="$PEERS/rust" \
+        cargo build --release --quiet --locked --manifest-path "$SOURCES/rust/Cargo.toml"
     tests/interop/curator.sh fetch
     javac -nowarn -cp "$INTEROP/curator-$CURATOR_VERSION/lib/*" -d "$PEERS/java" \
         "$SOURCES/java/Peer.java"
@@ -56,8 +56,12 @@ run() {
     local peer="$1"
     shift
     case "$peer" in
-    kezhuw) exec "$PEERS/kezhuw/release/peer-kezhuw" "$@" ;;
-    kezhuw-one-thread) PEER_ONE_THREAD=1 exec "$PEERS/kezhuw/release/peer-kezhuw" "$@" ;;
+    zookeeper-client | zookeeper-async | tokio-zookeeper)
+        exec "$PEERS/rust/release/peer" "$peer" "$@"
+        ;;
+    zookeeper-client-one-thread)
+        PEER_ONE_THREAD=1 exec "$PEERS/rust/release/peer" zookeeper-client "$@"
+        ;;
     java | curator)
         exec java -Xmx1g -XX:+UseG1GC \
             -cp "$PEERS/java:$INTEROP/curator-$CURATOR_VERSION/lib/*" Peer "$@"
@@ -78,7 +82,8 @@ versions() {
         echo "ZooKeeper's Java client ${jar%.jar}"
     done
     echo "Curator $CURATOR_VERSION"
-    echo "zookeeper-client (kezhuw) $KEZHUW_VERSION"
+    sed -nE 's/^((tokio-)?zookeeper-?(client|async)?) =.*"=([0-9.]+)".*/\1 \4/p' \
+        "$SOURCES/rust/Cargo.toml"
     echo "ZooKeeper's C client $C_VERSION"
     echo "kazoo $KAZOO_VERSION"
 }

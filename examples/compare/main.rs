@@ -41,7 +41,8 @@ pub(crate) struct Options {
     /// Nodes of the tree that caches are filled with
     #[arg(long, default_value_t = 100_000)]
     pub(crate) nodes: usize,
-    /// Sections to run, all unless said: servers, disk, ensembles, clients, recipes
+    /// Sections to run, all unless said: servers, disk, ensembles, clients, clients-on-apache,
+    /// recipes
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// A file with a place for the tables

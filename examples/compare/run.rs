@@ -32,7 +32,7 @@ impl Program {
                 ["lock", "contend", "queue", "counter", "cache"].contains(&mode)
             }
             Self::Peer("kazoo") => mode != "cache",
-            Self::Peer("kezhuw" | "kezhuw-one-thread") => {
+            Self::Peer("zookeeper-client" | "zookeeper-client-one-thread") => {
                 ["get", "set", "lock", "contend"].contains(&mode)
             }
             Self::Peer(_) => ["get", "set"].contains(&mode),

@@ -1,4 +1,6 @@
-//! The `zookeeper-client` crate under the load of the bench; see `peers.sh`.
+//! Other crates under the load of the bench; see `peers.sh`.
+
+mod others;
 
 use std::env;
 use std::error::Error;
@@ -11,8 +13,34 @@ use zookeeper_client::{Acls, Client, CreateMode, LockOptions, LockPrefix};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// What every client can do.
+trait Requests: Send + Sync + 'static {
+    /// Makes the node, whatever comes of it.
+    fn make(&self, path: &str, data: &[u8]) -> impl Future<Output = ()> + Send;
+    fn get(&self, path: &str) -> impl Future<Output = Outcome<()>> + Send;
+    fn set(&self, path: &str, data: &[u8]) -> impl Future<Output = Outcome<()>> + Send;
+}
+
+impl Requests for Client {
+    async fn make(&self, path: &str, data: &[u8]) {
+        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
+        let _ = self.create(path, data, &options).await;
+    }
+
+    async fn get(&self, path: &str) -> Outcome<()> {
+        self.get_data(path).await?;
+        Ok(())
+    }
+
+    async fn set(&self, path: &str, data: &[u8]) -> Outcome<()> {
+        self.set_data(path, data, None).await?;
+        Ok(())
+    }
+}
+
 #[derive(Clone)]
 struct Task {
+    peer: String,
     mode: String,
     connect: String,
     sessions: usize,
@@ -25,12 +53,13 @@ struct Task {
 impl Task {
     fn from_arguments() -> Outcome<Self> {
         let arguments: Vec<String> = env::args().skip(1).collect();
-        let [mode, connect, sessions, depth, payload, warmup, seconds, _nodes] = &arguments[..]
+        let [peer, mode, connect, sessions, depth, payload, warmup, seconds, _] = &arguments[..]
         else {
             return Err("see peers.sh".into());
         };
         let begin = Instant::now() + Duration::try_from_secs_f64(warmup.parse()?)?;
         Ok(Self {
+            peer: peer.clone(),
             mode: mode.clone(),
             connect: connect.clone(),
             sessions: sessions.parse()?,
@@ -50,20 +79,19 @@ impl Task {
         now < self.end
     }
 
-    async fn requests(self, client: Client, path: String) -> Outcome<Vec<u64>> {
+    async fn requests(self, client: impl Requests, path: String) -> Outcome<Vec<u64>> {
         let data = vec![b'x'; self.payload];
-        let options = CreateMode::Persistent.with_acls(Acls::anyone_all());
         // A server of constant answers has none of it.
-        let _ = client.create(&path, &data, &options).await;
+        client.make(&path, &data).await;
         let sets = self.mode == "set";
         let ask = async || {
             let asked = Instant::now();
             if sets {
-                client.set_data(&path, &data, None).await?;
+                client.set(&path, &data).await?;
             } else {
-                client.get_data(&path).await?;
+                client.get(&path).await?;
             }
-            Ok::<_, zookeeper_client::Error>(asked)
+            Ok::<_, Box<dyn Error + Send + Sync>>(asked)
         };
         let mut times = Vec::new();
         let mut under_way: FuturesUnordered<_> = (0..self.depth).map(|_| ask()).collect();
@@ -95,13 +123,23 @@ impl Task {
         let mut tasks = JoinSet::new();
         let mark = std::process::id();
         for number in 0..self.sessions {
-            let client = Client::connect(&self.connect).await?;
             let (task, own) = (self.clone(), format!("/peer-{mark}-{number}"));
-            match self.mode.as_str() {
-                "get" | "set" => _ = tasks.spawn(task.requests(client, own)),
-                "lock" => _ = tasks.spawn(task.turns(client, own)),
-                "contend" => _ = tasks.spawn(task.turns(client, format!("/peer-{mark}"))),
-                mode => return Err(format!("no {mode} here").into()),
+            let kezhuw = async || Client::connect(&self.connect).await;
+            match (self.peer.as_str(), self.mode.as_str()) {
+                ("zookeeper-client", "get" | "set") => {
+                    tasks.spawn(task.requests(kezhuw().await?, own));
+                }
+                ("zookeeper-client", "lock") => _ = tasks.spawn(task.turns(kezhuw().await?, own)),
+                ("zookeeper-client", "contend") => {
+                    tasks.spawn(task.turns(kezhuw().await?, format!("/peer-{mark}")));
+                }
+                ("zookeeper-async", "get" | "set") => {
+                    tasks.spawn(task.requests(others::zookeeper_async(&self.connect).await?, own));
+                }
+                ("tokio-zookeeper", "get" | "set") => {
+                    tasks.spawn(task.requests(others::tokio_zookeeper(&self.connect).await?, own));
+                }
+                (peer, mode) => return Err(format!("{peer} has no {mode} here").into()),
             }
         }
         tokio::time::sleep_until(self.begin.into()).await;
