@@ -1,16 +1,16 @@
 //! What a cache tells of, and those whom it tells.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker};
 
 use futures::Stream;
-use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
 use super::handle::CachedNode;
 use crate::recipe_error::RecipeError;
 
-/// How many changes one who does not read may let lie.
+/// How many changes one who does not read may let lie: [`CacheChanges`] names the number.
 const LYING_MAX: usize = 10_000;
 
 /// A change of what a [`Cache`](crate::Cache) holds. Whoever carries them out one after the other,
@@ -44,8 +44,9 @@ pub enum CacheChange {
     Filled,
     /// The connection was down, and everything that changed meanwhile has been told of.
     Resynced,
-    /// Whoever reads this was too slow, and was not told of some changes: what the cache holds is
-    /// to be read again.
+    /// Whoever reads this was too slow, and was not told of what came after the change before it:
+    /// begin anew with [`nodes_and_changes`](crate::Cache::nodes_and_changes). Whoever goes on with
+    /// this stream hears of what changes from here on, on the nodes that the cache has now.
     Lagged,
 }
 
@@ -62,6 +63,10 @@ impl CacheChange {
 
 /// The changes of a [`Cache`](crate::Cache), in order; it ends after an error.
 ///
+/// Up to 10,000 of them wait for whoever does not read. What comes beyond that is left out until
+/// all of them have been read; then [`Lagged`](CacheChange::Lagged) says so at once, whether
+/// anything changes further or not.
+///
 /// ```no_run
 /// # async fn example(cache: znode_recipes::Cache) {
 /// use futures::StreamExt;
@@ -73,61 +78,132 @@ impl CacheChange {
 /// }
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
-pub struct CacheChanges(Receiver<Result<CacheChange, RecipeError>>);
+#[derive(Debug)]
+pub struct CacheChanges(Arc<Mutex<Lying>>);
+
+/// One who is told. Whoever does not listen any more has dropped the other end.
+#[derive(Debug)]
+pub(super) struct Subscriber(Weak<Mutex<Lying>>);
+
+/// What one reader was told of and has not read. Both sides share one lock, so that "full" and
+/// "read" cannot cross.
+#[derive(Debug, Default)]
+struct Lying {
+    changes: VecDeque<CacheChange>,
+    /// Whether some were left out; told once those before them are read.
+    is_lagging: bool,
+    /// Why nothing follows, if there is a reason; told last.
+    failure: Option<RecipeError>,
+    is_ended: bool,
+    reader: Option<Waker>,
+}
 
 impl Stream for CacheChanges {
     type Item = Result<CacheChange, RecipeError>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(cx)
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut lying = lock(&self.0);
+        if let Some(change) = lying.changes.pop_front() {
+            return Poll::Ready(Some(Ok(change)));
+        }
+        if std::mem::take(&mut lying.is_lagging) {
+            return Poll::Ready(Some(Ok(CacheChange::Lagged)));
+        }
+        if lying.is_ended {
+            return Poll::Ready(lying.failure.take().map(Err));
+        }
+        lying.reader = Some(cx.waker().clone());
+        Poll::Pending
     }
-}
-
-/// One who is told.
-#[derive(Debug)]
-pub(super) struct Subscriber {
-    sender: Sender<Result<CacheChange, RecipeError>>,
-    /// Whether some were not told of.
-    is_lagging: bool,
 }
 
 impl Subscriber {
     pub(super) fn new() -> (Self, CacheChanges) {
-        // One place more, for the end.
-        let (sender, receiver) = channel(LYING_MAX + 1);
-        (Self { sender, is_lagging: false }, CacheChanges(receiver))
+        let lying = Arc::default();
+        (Self(Arc::downgrade(&lying)), CacheChanges(lying))
     }
 
     /// Tells of a change; `false` if nobody listens any more.
-    pub(super) fn tell(&mut self, change: &CacheChange) -> bool {
-        if self.sender.is_closed() {
-            return false;
-        }
-        if self.is_lagging {
-            if self.sender.capacity() < 3 {
-                return true;
+    pub(super) fn tell(&self, change: &CacheChange) -> bool {
+        self.change(|lying| {
+            if lying.is_lagging || lying.changes.len() >= LYING_MAX {
+                lying.is_lagging = true;
+            } else {
+                lying.changes.push_back(change.clone());
             }
-            self.is_lagging = self.sender.try_send(Ok(CacheChange::Lagged)).is_err();
-        }
-        if self.sender.capacity() < 2 {
-            self.is_lagging = true;
-            return true;
-        }
-        match self.sender.try_send(Ok(change.clone())) {
-            Ok(()) | Err(TrySendError::Full(_)) => true,
-            Err(TrySendError::Closed(_)) => false,
-        }
+        })
     }
 
     pub(super) fn is_gone(&self) -> bool {
-        self.sender.is_closed()
+        self.0.strong_count() == 0
     }
 
     /// Tells of the end; nothing follows.
     pub(super) fn end(self, error: RecipeError) {
-        // Whoever does not listen any more has dropped the other end.
-        let _ = self.sender.try_send(Err(error));
+        self.change(|lying| lying.failure = Some(error));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Lying)) -> bool {
+        let Some(lying) = self.0.upgrade() else { return false };
+        let mut lying = lock(&lying);
+        change(&mut lying);
+        let reader = lying.reader.take();
+        drop(lying);
+        reader.into_iter().for_each(Waker::wake);
+        true
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        self.change(|lying| lying.is_ended = true);
+    }
+}
+
+fn lock(lying: &Mutex<Lying>) -> MutexGuard<'_, Lying> {
+    lying.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::{FutureExt, StreamExt};
+
+    use super::*;
+
+    fn read(changes: &mut CacheChanges) -> Option<Option<CacheChange>> {
+        changes.next().now_or_never().map(|told| told.map(Result::unwrap))
+    }
+
+    /// Nothing further is told of, and whoever was left out learns it all the same.
+    #[test]
+    fn whoever_was_too_slow_is_told_of_it_when_nothing_else_changes() {
+        let (subscriber, mut changes) = Subscriber::new();
+        (0..LYING_MAX + 3).for_each(|_| assert!(subscriber.tell(&CacheChange::Filled)));
+        for _ in 0..LYING_MAX {
+            assert!(matches!(read(&mut changes), Some(Some(CacheChange::Filled))));
+            assert!(subscriber.tell(&CacheChange::Resynced), "left out, until that is told of");
+        }
+        assert!(matches!(read(&mut changes), Some(Some(CacheChange::Lagged))));
+        assert!(read(&mut changes).is_none(), "it is told of once");
+        subscriber.tell(&CacheChange::Resynced);
+        assert!(matches!(read(&mut changes), Some(Some(CacheChange::Resynced))));
+    }
+
+    #[test]
+    fn the_end_comes_last_and_whoever_listens_no_more_is_forgotten() {
+        let (subscriber, mut changes) = Subscriber::new();
+        (0..=LYING_MAX).for_each(|_| assert!(subscriber.tell(&CacheChange::Filled)));
+        subscriber.end(RecipeError::exhausted("/cached", "there are too many"));
+        for _ in 0..LYING_MAX {
+            assert!(matches!(read(&mut changes), Some(Some(CacheChange::Filled))));
+        }
+        assert!(matches!(read(&mut changes), Some(Some(CacheChange::Lagged))));
+        assert!(changes.next().now_or_never().flatten().is_some_and(|told| told.is_err()));
+        assert!(matches!(read(&mut changes), Some(None)));
+        let (subscriber, changes) = Subscriber::new();
+        assert!(!subscriber.is_gone());
+        drop(changes);
+        assert!(subscriber.is_gone() && !subscriber.tell(&CacheChange::Filled));
     }
 }
