@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use znode::{Client, ConnectOptions, CreateMode, State, Version, Zxid};
 use znode_recipes::{Cache, CacheChange, CacheChanges, CachedNode};
-use znode_testing::{ClusterSpec, Faults, Simulation, World};
+use znode_testing::{ClusterSpec, Fault, Faults, Simulation, World};
 
 use crate::SECOND;
 
@@ -99,7 +99,9 @@ fn fact_26_a_cache_ends_equal_to_a_fresh_read_and_its_changes_rebuild_it() {
             let last = world.connect().await.unwrap();
             last.sync("/").await.unwrap();
             let there = fresh(&last).await;
-            cache.get_at_least("/t", last.last_zxid()).await.unwrap();
+            for path in PATHS {
+                cache.get_at_least(path, last.last_zxid()).await.unwrap();
+            }
             assert_eq!(contents(&cache.nodes()), there);
             let reconnects = reader.stats().reconnects;
             drop(cache);
@@ -108,4 +110,51 @@ fn fact_26_a_cache_ends_equal_to_a_fresh_read_and_its_changes_rebuild_it() {
         });
     }
     assert!(resynced > 5, "the link of the cache was never down: {resynced}");
+}
+
+/// Many changes in the time that one read takes: there is no moment in which nothing is being read.
+#[test]
+fn a_cache_is_ready_and_can_be_waited_for_while_everything_changes() {
+    Simulation::new(1).run(|world| async move {
+        let reader = world.connect().await.unwrap();
+        let writer = world.connect().await.unwrap();
+        for path in PATHS {
+            writer.create(path, "", CreateMode::Persistent).await.unwrap();
+        }
+        let same = writer.clone();
+        let writing = world.spawn(async move {
+            for round in 0_u64.. {
+                let write = |path| same.set_data(path, round.to_string(), Version::ANY);
+                futures::future::try_join_all(PATHS.map(write)).await.unwrap();
+            }
+        });
+        world.apply(Fault::SlowLink(0, Duration::from_millis(20))).await;
+        let soon = |what| tokio::time::timeout(SECOND, what);
+        let cache = Cache::tree(&reader, "/t").jitter(Duration::ZERO).start();
+        let cache = soon(cache.boxed()).await.expect("it is filled in a few round trips").unwrap();
+        assert_eq!(cache.nodes().len(), PATHS.len());
+        let mut changes = cache.changes();
+        for turn in 0..20 {
+            let path = PATHS[turn % PATHS.len()];
+            let written = writer.set_data(path, "", Version::ANY).await.unwrap();
+            let node = tokio::time::timeout(SECOND, cache.get_at_least(path, written.mzxid));
+            let node = node.await.expect("it takes a few round trips").unwrap().unwrap();
+            assert!(node.stat.mzxid >= written.mzxid);
+        }
+        world.apply(Fault::CutLink(0)).await;
+        world.apply(Fault::SlowLink(0, Duration::from_millis(20))).await;
+        let mut followed = 0;
+        let resynced = async {
+            while let Some(change) = changes.try_next().await.unwrap() {
+                followed += usize::from(matches!(change, CacheChange::Changed { .. }));
+                if matches!(change, CacheChange::Resynced) {
+                    break;
+                }
+            }
+        };
+        tokio::time::timeout(5 * SECOND, resynced).await.expect("it is resynced");
+        assert!(followed > 20, "changes are shown while more come: {followed}");
+        assert!(reader.stats().reconnects > 0);
+        writing.abort();
+    });
 }

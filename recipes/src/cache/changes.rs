@@ -40,7 +40,7 @@ pub enum CacheChange {
     Changed { before: Arc<CachedNode>, after: Arc<CachedNode> },
     /// A node is gone. If another stands in its place already, that follows.
     Deleted(Arc<CachedNode>),
-    /// Everything was read for the first time.
+    /// Everything that was there all the while has been read for the first time.
     Filled,
     /// The connection was down, and everything that changed meanwhile has been told of.
     Resynced,

@@ -145,8 +145,6 @@ pub(super) struct Shared {
 pub(super) struct Copied {
     pub(super) mirror: Mirror,
     pub(super) subscribers: Vec<Subscriber>,
-    /// A transaction after which the copy was whole and right.
-    pub(super) true_at: Zxid,
     pub(super) failure: Option<RecipeError>,
 }
 
@@ -163,6 +161,13 @@ impl Drop for Task {
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Copied> {
         self.copied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has everything looked at, at once.
+    pub(super) fn look_again(&self) {
+        let mirror = &mut self.lock().mirror;
+        mirror.doubt();
+        mirror.look_again();
     }
 
     /// Changes something that readers may wait for.
@@ -223,18 +228,14 @@ impl CacheBuilder {
     pub async fn start(self) -> Result<Cache, RecipeError> {
         let Self { client, path, scope, nodes_max, jitter } = self;
         Path::parse(&path).map_err(RecipeError::invalid_path)?;
-        let copied = Copied {
-            mirror: Mirror::new(&path, scope),
-            subscribers: Vec::new(),
-            true_at: Zxid::ZERO,
-            failure: None,
-        };
+        let copied =
+            Copied { mirror: Mirror::new(&path, scope), subscribers: Vec::new(), failure: None };
         let (copied, changed, asked) = (Mutex::new(copied), Notify::new(), Notify::new());
         let shared = Shared { client, path, scope, nodes_max, jitter, copied, changed, asked };
         let shared = Arc::new(shared);
         let task = tokio::spawn(task::follow(Arc::clone(&shared)));
         let cache = Cache { shared, _task: Arc::new(Task(task.abort_handle())) };
-        cache.shared.until(|state| state.mirror.is_whole().then_some(())).await?;
+        cache.shared.until(|state| state.mirror.is_filled().then_some(())).await?;
         Ok(cache)
     }
 }
@@ -300,7 +301,8 @@ impl Cache {
         let state = self.shared.lock();
         let is_live = self.shared.client.state() == State::Connected && state.failure.is_none();
         let node = || state.mirror.get(path).cloned();
-        (is_live && state.mirror.is_whole()).then(|| Current { node: node(), zxid: state.true_at })
+        let zxid = state.mirror.settled(path).filter(|_| is_live);
+        zxid.map(|zxid| Current { node: node(), zxid })
     }
 
     /// A node, as it is after this transaction or a later one: for whoever was told of it by
@@ -318,8 +320,7 @@ impl Cache {
     ) -> Result<Option<Arc<CachedNode>>, RecipeError> {
         let shared = &self.shared;
         let is_there = |state: &Copied| {
-            (state.true_at >= zxid && state.mirror.is_whole())
-                .then(|| state.mirror.get(path).cloned())
+            (state.mirror.as_of(path) >= zxid).then(|| state.mirror.get(path).cloned())
         };
         if let Some(node) = is_there(&shared.lock()) {
             return Ok(node);

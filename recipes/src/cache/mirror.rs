@@ -1,63 +1,44 @@
 //! A copy of some nodes: what it takes from watches and reads, and what it has to read next.
 //!
 //! Pure. A change is told of by a watch, and by nothing but a read is it known what it is: so each
-//! event has its node read, and what is read while another event comes is read again.
+//! event has its node read, and what is read while another event comes is read again. Whether the
+//! copy is whole is asked of each node, and never of the moment: there may be none in which nothing
+//! is being read.
+
+mod look;
+mod scope;
+mod slot;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use znode::{EventType, Stat, WatchedEvent};
+use znode::{EventType, Stat, WatchedEvent, Zxid};
 
+pub(super) use self::look::{Answer, Ask, Job, Look, Next, Seen};
+use self::scope::Reach;
+pub(super) use self::scope::Scope;
+use self::slot::{Reading, Slot};
 use super::changes::CacheChange;
 use super::handle::CachedNode;
-
-/// Which nodes are copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// The root alone.
-    Node,
-    /// Those right below the root.
-    Children,
-    /// The root and everything below it.
-    Tree,
-}
-
-/// Something to be read of a node.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Job {
-    pub(super) path: Arc<str>,
-    /// What is known of it: what has not changed since need not be read.
-    pub(super) known: Option<Stat>,
-    /// Whether the names of its children are wanted, too.
-    pub(super) with_children: bool,
-}
-
-/// What was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Seen {
-    Missing,
-    /// It is as it was known.
-    Same,
-    /// It is so; what was not read is as it was, or was not wanted.
-    Node {
-        stat: Stat,
-        data: Option<Box<[u8]>>,
-        children: Option<Vec<String>>,
-    },
-}
 
 /// The copy.
 #[derive(Debug)]
 pub(super) struct Mirror {
-    root: Arc<str>,
-    scope: Scope,
+    reach: Reach,
     slots: BTreeMap<Arc<str>, Slot>,
     /// What is to be read, in order.
-    jobs: VecDeque<Job>,
-    /// How many jobs were handed out and not answered.
-    under_way: usize,
+    waiting: VecDeque<Arc<str>>,
+    /// How often something may have been missed.
+    round: u64,
+    /// How many nodes are to be seen yet, before nothing can have been missed.
+    owed: usize,
     phase: Phase,
+    /// Up to where every event was taken in.
+    heard: Zxid,
+    /// After which transaction at least whatever it does not know of was not there, until it is
+    /// whole again.
+    absent_at: Zxid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,119 +50,160 @@ enum Phase {
     Whole,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    node: Option<Arc<CachedNode>>,
-    reading: Reading,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Reading {
-    #[default]
-    Not,
-    /// A job is waiting or under way.
-    Once,
-    /// The same, and what it reads may be old by then.
-    Again { with_children: bool },
-}
-
 impl Mirror {
     /// An empty copy, with the job that begins to fill it.
     pub(super) fn new(root: &str, scope: Scope) -> Self {
-        let root: Arc<str> = root.into();
         let mut mirror = Self {
-            root: Arc::clone(&root),
-            scope,
+            reach: Reach::new(root, scope),
             slots: BTreeMap::new(),
-            jobs: VecDeque::new(),
-            under_way: 0,
+            waiting: VecDeque::new(),
+            round: 0,
+            owed: 0,
             phase: Phase::Filling,
+            heard: Zxid::ZERO,
+            absent_at: Zxid::ZERO,
         };
-        mirror.want(&root, true);
+        mirror.doubt();
+        mirror.look_again();
         mirror
     }
 
     /// Something has happened to a node.
     pub(super) fn event(&mut self, event: &WatchedEvent, out: &mut Vec<CacheChange>) {
-        if !self.is_in_reach(&event.path) || event.kind == EventType::NodeChildrenChanged {
+        let is_gone = event.kind == EventType::NodeDeleted;
+        let is_of_children = event.kind == EventType::NodeChildrenChanged;
+        if is_of_children || !self.reach.reads(&event.path) {
             return;
         }
         let path: Arc<str> = event.path.as_str().into();
-        let is_gone = event.kind == EventType::NodeDeleted;
         if is_gone && !self.slots.contains_key(&path) {
             return;
         }
-        let slot = self.slots.entry(Arc::clone(&path)).or_default();
+        // Before this nothing has happened to it.
+        let as_of = self.as_of(&path);
+        let slot = self.slot(&path);
+        slot.see(as_of);
         // The transaction says whether it was this very node that went.
-        let was_it = |node: &Arc<CachedNode>| {
+        let was_it = |node: &mut Arc<CachedNode>| {
             event.zxid.is_some_and(|zxid| is_gone && node.stat.czxid < zxid)
         };
-        if let Some(node) = slot.node.take_if(|node| was_it(node)) {
+        if let Some(node) = slot.node.take_if(was_it) {
+            let is_read = slot.reading != Reading::Not;
             self.tell(CacheChange::Deleted(node), out);
-            if self.slots.get(&path).is_some_and(|slot| slot.reading == Reading::Not) {
-                self.slots.remove(&path);
-                return;
+            if !is_read {
+                self.forget(&path);
+                return self.settle(out);
             }
         }
         // What was there before it was known has children that nobody will tell of.
-        let is_known = self.slots.get(&path).is_some_and(|slot| slot.node.is_some());
-        self.want(&path, event.kind == EventType::NodeDataChanged && !is_known);
+        let is_known = self.slot(&path).node.is_some();
+        let is_of_before = event.kind == EventType::NodeDataChanged && !is_known;
+        if is_of_before && self.phase != Phase::Whole {
+            self.owe(&path);
+        }
+        let gone_at = if is_gone { event.zxid.unwrap_or(Zxid(i64::MAX)) } else { Zxid::ZERO };
+        self.want(&path, is_of_before, gone_at);
     }
 
-    /// Something may have been missed: all that is there is to be looked at.
-    pub(super) fn gap(&mut self) {
-        let paths: Vec<Arc<str>> = self.slots.keys().cloned().collect();
-        for path in paths {
-            self.want(&path, true);
-        }
-        let root = Arc::clone(&self.root);
-        if !self.slots.contains_key(&root) {
-            self.want(&root, true);
-        }
-        self.doubt();
-    }
-
-    /// Something may have been missed, and is to be looked at later.
+    /// Something may have been missed: all that is known of is to be looked at, as soon as
+    /// [`look_again`](Self::look_again) says so.
     pub(super) fn doubt(&mut self) {
         if self.phase == Phase::Whole {
+            self.absent_at = self.absent_at.max(self.heard);
             self.phase = Phase::Checking;
+        }
+        self.round += 1;
+        let root = Arc::clone(self.reach.root());
+        self.slot(&root);
+        for slot in self.slots.values_mut() {
+            slot.see(slot.as_of(self.heard));
+            slot.is_owed = true;
+            // What is under way was asked for before.
+            if slot.reading.is_under_way() {
+                slot.reading.want(true, Zxid::ZERO);
+            }
+        }
+        self.owed = self.slots.len();
+    }
+
+    /// Has everything looked at that has not been since [`doubt`](Self::doubt).
+    pub(super) fn look_again(&mut self) {
+        let owed = self.slots.iter().filter(|(_, slot)| slot.is_owed);
+        for path in owed.map(|(path, _)| Arc::clone(path)).collect::<Vec<_>>() {
+            if self.slot(&path).reading == Reading::Not {
+                self.want(&path, true, Zxid::ZERO);
+            }
         }
     }
 
     /// What is to be read next; each job is to be answered.
     pub(super) fn next_job(&mut self) -> Option<Job> {
-        let job = self.jobs.pop_front()?;
-        self.under_way += 1;
-        Some(job)
+        let path = self.waiting.pop_front()?;
+        let round = self.round;
+        let slot = self.slot(&path);
+        let with_children = slot.reading.ask() || slot.is_owed;
+        let known = slot.known();
+        let with_children = with_children && self.reach.reads_children(&path);
+        Some(Job { path, known, with_children, round })
     }
 
-    /// What a job has read.
-    pub(super) fn answered(&mut self, job: &Job, seen: Seen, out: &mut Vec<CacheChange>) {
-        self.under_way -= 1;
+    /// What a job has read, by an answer before which every event was taken in that came before it;
+    /// `known` is what the session had seen when it was asked for.
+    pub(super) fn answered(
+        &mut self,
+        job: &Job,
+        seen: Seen,
+        known: Zxid,
+        out: &mut Vec<CacheChange>,
+    ) {
         let path = Arc::clone(&job.path);
-        let slot = self.slots.entry(Arc::clone(&path)).or_default();
-        if let Reading::Again { with_children } = slot.reading {
-            slot.reading = Reading::Not;
-            self.want(&path, job.with_children || with_children);
-        } else {
-            slot.reading = Reading::Not;
-            match seen {
-                Seen::Same => {}
-                Seen::Missing => self.remove(&path, out),
-                Seen::Node { stat, data, children } => {
-                    self.update(&path, stat, data, out);
-                    if let Some(children) = children {
-                        self.compare_children(&path, &children);
-                    }
+        let is_of_round = job.round == self.round;
+        let seen_at = known.max(seen.newest());
+        self.hear(seen_at);
+        let slot = self.slot(&path);
+        let is_paid = is_of_round && std::mem::take(&mut slot.is_owed);
+        let again = slot.reading.done();
+        self.owed -= usize::from(is_paid);
+        match seen {
+            Seen::Same => self.slot(&path).see(seen_at),
+            Seen::Missing => {
+                self.slot(&path).see(seen_at);
+                match again {
+                    Some(_) => self.remove_old(&path, out),
+                    None => self.remove(&path, out),
                 }
             }
+            Seen::Node { stat, data, children } => {
+                let slot = self.slot(&path);
+                if again.is_none_or(|again| slot.is_news(&stat, data.is_some(), again.gone_at)) {
+                    slot.see(seen_at);
+                    // Without a list it is events that tell of children, if none was missed.
+                    if job.with_children || again.is_none() {
+                        slot.listed_at = stat.pzxid;
+                    }
+                    self.update(&path, stat, data, out);
+                } else if slot.has(&stat) {
+                    slot.see(seen_at);
+                }
+                if let Some(children) = children {
+                    self.compare_children(&path, &children);
+                }
+            }
+        }
+        if let Some(again) = again {
+            self.want(&path, again.with_children, Zxid::ZERO);
         }
         self.settle(out);
     }
 
+    /// Every event up to a transaction was taken in.
+    pub(super) fn hear(&mut self, zxid: Zxid) {
+        self.heard = self.heard.max(zxid);
+    }
+
     /// A node that is held, as it was seen last.
     pub(super) fn get(&self, path: &str) -> Option<&Arc<CachedNode>> {
-        self.slots.get(path)?.node.as_ref().filter(|node| self.holds(&node.path))
+        self.slots.get(path)?.node.as_ref().filter(|node| self.reach.holds(&node.path))
     }
 
     /// All nodes that are held, parents before children.
@@ -189,7 +211,7 @@ impl Mirror {
         self.slots
             .values()
             .filter_map(|slot| slot.node.as_ref())
-            .filter(|node| self.holds(&node.path))
+            .filter(|node| self.reach.holds(&node.path))
     }
 
     /// How many nodes it knows of.
@@ -197,17 +219,29 @@ impl Mirror {
         self.slots.len()
     }
 
-    /// Whether nothing is left to be read, and nothing was missed.
-    pub(super) fn is_whole(&self) -> bool {
-        self.phase == Phase::Whole && self.is_idle()
+    /// Whether it has been whole.
+    pub(super) fn is_filled(&self) -> bool {
+        self.phase != Phase::Filling
     }
 
-    fn is_idle(&self) -> bool {
-        self.under_way == 0 && self.jobs.is_empty()
+    /// A transaction such that what is held at a path was there after it, or after a later one.
+    pub(super) fn as_of(&self, path: &str) -> Zxid {
+        match self.slots.get(path) {
+            Some(slot) => slot.as_of(self.heard),
+            None if self.phase == Phase::Whole => self.absent_at.max(self.heard),
+            None => self.absent_at,
+        }
+    }
+
+    /// The same, while it is whole and nothing is being read there.
+    pub(super) fn settled(&self, path: &str) -> Option<Zxid> {
+        let is_settled = |slot: &Slot| slot.reading == Reading::Not;
+        let is_settled = self.slots.get(path).is_none_or(is_settled);
+        (is_settled && self.phase == Phase::Whole).then(|| self.as_of(path))
     }
 
     fn settle(&mut self, out: &mut Vec<CacheChange>) {
-        if !self.is_idle() {
+        if self.owed > 0 {
             return;
         }
         match std::mem::replace(&mut self.phase, Phase::Whole) {
@@ -217,20 +251,37 @@ impl Mirror {
         }
     }
 
+    /// The slot of a path, which is made if need be.
+    fn slot(&mut self, path: &Arc<str>) -> &mut Slot {
+        if !self.slots.contains_key(path) {
+            let slot = Slot { seen_at: self.as_of(path), ..Slot::default() };
+            self.slots.insert(Arc::clone(path), slot);
+        }
+        self.slots.get_mut(path).expect("it was made if there was none")
+    }
+
+    /// Knows nothing of a path any more.
+    fn forget(&mut self, path: &str) {
+        if self.slots.remove(path).is_some_and(|slot| slot.is_owed) {
+            self.owed -= 1;
+        }
+    }
+
+    /// Is not whole before this was seen.
+    fn owe(&mut self, path: &Arc<str>) {
+        let slot = self.slot(path);
+        if !std::mem::replace(&mut slot.is_owed, true) {
+            self.owed += 1;
+        }
+    }
+
     /// Has a node read, once more if that is under way already.
-    fn want(&mut self, path: &Arc<str>, with_children: bool) {
-        let slot = self.slots.entry(Arc::clone(path)).or_default();
-        match slot.reading {
-            Reading::Not => {
-                slot.reading = Reading::Once;
-                let known = slot.node.as_ref().map(|node| node.stat);
-                let with_children = with_children && self.has_children_in_reach(path);
-                self.jobs.push_back(Job { path: Arc::clone(path), known, with_children });
-            }
-            Reading::Once => slot.reading = Reading::Again { with_children },
-            Reading::Again { with_children: before } => {
-                slot.reading = Reading::Again { with_children: before || with_children };
-            }
+    fn want(&mut self, path: &Arc<str>, with_children: bool, gone_at: Zxid) {
+        let slot = self.slot(path);
+        let is_new = slot.reading == Reading::Not;
+        slot.reading.want(with_children, gone_at);
+        if is_new {
+            self.waiting.push_back(Arc::clone(path));
         }
     }
 
@@ -241,12 +292,13 @@ impl Mirror {
         data: Option<Box<[u8]>>,
         out: &mut Vec<CacheChange>,
     ) {
-        let slot = self.slots.entry(Arc::clone(path)).or_default();
+        let slot = self.slot(path);
         let before = slot.node.take();
         let data = match (data, &before) {
             (Some(data), _) => data,
             (None, Some(before)) => before.data.clone(),
-            (None, None) => Box::default(),
+            // It has gone since it was looked at, so its data is to be read if it is back.
+            (None, None) => return self.want(path, true, Zxid::ZERO),
         };
         let after = Arc::new(CachedNode { path: Arc::clone(path), stat, data });
         slot.node = Some(Arc::clone(&after));
@@ -264,14 +316,28 @@ impl Mirror {
         }
     }
 
+    /// Takes a node away that was gone while more has happened to it; what is below it may be
+    /// newer, and is looked at.
+    fn remove_old(&mut self, path: &Arc<str>, out: &mut Vec<CacheChange>) {
+        for below in self.below(path).cloned().collect::<Vec<_>>() {
+            self.want(&below, true, Zxid::ZERO);
+        }
+        if let Some(node) = self.slot(path).node.take() {
+            self.tell(CacheChange::Deleted(node), out);
+        }
+    }
+
     /// Takes a node away, and whatever is below it.
     fn remove(&mut self, path: &Arc<str>, out: &mut Vec<CacheChange>) {
         let gone: Vec<Arc<str>> = self.below(path).cloned().collect();
         for path in gone.iter().rev().chain([path]) {
-            let Some(slot) = self.slots.get_mut(path) else { continue };
+            let slot = self.slot(path);
             let node = slot.node.take();
-            if slot.reading == Reading::Not {
-                self.slots.remove(path);
+            if slot.reading.is_under_way() {
+                // The answer to that may be as old as what has gone.
+                slot.reading.want(true, Zxid(i64::MAX));
+            } else if slot.reading == Reading::Not {
+                self.forget(path);
             }
             if let Some(node) = node {
                 self.tell(CacheChange::Deleted(node), out);
@@ -281,17 +347,22 @@ impl Mirror {
 
     /// Has those read of which a list and the copy disagree.
     fn compare_children(&mut self, path: &Arc<str>, children: &[String]) {
-        let listed: BTreeSet<Arc<str>> =
-            children.iter().map(|name| znode::path::join(path, name).into()).collect();
+        let listed = children.iter().map(|name| Arc::<str>::from(znode::path::join(path, name)));
+        let listed: BTreeSet<Arc<str>> = listed.filter(|child| self.reach.reads(child)).collect();
         let is_child = |below: &&Arc<str>| znode::path::parent(below) == Some(&**path);
         let known: Vec<Arc<str>> = self.below(path).filter(is_child).cloned().collect();
-        let gone = known.into_iter().filter(|child| !listed.contains(child));
-        for child in gone.collect::<Vec<_>>() {
-            self.want(&child, false);
+        for child in known.iter().filter(|child| !listed.contains(*child)) {
+            self.want(child, false, Zxid::ZERO);
         }
         for child in listed {
-            if self.is_in_reach(&child) && !self.slots.contains_key(&child) {
-                self.want(&child, true);
+            let is_new = !self.slots.contains_key(&child);
+            let slot = self.slot(&child);
+            let is_unseen = slot.node.is_none() && (is_new || slot.reading != Reading::Not);
+            if is_unseen && self.phase != Phase::Whole {
+                self.owe(&child);
+            }
+            if is_new {
+                self.want(&child, true, Zxid::ZERO);
             }
         }
     }
@@ -305,38 +376,10 @@ impl Mirror {
     }
 
     fn tell(&self, change: CacheChange, out: &mut Vec<CacheChange>) {
-        if change.node().is_none_or(|node| self.holds(&node.path)) {
+        if change.node().is_none_or(|node| self.reach.holds(&node.path)) {
             out.push(change);
         }
     }
-
-    /// Whether a node is one of those that are copied.
-    fn holds(&self, path: &str) -> bool {
-        match self.scope {
-            Scope::Node => *path == *self.root,
-            Scope::Children => znode::path::parent(path) == Some(&*self.root),
-            Scope::Tree => true,
-        }
-    }
-
-    /// Whether it takes a node to know of those that are copied.
-    fn is_in_reach(&self, path: &str) -> bool {
-        *path == *self.root || self.holds(path)
-    }
-
-    fn has_children_in_reach(&self, path: &str) -> bool {
-        match self.scope {
-            Scope::Node => false,
-            Scope::Children => *path == *self.root,
-            Scope::Tree => true,
-        }
-    }
-}
-
-/// What differs between what is known of a node and what it is: its data, and its children.
-pub(super) fn differences(known: &Stat, now: &Stat) -> (bool, bool) {
-    let is_another = known.czxid != now.czxid;
-    (is_another || known.mzxid != now.mzxid, is_another || known.pzxid != now.pzxid)
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The task behind a cache: feeds the mirror with events and answers, and asks what it wants.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use znode::{AddWatchMode, Client, Error, ErrorKind, PersistentWatcher, WatchUpda
 
 use super::changes::CacheChange;
 use super::handle::Shared;
-use super::mirror::{Job, Mirror, Scope, Seen, differences};
+use super::mirror::{Answer, Ask, Job, Look, Mirror, Next, Scope, Seen};
 use crate::recipe_error::RecipeError;
 
 /// How many reads are under way at a time.
@@ -29,34 +30,73 @@ pub(super) async fn follow(shared: Arc<Shared>) {
 }
 
 async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
-    let failed = |error| RecipeError::client(&shared.path, error);
-    let mut watcher = watch(shared).await.map_err(failed)?;
+    let mut feed = Feed { watcher: watch(shared).await?, pause: None };
     let mut reads: FuturesUnordered<BoxFuture<'static, Read>> = FuturesUnordered::new();
-    // What the session had seen when something was asked for that is answered by now: the events
-    // of all that are in line before the answer.
-    let mut known = Zxid::ZERO;
     loop {
-        while let Some(update) = watcher.next().now_or_never() {
-            take(shared, update, &mut watcher).await?;
-        }
+        feed.drain(shared).await?;
         while reads.len() < UNDER_WAY_MAX {
             let Some(job) = shared.lock().mirror.next_job() else { break };
             reads.push(read(shared.client.clone(), job).boxed());
         }
-        if reads.is_empty() && shared.lock().true_at < known {
-            shared.change(|copied| copied.true_at = known);
-        }
         tokio::select! {
             biased;
-            update = watcher.next() => take(shared, update, &mut watcher).await?,
+            update = feed.watcher.next() => feed.take(shared, update).await?,
             Some(read) = reads.next() => {
-                known = known.max(read.known);
+                // Whatever came before the answer is in the queue by now, and goes first.
+                feed.drain(shared).await?;
                 answered(shared, read)?;
             }
             () = shared.asked.notified() => {
                 reads.push(probe(shared.client.clone(), shared.path.clone()).boxed());
             }
+            () = over(&mut feed.pause) => {
+                feed.pause = None;
+                shared.lock().mirror.look_again();
+            }
         }
+    }
+}
+
+/// What the watch tells.
+struct Feed {
+    watcher: PersistentWatcher,
+    /// Until when nobody looks at what may have been missed; meanwhile everything else goes on.
+    pause: Option<BoxFuture<'static, ()>>,
+}
+
+impl Feed {
+    async fn drain(&mut self, shared: &Shared) -> Result<(), RecipeError> {
+        while let Some(update) = self.watcher.next().now_or_never() {
+            self.take(shared, update).await?;
+        }
+        Ok(())
+    }
+
+    async fn take(
+        &mut self,
+        shared: &Shared,
+        update: Option<WatchUpdate>,
+    ) -> Result<(), RecipeError> {
+        match update {
+            Some(WatchUpdate::Event(event)) => {
+                step(shared, |mirror, out| mirror.event(&event, out));
+            }
+            Some(WatchUpdate::Gap) => {
+                shared.lock().mirror.doubt();
+                // Another one meanwhile is looked at together with this one.
+                let pause = sleep(part_of(shared.jitter, &shared.client)).boxed();
+                self.pause.get_or_insert(pause);
+            }
+            Some(WatchUpdate::Lagged(_)) => shared.look_again(),
+            // Somebody has removed it, the server knows none, or the session is over: which of
+            // these, the client says.
+            Some(_) | None => {
+                shared.lock().mirror.doubt();
+                self.watcher = watch(shared).await?;
+                shared.look_again();
+            }
+        }
+        Ok(())
     }
 }
 
@@ -71,9 +111,11 @@ struct Read {
 
 fn answered(shared: &Shared, read: Read) -> Result<(), RecipeError> {
     let seen = read.seen.map_err(|error| RecipeError::client(&shared.path, error))?;
-    let Some(job) = read.job else { return Ok(()) };
     let len = step(shared, |mirror, out| {
-        mirror.answered(&job, seen, out);
+        match read.job {
+            Some(job) => mirror.answered(&job, seen, read.known, out),
+            None => mirror.hear(read.known),
+        }
         mirror.len()
     });
     if len > shared.nodes_max {
@@ -89,45 +131,28 @@ fn step<T>(shared: &Shared, take: impl FnOnce(&mut Mirror, &mut Vec<CacheChange>
         let mut out = Vec::new();
         let taken = take(&mut state.mirror, &mut out);
         for change in &out {
-            state.subscribers.retain_mut(|subscriber| subscriber.tell(change));
+            state.subscribers.retain(|subscriber| subscriber.tell(change));
         }
         taken
     })
 }
 
-async fn watch(shared: &Shared) -> Result<PersistentWatcher, Error> {
+async fn watch(shared: &Shared) -> Result<PersistentWatcher, RecipeError> {
     let mode = match shared.scope {
         Scope::Node => AddWatchMode::Persistent,
         Scope::Children | Scope::Tree => AddWatchMode::PersistentRecursive,
     };
     let client = &shared.client;
-    client.until_answered(|| client.add_watch(&shared.path, mode)).await
+    let watched = client.until_answered(|| client.add_watch(&shared.path, mode)).await;
+    watched.map_err(|error| RecipeError::client(&shared.path, error))
 }
 
-async fn take(
-    shared: &Shared,
-    update: Option<WatchUpdate>,
-    watcher: &mut PersistentWatcher,
-) -> Result<(), RecipeError> {
-    match update {
-        Some(WatchUpdate::Event(event)) => {
-            step(shared, |mirror, out| mirror.event(&event, out));
-        }
-        Some(WatchUpdate::Gap) => {
-            shared.lock().mirror.doubt();
-            sleep(part_of(shared.jitter, &shared.client)).await;
-            shared.lock().mirror.gap();
-        }
-        Some(WatchUpdate::Lagged(_)) => shared.lock().mirror.gap(),
-        // Somebody has removed it, the server knows none, or the session is over: which of these,
-        // the client says.
-        Some(_) | None => {
-            let watched = watch(shared).await;
-            *watcher = watched.map_err(|error| RecipeError::client(&shared.path, error))?;
-            shared.lock().mirror.gap();
-        }
+/// Waits until a pause is over, or for ever if there is none.
+async fn over(pause: &mut Option<BoxFuture<'static, ()>>) {
+    match pause {
+        Some(pause) => pause.await,
+        None => pending().await,
     }
-    Ok(())
 }
 
 /// A part of a time, drawn at random.
@@ -139,10 +164,7 @@ fn part_of(time: Duration, client: &Client) -> Duration {
 /// Reads what a job wants.
 async fn read(client: Client, job: Job) -> Read {
     let known = client.last_zxid();
-    let seen = match look(&client, &job).await {
-        Err(error) if error.kind() == ErrorKind::NoNode => Ok(Seen::Missing),
-        seen => seen,
-    };
+    let seen = look(&client, &job).await;
     Read { known, job: Some(job), seen }
 }
 
@@ -154,35 +176,33 @@ async fn probe(client: Client, path: String) -> Read {
 }
 
 async fn look(client: &Client, job: &Job) -> Result<Seen, Error> {
-    let path = &*job.path;
-    let (mut stat, with_data, mut with_children) = match &job.known {
-        None => (None, true, job.with_children),
-        Some(known) => {
-            let Some(now) = client.until_answered(|| client.exists(path)).await? else {
-                return Ok(Seen::Missing);
-            };
-            let (data, children) = differences(known, &now);
-            (Some(now), data, children && job.with_children)
+    let (mut look, mut ask) = Look::new(job);
+    loop {
+        let answer = match answer(client, &job.path, ask).await {
+            Err(error) if error.kind() == ErrorKind::NoNode => Answer::Missing,
+            answer => answer?,
+        };
+        match look.answered(answer) {
+            Next::Ask(next) => ask = next,
+            Next::Done(seen) => return Ok(seen),
         }
-    };
-    let mut data = None;
-    if with_data {
-        let (bytes, now) = client.until_answered(|| client.get_data(path)).await?;
-        // A copy, since the bytes are a part of all that came with them.
-        data = Some(Box::from(&bytes[..]));
-        // Of one that has no children now, the watch tells when it has.
-        with_children &= now.num_children > 0 || job.known.is_some();
-        stat = Some(now);
     }
-    // Its metadata may be newer than the data; so that of the data counts.
-    let children = match with_children {
-        true => Some(client.until_answered(|| client.get_children(path)).await?),
-        false => None,
-    };
-    match stat {
-        Some(stat) if data.is_some() || children.is_some() => {
-            Ok(Seen::Node { stat, data, children })
+}
+
+async fn answer(client: &Client, path: &str, ask: Ask) -> Result<Answer, Error> {
+    match ask {
+        Ask::Exists => {
+            let stat = client.until_answered(|| client.exists(path)).await?;
+            Ok(stat.map_or(Answer::Missing, Answer::Exists))
         }
-        _ => Ok(Seen::Same),
+        Ask::Data => {
+            let (data, stat) = client.until_answered(|| client.get_data(path)).await?;
+            // A copy, since the bytes are a part of all that came with them.
+            Ok(Answer::Data(Box::from(&data[..]), stat))
+        }
+        Ask::Children => {
+            let children = client.until_answered(|| client.get_children(path)).await?;
+            Ok(Answer::Children(children))
+        }
     }
 }

@@ -1,116 +1,110 @@
 //! A mirror beside what it is to show: whatever comes in between, it shows it in the end, and
-//! whoever was told of each change has the same.
+//! whoever was told of each change has the same. Between the two lies a wire as it really is: each
+//! look is up to three requests that are answered at three times, answers overtake what is told by
+//! the watch, looks end in any order, and connections break in between.
 
 use proptest::prelude::*;
 use znode::{Version, Zxid};
 
 use super::*;
 
-/// The nodes of a server, and what it has sent to one session.
+const PATHS: [&str; 6] = ["/r", "/r/a", "/r/a/x", "/r/a/y", "/r/b", "/r/b/z"];
+
+/// The nodes of a server, and every state that they were in.
 #[derive(Debug, Default)]
 struct Server {
     nodes: BTreeMap<String, Stat>,
     zxid: i64,
-    sent: VecDeque<Sent>,
-    /// Jobs that have not arrived.
-    asked: VecDeque<Job>,
-    is_connected: bool,
+    /// When each path became what it is: since when, and what its data is, if it is there.
+    history: BTreeMap<String, Vec<(Zxid, Option<Zxid>)>>,
 }
 
+/// What a server sends, in order.
 #[derive(Debug)]
 enum Sent {
+    Told(Told),
+    /// To the look of this number, with the transaction that its answer shows.
+    Answer(usize, Answer, Zxid),
+}
+
+/// What the watch tells.
+#[derive(Debug)]
+enum Told {
     Event(WatchedEvent),
-    Answer(Job, Seen),
     Gap,
 }
 
-const PATHS: [&str; 6] = ["/r", "/r/a", "/r/a/x", "/r/a/y", "/r/b", "/r/b/z"];
+/// A look of the session's, and what it asks for.
+#[derive(Debug)]
+struct Looking {
+    job: Job,
+    known: Zxid,
+    look: Look,
+    ask: Ask,
+}
 
 impl Server {
-    fn event(&mut self, kind: EventType, path: &str, with_zxid: bool) {
-        if self.is_connected {
-            let zxid = with_zxid.then_some(Zxid(self.zxid));
-            self.sent.push_back(Sent::Event(WatchedEvent { kind, path: path.to_owned(), zxid }));
-        }
-    }
-
-    fn touch_parent(&mut self, path: &str) {
+    fn touch_parent(&mut self, path: &str, by: i32) {
         let zxid = Zxid(self.zxid);
         let parent = znode::path::parent(path).unwrap_or("/");
         if let Some(parent) = self.nodes.get_mut(parent) {
             parent.pzxid = zxid;
+            parent.num_children += by;
         }
     }
 
     /// Creates the node, writes it, or deletes it, as far as it can be done.
-    fn carry_out(&mut self, path: &str, verb: u8, with_zxid: bool) {
+    fn carry_out(&mut self, path: &str, verb: u8) -> Option<EventType> {
         self.zxid += 1;
         let zxid = Zxid(self.zxid);
         let parent = znode::path::parent(path).unwrap_or("/");
         let has_children = self.nodes.keys().any(|other| znode::path::parent(other) == Some(path));
         let has_parent = parent == "/" || self.nodes.contains_key(parent);
-        match (self.nodes.get_mut(path), verb) {
+        let kind = match (self.nodes.get_mut(path), verb) {
             (None, _) if has_parent => {
                 let stat = Stat { czxid: zxid, mzxid: zxid, pzxid: zxid, ..Stat::default() };
                 self.nodes.insert(path.to_owned(), stat);
-                self.touch_parent(path);
-                self.event(EventType::NodeCreated, path, with_zxid);
+                self.touch_parent(path, 1);
+                EventType::NodeCreated
             }
             (Some(stat), 0 | 1) => {
                 stat.mzxid = zxid;
                 stat.version = Version(stat.version.0 + 1);
-                self.event(EventType::NodeDataChanged, path, with_zxid);
+                EventType::NodeDataChanged
             }
             (Some(_), _) if !has_children => {
                 self.nodes.remove(path);
-                self.touch_parent(path);
-                self.event(EventType::NodeDeleted, path, with_zxid);
+                self.touch_parent(path, -1);
+                EventType::NodeDeleted
             }
-            _ => {}
-        }
-    }
-
-    /// Answers what was asked first.
-    fn answer(&mut self) {
-        let Some(job) = self.asked.pop_front() else { return };
-        let seen = match (self.nodes.get(&*job.path), &job.known) {
-            (None, _) => Seen::Missing,
-            (Some(now), known) => {
-                let now = *now;
-                let (data, children) =
-                    known.map_or((true, true), |known| differences(&known, &now));
-                let with_children = job.with_children && children;
-                if !data && !with_children {
-                    Seen::Same
-                } else {
-                    let data = data.then(|| Box::from(now.mzxid.0.to_be_bytes()));
-                    let names = || self.names_below(&job.path);
-                    Seen::Node { stat: now, data, children: with_children.then(names) }
-                }
-            }
+            _ => return None,
         };
-        self.sent.push_back(Sent::Answer(job, seen));
+        let mzxid = self.nodes.get(path).map(|stat| stat.mzxid);
+        self.history.entry(path.to_owned()).or_default().push((zxid, mzxid));
+        Some(kind)
     }
 
-    fn names_below(&self, path: &str) -> Vec<String> {
-        let names = self.nodes.keys().filter(|other| znode::path::parent(other) == Some(path));
-        names.map(|other| other.rsplit('/').next().unwrap().to_owned()).collect()
+    /// Whether such data, or nothing, was at a path after a transaction, or after a later one.
+    fn had(&self, path: &str, data: Option<Zxid>, from: Zxid) -> bool {
+        let states = self.history.get(path).map_or(&[][..], Vec::as_slice);
+        let before = states.iter().rev().find(|(since, _)| *since <= from);
+        let later = states.iter().filter(|(since, _)| *since > from);
+        let before = before.and_then(|(_, data)| *data);
+        before == data || later.into_iter().any(|(_, later)| *later == data)
     }
 
-    /// Loses what is on its way: events for good, and what was asked is asked again.
-    fn cut(&mut self) {
-        for sent in self.sent.drain(..) {
-            if let Sent::Answer(job, _) = sent {
-                self.asked.push_back(job);
+    fn answer(&self, path: &str, ask: Ask) -> Answer {
+        let Some(stat) = self.nodes.get(path) else { return Answer::Missing };
+        match ask {
+            Ask::Exists => Answer::Exists(*stat),
+            Ask::Data => Answer::Data(Box::from(stat.mzxid.0.to_be_bytes()), *stat),
+            Ask::Children => {
+                let is_child = |other: &&String| znode::path::parent(other) == Some(path);
+                let names = self.nodes.keys().filter(is_child);
+                Answer::Children(
+                    names.map(|child| child.rsplit('/').next().unwrap().to_owned()).collect(),
+                )
             }
-        }
-        self.is_connected = false;
-    }
-
-    fn reconnect(&mut self) {
-        if !self.is_connected {
-            self.is_connected = true;
-            self.sent.push_back(Sent::Gap);
         }
     }
 }
@@ -120,29 +114,157 @@ fn contents(node: &Arc<CachedNode>) -> (Arc<str>, Zxid, Zxid, Box<[u8]>) {
     (Arc::clone(&node.path), node.stat.czxid, node.stat.mzxid, node.data.clone())
 }
 
-/// The session's side: the mirror, and one who was told of every change.
+/// A server, the wire, the session's side with its mirror, and one who was told of every change.
 struct Pair {
     server: Server,
+    is_connected: bool,
+    with_zxid: bool,
+    /// What is on its way to the session.
+    wire: VecDeque<Sent>,
+    looks: BTreeMap<usize, Looking>,
+    asked: VecDeque<usize>,
+    next_look: usize,
+    /// What the session knows of by answers.
+    last_zxid: Zxid,
+    /// What the watch has told, and the cache's task has not taken in.
+    told_of: VecDeque<Told>,
+    /// Looks that are complete, and not taken in.
+    done: Vec<(Job, Zxid, Seen)>,
     mirror: Mirror,
     told: BTreeMap<Arc<str>, Arc<CachedNode>>,
+    /// The newest data of each path that was ever told of.
+    newest: BTreeMap<Arc<str>, Zxid>,
+    stamps: BTreeMap<&'static str, Zxid>,
     marks: Vec<&'static str>,
 }
 
 impl Pair {
     fn new(scope: Scope) -> Self {
-        let server = Server { is_connected: true, ..Server::default() };
-        let (told, marks) = (BTreeMap::new(), Vec::new());
-        Self { server, mirror: Mirror::new("/r", scope), told, marks }
+        let mut pair = Self {
+            server: Server::default(),
+            is_connected: true,
+            with_zxid: true,
+            wire: VecDeque::new(),
+            looks: BTreeMap::new(),
+            asked: VecDeque::new(),
+            next_look: 0,
+            last_zxid: Zxid::ZERO,
+            told_of: VecDeque::new(),
+            done: Vec::new(),
+            mirror: Mirror::new("/r", scope),
+            told: BTreeMap::new(),
+            newest: BTreeMap::new(),
+            stamps: BTreeMap::new(),
+            marks: Vec::new(),
+        };
+        pair.hand_out();
+        pair
     }
 
-    fn take(&mut self, sent: Sent) {
-        let mut out = Vec::new();
-        match sent {
-            Sent::Event(event) => self.mirror.event(&event, &mut out),
-            Sent::Answer(job, seen) => self.mirror.answered(&job, seen, &mut out),
-            Sent::Gap => self.mirror.gap(),
+    fn carry_out(&mut self, path: &str, verb: u8) {
+        let Some(kind) = self.server.carry_out(path, verb) else { return };
+        if self.is_connected {
+            let zxid = self.with_zxid.then_some(Zxid(self.server.zxid));
+            let event = WatchedEvent { kind, path: path.to_owned(), zxid };
+            self.wire.push_back(Sent::Told(Told::Event(event)));
         }
+    }
+
+    /// The server answers what was asked first.
+    fn answer(&mut self) {
+        if !self.is_connected {
+            return;
+        }
+        let Some(number) = self.asked.pop_front() else { return };
+        let looking = &self.looks[&number];
+        let answer = self.server.answer(&looking.job.path, looking.ask);
+        self.wire.push_back(Sent::Answer(number, answer, Zxid(self.server.zxid)));
+    }
+
+    /// Loses what is on its way: events for good, and what was asked is asked again.
+    fn cut(&mut self) {
+        for sent in self.wire.drain(..) {
+            if let Sent::Answer(number, ..) = sent {
+                self.asked.push_back(number);
+            }
+        }
+        self.is_connected = false;
+    }
+
+    fn reconnect(&mut self) {
+        if !self.is_connected {
+            self.is_connected = true;
+            self.wire.push_back(Sent::Told(Told::Gap));
+        }
+    }
+
+    /// The session gets what was sent first.
+    fn deliver(&mut self) {
+        match self.wire.pop_front() {
+            None => {}
+            Some(Sent::Told(told)) => self.told_of.push_back(told),
+            Some(Sent::Answer(number, answer, zxid)) => {
+                self.last_zxid = self.last_zxid.max(zxid);
+                let looking = self.looks.get_mut(&number).unwrap();
+                match looking.look.answered(answer) {
+                    Next::Ask(ask) => {
+                        looking.ask = ask;
+                        self.asked.push_back(number);
+                    }
+                    Next::Done(seen) => {
+                        let Looking { job, known, .. } = self.looks.remove(&number).unwrap();
+                        self.done.push((job, known, seen));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The task takes in what the watch has told first.
+    fn hear(&mut self) {
+        let mut out = Vec::new();
+        match self.told_of.pop_front() {
+            Some(Told::Event(event)) => self.mirror.event(&event, &mut out),
+            Some(Told::Gap) => self.mirror.doubt(),
+            None => {}
+        }
+        self.carry(out);
+    }
+
+    /// The task takes in one of the looks that are complete; what the watch has told goes first.
+    fn take(&mut self, which: usize) {
+        if self.done.is_empty() {
+            return;
+        }
+        while !self.told_of.is_empty() {
+            self.hear();
+        }
+        let (job, known, seen) = self.done.swap_remove(which % self.done.len());
+        let mut out = Vec::new();
+        self.mirror.answered(&job, seen, known, &mut out);
+        self.carry(out);
+        self.hand_out();
+    }
+
+    /// The task asks for what is wanted.
+    fn hand_out(&mut self) {
+        while let Some(job) = self.mirror.next_job() {
+            let (look, ask) = Look::new(&job);
+            let looking = Looking { job, known: self.last_zxid, look, ask };
+            self.looks.insert(self.next_look, looking);
+            self.asked.push_back(self.next_look);
+            self.next_look += 1;
+        }
+    }
+
+    /// Carries out what is told of.
+    fn carry(&mut self, out: Vec<CacheChange>) {
         for change in out {
+            if let Some(node) = change.node() {
+                let newest = self.newest.entry(Arc::clone(&node.path)).or_default();
+                assert!(node.stat.mzxid >= *newest, "{change:?} goes back");
+                *newest = node.stat.mzxid;
+            }
             match change {
                 CacheChange::Created(node) => {
                     assert!(self.told.insert(Arc::clone(&node.path), node).is_none());
@@ -162,48 +284,54 @@ impl Pair {
         }
     }
 
-    /// Hands over what was sent first; or the first event, which may overtake answers on the way
-    /// from the client to the mirror.
-    fn deliver(&mut self, event_first: bool) {
-        let is_event = |sent: &Sent| !matches!(sent, Sent::Answer(..));
-        let at = self.server.sent.iter().position(is_event).filter(|_| event_first).unwrap_or(0);
-        if let Some(sent) = self.server.sent.remove(at) {
-            self.take(sent);
-        }
-        while let Some(job) = self.mirror.next_job() {
-            self.server.asked.push_back(job);
+    /// What is said of each path was so, after the transaction that is named or a later one.
+    fn is_honest(&mut self) {
+        for path in PATHS.into_iter().filter(|path| self.mirror.reach.holds(path)) {
+            let data = self.mirror.get(path).map(|node| node.stat.mzxid);
+            let as_of = self.mirror.as_of(path);
+            assert!(self.server.had(path, data, as_of), "{path} was not {data:?} after {as_of}");
+            let Some(as_of) = self.mirror.settled(path) else { continue };
+            let before = self.stamps.insert(path, as_of);
+            assert!(before.is_none_or(|before| before <= as_of), "{path}: {before:?} {as_of}");
         }
     }
 
     fn settle(&mut self) {
-        self.server.reconnect();
-        self.deliver(true);
-        while !self.server.sent.is_empty() || !self.server.asked.is_empty() {
-            self.server.answer();
-            self.deliver(false);
+        self.reconnect();
+        loop {
+            while !self.wire.is_empty() {
+                self.deliver();
+            }
+            while !self.told_of.is_empty() {
+                self.hear();
+            }
+            self.mirror.look_again();
+            self.hand_out();
+            self.take(0);
+            self.answer();
+            if self.wire.is_empty() && self.asked.is_empty() && self.done.is_empty() {
+                break;
+            }
         }
     }
 
-    /// The paths that the mirror holds, and since when their data is what it is.
-    fn held(&self) -> Vec<(String, Zxid)> {
-        self.mirror.nodes().map(|node| (node.path.to_string(), node.stat.mzxid)).collect()
-    }
-
-    fn is_right(&self, scope: Scope) {
-        let is_in = |path: &str| match scope {
-            Scope::Node => path == "/r",
-            Scope::Children => znode::path::parent(path) == Some("/r"),
-            Scope::Tree => true,
-        };
-        let there = self.server.nodes.iter().filter(|(path, _)| is_in(path));
+    fn is_right(&mut self) {
+        let there = self.server.nodes.iter();
+        let there = there.filter(|(path, _)| self.mirror.reach.holds(path));
         let there: Vec<_> = there.map(|(path, stat)| (path.clone(), stat.mzxid)).collect();
-        assert_eq!(self.held(), there);
-        assert!(self.mirror.is_whole());
+        let held = self.mirror.nodes().map(|node| (node.path.to_string(), node.stat.mzxid));
+        assert_eq!(held.collect::<Vec<_>>(), there);
+        assert!(self.mirror.phase == Phase::Whole);
         let told: Vec<_> = self.told.values().map(contents).collect();
         let held: Vec<_> = self.mirror.nodes().map(contents).collect();
         assert!(told == held, "whoever carries out the changes has something else");
         for node in self.mirror.nodes() {
             assert_eq!(*node.data, node.stat.mzxid.0.to_be_bytes(), "old data, new metadata");
+        }
+        let known: Vec<_> = self.mirror.slots.keys().cloned().collect();
+        for path in known {
+            let slot = &self.mirror.slots[&path];
+            assert!(slot.node.is_some(), "{path} is remembered for nothing");
         }
     }
 }
@@ -211,15 +339,15 @@ impl Pair {
 #[test]
 fn a_node_that_was_made_anew_is_another_node() {
     let mut pair = Pair::new(Scope::Tree);
-    pair.server.carry_out("/r", 0, true);
+    pair.carry_out("/r", 0);
     pair.settle();
     assert_eq!(pair.marks, ["filled"]);
     // Nobody tells of it, and the version is the same. (CURATOR-391)
-    pair.server.cut();
-    pair.server.carry_out("/r", 2, true);
-    pair.server.carry_out("/r", 0, true);
+    pair.cut();
+    pair.carry_out("/r", 2);
+    pair.carry_out("/r", 0);
     pair.settle();
-    pair.is_right(Scope::Tree);
+    pair.is_right();
     assert_eq!(pair.marks, ["filled", "resynced"]);
     assert_eq!(pair.told["/r"].stat.czxid, Zxid(3));
 }
@@ -227,19 +355,65 @@ fn a_node_that_was_made_anew_is_another_node() {
 #[test]
 fn what_has_not_changed_is_not_read_again() {
     let mut pair = Pair::new(Scope::Tree);
-    PATHS.iter().for_each(|path| pair.server.carry_out(path, 0, true));
+    PATHS.iter().for_each(|path| pair.carry_out(path, 0));
     pair.settle();
-    pair.server.cut();
-    pair.server.reconnect();
-    pair.deliver(true);
-    assert_eq!(pair.server.asked.len(), PATHS.len());
-    while let Some(job) = pair.server.asked.front() {
-        let known = job.known.expect("all of them are known");
-        assert_eq!(differences(&known, &pair.server.nodes[&*job.path]), (false, false));
-        pair.server.answer();
+    pair.cut();
+    pair.reconnect();
+    pair.deliver();
+    pair.hear();
+    pair.mirror.look_again();
+    pair.hand_out();
+    assert_eq!(pair.asked.len(), PATHS.len());
+    assert!(pair.looks.values().all(|looking| looking.ask == Ask::Exists));
+    let count = pair.next_look;
+    while !pair.asked.is_empty() {
+        pair.answer();
+        pair.deliver();
     }
+    assert!(pair.done.iter().all(|(_, _, seen)| *seen == Seen::Same), "nothing more was asked");
     pair.settle();
+    assert_eq!(pair.next_look, count);
     assert_eq!(pair.marks, ["filled", "resynced"]);
+}
+
+/// As with a thousand changes a second and a round trip of twenty milliseconds.
+#[test]
+fn what_changes_all_the_time_is_filled_shown_and_resynced_all_the_same() {
+    let mut pair = Pair::new(Scope::Tree);
+    PATHS.iter().for_each(|path| pair.carry_out(path, 0));
+    pair.settle();
+    let mut pair = Pair { server: pair.server, ..Pair::new(Scope::Tree) };
+    for turn in 0..100 {
+        if turn == 50 {
+            assert_eq!(pair.marks, ["filled"]);
+            assert_eq!(pair.told.len(), PATHS.len());
+            pair.cut();
+            pair.reconnect();
+        }
+        // No answer comes that nothing was written behind, and each is read while more comes.
+        for _ in 0..pair.asked.len() {
+            pair.answer();
+        }
+        PATHS.iter().for_each(|path| pair.carry_out(path, 0));
+        while !pair.wire.is_empty() {
+            pair.deliver();
+        }
+        while !pair.done.is_empty() {
+            pair.take(0);
+            assert!(!pair.looks.is_empty(), "there was a moment without any read");
+        }
+        if turn == 50 {
+            pair.mirror.look_again();
+        }
+        pair.hand_out();
+        pair.is_honest();
+    }
+    assert_eq!(pair.marks, ["filled", "resynced"]);
+    let newest = Zxid(pair.server.zxid);
+    for path in PATHS {
+        assert!(newest.0 - pair.told[path].stat.mzxid.0 < 20, "{path} is not kept up with");
+        assert!(newest.0 - pair.mirror.as_of(path).0 < 20, "{path} cannot be waited for");
+    }
 }
 
 proptest! {
@@ -247,19 +421,26 @@ proptest! {
     fn whatever_happens_it_shows_what_is_there_in_the_end(
         scope in prop::sample::select(&[Scope::Node, Scope::Children, Scope::Tree]),
         with_zxid: bool,
-        steps in prop::collection::vec((0_u8..10, 0..PATHS.len(), 0_u8..4, any::<bool>()), 0..200),
+        steps in prop::collection::vec((0_u8..20, 0..PATHS.len(), 0_u8..4), 0..300),
     ) {
         let mut pair = Pair::new(scope);
-        for (what, path, verb, event_first) in steps {
+        pair.with_zxid = with_zxid;
+        for (what, number, verb) in steps {
             match what {
-                0..=3 => pair.server.carry_out(PATHS[path], verb, with_zxid),
-                4..=5 if pair.server.is_connected => pair.server.answer(),
-                6 if verb == 0 => pair.server.cut(),
-                7 => pair.server.reconnect(),
-                _ => pair.deliver(event_first),
+                0..=3 => pair.carry_out(PATHS[number], verb),
+                4..=7 => pair.answer(),
+                8..=11 => pair.deliver(),
+                12 if verb == 0 => pair.cut(),
+                13 => pair.reconnect(),
+                14..=15 => pair.hear(),
+                16 => pair.hand_out(),
+                17 => pair.mirror.look_again(),
+                _ => pair.take(number),
             }
+            pair.is_honest();
         }
         pair.settle();
-        pair.is_right(scope);
+        pair.is_honest();
+        pair.is_right();
     }
 }

@@ -1,0 +1,110 @@
+//! What is known of one path, and whether it is being read.
+
+use std::sync::Arc;
+
+use znode::{Stat, Zxid};
+
+use crate::cache::handle::CachedNode;
+
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) node: Option<Arc<CachedNode>>,
+    pub(super) reading: Reading,
+    /// Whether it is to be seen before nothing can have been missed.
+    pub(super) is_owed: bool,
+    /// A transaction such that what is held was there after it, or after a later one.
+    pub(super) seen_at: Zxid,
+    /// Which change of its list of children was the last that all children are known of.
+    pub(super) listed_at: Zxid,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Reading {
+    #[default]
+    Not,
+    /// A job waits for its turn.
+    Waiting { with_children: bool },
+    /// A job was handed out.
+    UnderWay,
+    /// The same, and what it reads may be old by then.
+    Again(Again),
+}
+
+/// Why something is read once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Again {
+    pub(super) with_children: bool,
+    /// No node that was made before this is there any more.
+    pub(super) gone_at: Zxid,
+}
+
+impl Slot {
+    /// A transaction such that what it holds was there after it, or after a later one; `heard` is
+    /// up to where every event was taken in.
+    pub(super) fn as_of(&self, heard: Zxid) -> Zxid {
+        match self.is_owed || self.reading != Reading::Not {
+            true => self.seen_at,
+            false => self.seen_at.max(heard),
+        }
+    }
+
+    /// What need not be read again as long as it is so.
+    pub(super) fn known(&self) -> Option<Stat> {
+        let node = self.node.as_ref()?;
+        // Its metadata may be newer than what is known of its children.
+        Some(Stat { pzxid: self.listed_at, ..node.stat })
+    }
+
+    /// What it holds was there after this, or after a later transaction.
+    pub(super) fn see(&mut self, zxid: Zxid) {
+        self.seen_at = self.seen_at.max(zxid);
+    }
+
+    /// Whether what it holds is as it is told here.
+    pub(super) fn has(&self, stat: &Stat) -> bool {
+        self.node.as_ref().is_some_and(|node| node.stat.mzxid == stat.mzxid)
+    }
+
+    /// Whether something that was read while more has happened to the node is newer than what is
+    /// held, all the same. Without that, of a node that changes faster than it can be read nothing
+    /// would ever be shown.
+    pub(super) fn is_news(&self, stat: &Stat, with_data: bool, gone_at: Zxid) -> bool {
+        let is_newer = |node: &Arc<CachedNode>| stat.mzxid > node.stat.mzxid;
+        with_data && stat.czxid > gone_at && self.node.as_ref().is_none_or(is_newer)
+    }
+}
+
+impl Reading {
+    pub(super) fn is_under_way(self) -> bool {
+        matches!(self, Self::UnderWay | Self::Again(_))
+    }
+
+    /// Somebody wants it to be read from now on.
+    pub(super) fn want(&mut self, with_children: bool, gone_at: Zxid) {
+        *self = match *self {
+            Self::Not => Self::Waiting { with_children },
+            Self::Waiting { with_children: before } => {
+                Self::Waiting { with_children: before || with_children }
+            }
+            Self::UnderWay => Self::Again(Again { with_children, gone_at }),
+            Self::Again(before) => Self::Again(Again {
+                with_children: before.with_children || with_children,
+                gone_at: before.gone_at.max(gone_at),
+            }),
+        };
+    }
+
+    /// Its job is handed out; `true` if that is to list its children, too.
+    pub(super) fn ask(&mut self) -> bool {
+        let before = std::mem::replace(self, Self::UnderWay);
+        before == Self::Waiting { with_children: true }
+    }
+
+    /// Its job was answered, and this is why it is read once more, if it is.
+    pub(super) fn done(&mut self) -> Option<Again> {
+        match std::mem::take(self) {
+            Self::Again(again) => Some(again),
+            _ => None,
+        }
+    }
+}
