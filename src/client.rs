@@ -224,6 +224,20 @@ impl Client {
         self.shared().assured_until()
     }
 
+    /// The newest change of the state, and until when a connection that stands may be believed in
+    /// without another answer. For the recipes.
+    ///
+    /// ```no_run
+    /// # fn example(client: znode::Client) {
+    /// let (change, until) = client.liveness();
+    /// println!("{} until {until:?}, unless something is answered", change.state);
+    /// # }
+    /// ```
+    #[doc(hidden)]
+    pub fn liveness(&self) -> (StateChange, Instant) {
+        (self.shared().change(), self.shared().live_until())
+    }
+
     /// What this session has done so far, and what it is doing: counted always, and cheap to read.
     ///
     /// ```no_run

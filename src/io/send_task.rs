@@ -182,6 +182,8 @@ impl SendTask {
 
     /// Does what the session has put out, in order.
     fn perform(&mut self, now: Moment) {
+        // An answer to a ping puts nothing out.
+        self.shared.set_live_until(self.session.live_until());
         if self.out.is_empty() {
             return;
         }

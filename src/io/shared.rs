@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(super) clock: Clock,
     /// Until when the session is assured, in nanoseconds of that clock.
     assured_until: AtomicU64,
+    /// Until when its connection may be believed in, in nanoseconds of that clock.
+    live_until: AtomicU64,
     last_zxid: AtomicI64,
     next_watcher: AtomicU64,
     seeded: Mutex<Seeded>,
@@ -79,6 +81,7 @@ impl Shared {
             }),
             clock: Clock::start(),
             assured_until: AtomicU64::new(0),
+            live_until: AtomicU64::new(0),
             last_zxid: AtomicI64::new(0),
             next_watcher: AtomicU64::new(WatcherId::DEFAULT.0 + 1),
             seeded: Mutex::new(Seeded::new(seed)),
@@ -125,6 +128,11 @@ impl Shared {
     /// Until when the session is assured.
     pub(crate) fn assured_until(&self) -> Instant {
         self.clock.instant(Moment::from_nanos(self.assured_until.load(Ordering::Acquire)))
+    }
+
+    /// Until when its connection may be believed in, if it stands.
+    pub(crate) fn live_until(&self) -> Instant {
+        self.clock.instant(Moment::from_nanos(self.live_until.load(Ordering::Acquire)))
     }
 
     pub(crate) fn next_watcher(&self) -> WatcherId {
@@ -175,6 +183,10 @@ impl Shared {
 
     pub(super) fn set_assured_until(&self, moment: Moment) {
         self.assured_until.store(moment.as_nanos(), Ordering::Release);
+    }
+
+    pub(super) fn set_live_until(&self, moment: Moment) {
+        self.live_until.store(moment.as_nanos(), Ordering::Release);
     }
 
     pub(super) fn set_last_zxid(&self, zxid: Zxid) {

@@ -167,6 +167,11 @@ impl<R> Session<R> {
         }
     }
 
+    /// Until when a connection that stands may be believed in, without another answer.
+    pub fn live_until(&self) -> Moment {
+        self.timers.live_until()
+    }
+
     /// When the session may be over at the earliest, as far as committed writes and handshakes
     /// prove it. Says nothing of a session that has ended.
     pub fn assured_until(&self) -> Moment {

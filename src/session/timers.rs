@@ -55,6 +55,13 @@ impl Timers {
         self.answered_at + self.timeout
     }
 
+    /// Until when a connection that stands may be believed in: after as much silence it counts as
+    /// dead, whether or not anybody had the time to notice. It counts from the sending on, since an
+    /// answer may lie here unread while the process sleeps.
+    pub(super) fn live_until(&self) -> Moment {
+        self.answered_at + self.read()
+    }
+
     /// How long one attempt to connect may take, handshake included, so that all of so many hosts
     /// can be tried before the session is lost.
     pub(super) fn attempt(&self, hosts: usize) -> Duration {

@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
+use tokio::runtime::{Builder, Runtime};
 use znode::proto::OpCode;
 use znode::{Acl, Client, CreateMode, ErrorKind, State, Version, WatcherType, Zxid};
-use znode_recipes::{Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, RecipeErrorKind};
+use znode_recipes::{
+    Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, Current, RecipeErrorKind,
+};
 
 use crate::ground::{Ground, disconnect, drop_at, reconnect, soon, state_is};
 
@@ -151,22 +154,153 @@ async fn what_somebody_else_has_seen_can_be_waited_for() {
         let stat = soon(other.set_data(ROOT, &data, Version::ANY)).await.unwrap();
         let node = soon(cache.get_at_least(ROOT, stat.mzxid)).await.unwrap().unwrap();
         assert_eq!(*node.data, *data.as_bytes());
-        let current = cache.current(ROOT).unwrap();
+        let current = cache.current(ROOT).unwrap().unwrap();
         assert_eq!(current.node, Some(node));
         assert!(current.zxid >= stat.mzxid);
     }
-    assert_eq!(soon(cache.get_at_least("/none", Zxid(1))).await.unwrap(), None);
+    assert_eq!(soon(cache.get_at_least("/cached/none", Zxid(1))).await.unwrap(), None);
     let error = soon(cache.get_at_least(ROOT, Zxid(i64::MAX))).await.unwrap_err();
     assert_eq!(error.kind(), RecipeErrorKind::InvalidArgument);
     // While nobody can know, nobody is told.
     let mut changes = cache.changes();
     disconnect(&client, &wire).await;
-    assert_eq!(cache.current(ROOT), None);
+    assert_eq!(cache.current(ROOT).unwrap(), None);
     assert!(cache.get(ROOT).is_some(), "as it was seen last");
     wire.admit();
     state_is(&client, State::Connected).await;
     assert_eq!(next(&mut changes).await, "Resynced");
-    assert!(cache.current(ROOT).is_some());
+    assert!(cache.current(ROOT).unwrap().is_some());
+}
+
+/// One whose tasks have a turn only while somebody waits on it.
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
+/// What the watch has told is there before any answer that shows more, and whoever has that answer
+/// may be faster than the task of the cache.
+#[test]
+fn whoever_has_read_something_is_not_given_what_was_before() {
+    let (of_cache, others) = (runtime(), runtime());
+    let (_ground, client, other) = others.block_on(async {
+        let ground = Ground::start().await;
+        let (client, other) = (ground.connect().await, ground.connect().await);
+        make(&other, &[ROOT, "/cached/a"]).await;
+        (ground, client, other)
+    });
+    // Its task has a turn only where it is waited for; the client's own has one with the others.
+    let starting = of_cache.spawn(Cache::tree(&client, ROOT).start());
+    let cache = loop {
+        others.block_on(soon(client.sync("/"))).unwrap();
+        of_cache.block_on(tokio::task::yield_now());
+        if starting.is_finished() {
+            break of_cache.block_on(starting).unwrap().unwrap();
+        }
+    };
+    let current = |path| cache.current(path).unwrap();
+    assert_eq!(*current(ROOT).unwrap().node.unwrap().data, *ROOT.as_bytes());
+    let stat = others.block_on(async {
+        let stat = soon(other.set_data(ROOT, "new", Version::ANY)).await.unwrap();
+        soon(client.sync("/")).await.unwrap();
+        assert_eq!(soon(client.get_data(ROOT)).await.unwrap().0, "new");
+        stat
+    });
+    assert_eq!(current(ROOT), None, "the session has seen something newer");
+    assert!(current("/cached/a").is_some(), "nothing has happened to it");
+    while current(ROOT).is_none() {
+        of_cache.block_on(tokio::task::yield_now());
+        others.block_on(soon(client.sync("/"))).unwrap();
+    }
+    let Current { node, zxid } = current(ROOT).unwrap();
+    assert_eq!(*node.unwrap().data, *b"new");
+    assert!(zxid >= stat.mzxid);
+}
+
+/// The state says so before the watch tells of the gap, and the task may be slow to hear of it.
+#[test]
+fn after_a_reconnect_nothing_is_given_as_current_before_it_was_looked_at() {
+    let (of_cache, others) = (runtime(), runtime());
+    let (_ground, client, wire, other) = others.block_on(async {
+        let ground = Ground::start().await;
+        let (client, wire) = ground.connect_wired().await;
+        let other = ground.connect().await;
+        make(&other, &[ROOT]).await;
+        (ground, client, wire, other)
+    });
+    let starting = of_cache.spawn(Cache::node(&client, ROOT).jitter(Duration::ZERO).start());
+    let turn = || {
+        others.block_on(soon(client.sync("/"))).unwrap();
+        of_cache.block_on(tokio::task::yield_now());
+    };
+    while !starting.is_finished() {
+        turn();
+    }
+    let cache = of_cache.block_on(starting).unwrap().unwrap();
+    let current = || cache.current(ROOT).unwrap();
+    assert!(current().is_some());
+    others.block_on(async {
+        disconnect(&client, &wire).await;
+        soon(other.set_data(ROOT, "new", Version::ANY)).await.unwrap();
+        wire.admit();
+        let mut states = client.states();
+        while soon(states.next()).await.unwrap().state != State::Connected {
+            assert_eq!(cache.current(ROOT).unwrap(), None);
+        }
+        assert_eq!(cache.current(ROOT).unwrap(), None, "nothing was looked at");
+    });
+    while current().is_none() {
+        turn();
+    }
+    assert_eq!(*current().unwrap().node.unwrap().data, *b"new");
+}
+
+/// Whoever asks may have its turn before the client has noticed how late it is.
+#[tokio::test(start_paused = true)]
+async fn after_the_process_stood_still_nothing_is_given_as_current() {
+    let server = znode_testing::TestingServer::start().await.unwrap();
+    let options = znode::ConnectOptions::new()
+        .session_timeout(Duration::from_secs(30))
+        .connector(server.connector());
+    let client = options.connect(&server.connect_string()).await.unwrap();
+    client.create(ROOT, "", CreateMode::Persistent).await.unwrap();
+    let cache = Cache::node(&client, ROOT).start().await.unwrap();
+    // Pings are enough.
+    tokio::time::sleep(Duration::from_secs(3600)).await; // virtual: the clock is paused
+    assert!(cache.current(ROOT).unwrap().is_some());
+    tokio::time::advance(Duration::from_secs(21)).now_or_never();
+    assert_eq!(client.state(), State::Connected, "it has not noticed");
+    assert_eq!(cache.current(ROOT).unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_the_cache_does_not_hold_is_refused_and_not_said_to_be_missing() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    make(&client, &[ROOT, "/cached/a", "/cached/a/b", "/cachedtoo"]).await;
+    let node = start(Cache::node(&client, ROOT)).await;
+    let children = start(Cache::children(&client, ROOT)).await;
+    let tree = start(Cache::tree(&client, ROOT)).await;
+    for (cache, path) in [
+        (&node, "/cached/a"),
+        (&children, ROOT),
+        (&children, "/cached/a/b"),
+        (&tree, "/cachedtoo"),
+        (&tree, "/"),
+    ] {
+        let waited = soon(cache.get_at_least(path, Zxid(1))).await.unwrap_err();
+        for error in [cache.current(path).unwrap_err(), waited] {
+            assert_eq!((error.kind(), error.path()), (RecipeErrorKind::InvalidArgument, path));
+            let held = std::error::Error::source(&error).unwrap().to_string();
+            assert!(held.contains(ROOT), "{held}");
+        }
+        assert_eq!(cache.get(path), None);
+    }
+    let error = tree.current("/cached//a").unwrap_err();
+    assert_eq!(error.kind(), RecipeErrorKind::InvalidPath);
+    for path in ["/cached/a/b", "/cached/none"] {
+        let there = soon(client.exists(path)).await.unwrap().is_some();
+        assert_eq!(tree.current(path).unwrap().unwrap().node.is_some(), there);
+    }
 }
 
 #[tokio::test]
@@ -199,7 +333,7 @@ async fn what_cannot_be_held_is_refused_by_the_call_that_asks_for_it() {
     ground.end_session(&client, &wire).await;
     assert_eq!(next(&mut changes).await, "Client");
     assert!(cache.failure().unwrap().is_session_over());
-    assert_eq!(cache.current(ROOT), None);
+    assert!(cache.current(ROOT).unwrap_err().is_session_over());
     let seen = soon(cache.get_at_least(ROOT, Zxid(i64::MAX))).await;
     assert!(seen.unwrap_err().is_session_over());
 }

@@ -1,16 +1,17 @@
 //! What those see who read from a cache.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use znode::{Client, Path, Stat, State, Zxid};
 
 use super::changes::{CacheChanges, Subscriber};
-use super::mirror::{Mirror, Scope};
+use super::mirror::Scope;
+use super::shared::{Copied, Shared};
 use super::task;
+use crate::clock::now;
 use crate::recipe_error::RecipeError;
 
 /// For how long at most a cache waits before it looks what has changed while its link was down:
@@ -36,16 +37,16 @@ pub struct CachedNode {
     pub data: Box<[u8]>,
 }
 
-/// What a [`Cache`] holds in some place, while that certainly is what its session may read there;
-/// see [`Cache::current`].
+/// What a [`Cache`] holds in some place, while it knows of nothing newer; see [`Cache::current`].
 ///
 /// ```no_run
-/// # fn example(cache: znode_recipes::Cache) {
+/// # fn example(cache: znode_recipes::Cache) -> Result<(), znode_recipes::RecipeError> {
 /// use znode_recipes::Current;
 ///
-/// if let Some(Current { node, zxid }) = cache.current("/config/rate") {
+/// if let Some(Current { node, zxid }) = cache.current("/config/rate")? {
 ///     println!("{node:?} as of {zxid}, without asking anybody");
 /// }
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +54,7 @@ pub struct CachedNode {
 pub struct Current {
     /// The node; `None` if there is none.
     pub node: Option<Arc<CachedNode>>,
-    /// A transaction after which it was so.
+    /// It was so after this transaction, or after a later one.
     pub zxid: Zxid,
 }
 
@@ -126,28 +127,6 @@ pub struct Cache {
     _task: Arc<Task>,
 }
 
-/// What the task and its readers share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) client: Client,
-    pub(super) path: String,
-    pub(super) scope: Scope,
-    pub(super) nodes_max: usize,
-    pub(super) jitter: Duration,
-    copied: Mutex<Copied>,
-    changed: Notify,
-    /// Somebody wants to know what is true by now.
-    pub(super) asked: Notify,
-}
-
-/// The copy, and those who are told of it.
-#[derive(Debug)]
-pub(super) struct Copied {
-    pub(super) mirror: Mirror,
-    pub(super) subscribers: Vec<Subscriber>,
-    pub(super) failure: Option<RecipeError>,
-}
-
 /// Ends with the last handle.
 #[derive(Debug)]
 struct Task(AbortHandle);
@@ -155,44 +134,6 @@ struct Task(AbortHandle);
 impl Drop for Task {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Copied> {
-        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has everything looked at, at once.
-    pub(super) fn look_again(&self) {
-        let mirror = &mut self.lock().mirror;
-        mirror.doubt();
-        mirror.look_again();
-    }
-
-    /// Changes something that readers may wait for.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Copied) -> T) -> T {
-        let changed = change(&mut self.lock());
-        self.changed.notify_waiters();
-        changed
-    }
-
-    /// Waits until there is something to be had.
-    async fn until<T>(&self, look: impl Fn(&Copied) -> Option<T>) -> Result<T, RecipeError> {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            {
-                let state = self.lock();
-                if let Some(found) = look(&state) {
-                    return Ok(found);
-                }
-                if let Some(failure) = &state.failure {
-                    return Err(failure.clone());
-                }
-            }
-            changed.await;
-        }
     }
 }
 
@@ -228,11 +169,7 @@ impl CacheBuilder {
     pub async fn start(self) -> Result<Cache, RecipeError> {
         let Self { client, path, scope, nodes_max, jitter } = self;
         Path::parse(&path).map_err(RecipeError::invalid_path)?;
-        let copied =
-            Copied { mirror: Mirror::new(&path, scope), subscribers: Vec::new(), failure: None };
-        let (copied, changed, asked) = (Mutex::new(copied), Notify::new(), Notify::new());
-        let shared = Shared { client, path, scope, nodes_max, jitter, copied, changed, asked };
-        let shared = Arc::new(shared);
+        let shared = Arc::new(Shared::new(client, path, scope, nodes_max, jitter));
         let task = tokio::spawn(task::follow(Arc::clone(&shared)));
         let cache = Cache { shared, _task: Arc::new(Task(task.abort_handle())) };
         cache.shared.until(|state| state.mirror.is_filled().then_some(())).await?;
@@ -261,7 +198,7 @@ impl Cache {
         CacheBuilder { client, path, scope, nodes_max: 1_000_000, jitter }
     }
 
-    /// A node, as it was seen last.
+    /// A node, as it was seen last; `None` also of what the cache does not hold at all.
     pub fn get(&self, path: &str) -> Option<Arc<CachedNode>> {
         self.shared.lock().mirror.get(path).cloned()
     }
@@ -292,24 +229,46 @@ impl Cache {
         (state.mirror.nodes().cloned().collect(), changes)
     }
 
-    /// A node, without asking anybody, while it is certain that the session may read nothing newer
-    /// there: `None` while the connection is down, or something is being read.
+    /// A node, without asking anybody: not older than
+    /// - [`zxid`](Current::zxid), which never falls for a path;
+    /// - anything that a reply to this client had shown when this was called, to whichever handle
+    ///   or task of its session;
+    /// - anything that this cache had told of, or given, before.
     ///
-    /// Others may have written since, and a server that is behind does not know: this is what a
-    /// read of the server would show, and not more.
-    pub fn current(&self, path: &str) -> Option<Current> {
-        let state = self.shared.lock();
-        let is_live = self.shared.client.state() == State::Connected && state.failure.is_none();
-        let node = || state.mirror.get(path).cloned();
-        let zxid = state.mirror.settled(path).filter(|_| is_live);
-        zxid.map(|zxid| Current { node: node(), zxid })
+    /// It is *not* what a server would answer now: others may have written since, a server that is
+    /// behind does not know, and a watch event may be on its way.
+    /// [`get_at_least`](Self::get_at_least) waits for what somebody has seen.
+    ///
+    /// `None` while that cannot be promised: unless the connection stands, to a server that may
+    /// write, and something was answered that was asked for in the last two thirds of the
+    /// [session timeout](Client::session_timeout); from a reconnect on until
+    /// [`Resynced`](crate::CacheChange::Resynced) is told; and while this very node is being read.
+    ///
+    /// # Errors
+    /// - `InvalidPath`;
+    /// - `InvalidArgument` if the cache does not hold such nodes;
+    /// - why the cache does not follow any more.
+    pub fn current(&self, path: &str) -> Result<Option<Current>, RecipeError> {
+        let shared = &self.shared;
+        shared.check(path)?;
+        // Before what the watch has told: a connection that comes between the two brings doubt.
+        let (change, live_until) = shared.client.liveness();
+        let is_live = change.state == State::Connected && now() < live_until;
+        let mut state = shared.lock();
+        state.hear_aside();
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        let zxid = state.mirror.settled(path, change.generation).filter(|_| is_live);
+        Ok(zxid.map(|zxid| Current { node: state.mirror.get(path).cloned(), zxid }))
     }
 
     /// A node, as it is after this transaction or a later one: for whoever was told of it by
-    /// somebody else.
+    /// somebody else. Of other nodes that says nothing.
     ///
     /// # Errors
-    /// As [`CacheBuilder::start`]; `InvalidArgument` if there is no such transaction yet.
+    /// As [`CacheBuilder::start`]; `InvalidArgument` if the cache does not hold such nodes, or if
+    /// there is no such transaction yet.
     ///
     /// # Cancel safety
     /// It only reads.
@@ -319,6 +278,7 @@ impl Cache {
         zxid: Zxid,
     ) -> Result<Option<Arc<CachedNode>>, RecipeError> {
         let shared = &self.shared;
+        shared.check(path)?;
         let is_there = |state: &Copied| {
             (state.mirror.as_of(path) >= zxid).then(|| state.mirror.get(path).cloned())
         };

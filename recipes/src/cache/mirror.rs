@@ -16,8 +16,7 @@ use std::sync::Arc;
 use znode::{EventType, Stat, WatchedEvent, Zxid};
 
 pub(super) use self::look::{Answer, Ask, Job, Look, Next, Seen};
-use self::scope::Reach;
-pub(super) use self::scope::Scope;
+pub(super) use self::scope::{Reach, Scope};
 use self::slot::{Reading, Slot};
 use super::changes::CacheChange;
 use super::handle::CachedNode;
@@ -34,11 +33,20 @@ pub(super) struct Mirror {
     /// How many nodes are to be seen yet, before nothing can have been missed.
     owed: usize,
     phase: Phase,
-    /// Up to where every event was taken in.
-    heard: Zxid,
+    /// Up to where every event was taken in, and on which connection that was asked for.
+    heard: Asked,
     /// After which transaction at least whatever it does not know of was not there, until it is
     /// whole again.
     absent_at: Zxid,
+}
+
+/// What a session knew when it asked for something.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// What it had seen.
+    pub(super) zxid: Zxid,
+    /// How many states it had been in: a connection has a state of its own.
+    pub(super) generation: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +59,7 @@ enum Phase {
 }
 
 impl Mirror {
-    /// An empty copy, with the job that begins to fill it.
+    /// An empty copy, to be filled once [`look_again`](Self::look_again) says so.
     pub(super) fn new(root: &str, scope: Scope) -> Self {
         let mut mirror = Self {
             reach: Reach::new(root, scope),
@@ -60,11 +68,10 @@ impl Mirror {
             round: 0,
             owed: 0,
             phase: Phase::Filling,
-            heard: Zxid::ZERO,
+            heard: Asked::default(),
             absent_at: Zxid::ZERO,
         };
         mirror.doubt();
-        mirror.look_again();
         mirror
     }
 
@@ -88,11 +95,11 @@ impl Mirror {
             event.zxid.is_some_and(|zxid| is_gone && node.stat.czxid < zxid)
         };
         if let Some(node) = slot.node.take_if(was_it) {
-            let is_read = slot.reading != Reading::Not;
+            // What is owed is looked at all the same: an answer on this connection is owed.
+            let is_settled = slot.reading == Reading::Not && !slot.is_owed;
             self.tell(CacheChange::Deleted(node), out);
-            if !is_read {
-                self.forget(&path);
-                return self.settle(out);
+            if is_settled {
+                return self.forget(&path);
             }
         }
         // What was there before it was known has children that nobody will tell of.
@@ -109,14 +116,14 @@ impl Mirror {
     /// [`look_again`](Self::look_again) says so.
     pub(super) fn doubt(&mut self) {
         if self.phase == Phase::Whole {
-            self.absent_at = self.absent_at.max(self.heard);
+            self.absent_at = self.absent_at.max(self.heard.zxid);
             self.phase = Phase::Checking;
         }
         self.round += 1;
         let root = Arc::clone(self.reach.root());
         self.slot(&root);
         for slot in self.slots.values_mut() {
-            slot.see(slot.as_of(self.heard));
+            slot.see(slot.as_of(self.heard.zxid));
             slot.is_owed = true;
             // What is under way was asked for before.
             if slot.reading.is_under_way() {
@@ -147,19 +154,19 @@ impl Mirror {
         Some(Job { path, known, with_children, round })
     }
 
-    /// What a job has read, by an answer before which every event was taken in that came before it;
-    /// `known` is what the session had seen when it was asked for.
+    /// What a job has read, which was `asked` for so. Every event that came before the answer is
+    /// taken in.
     pub(super) fn answered(
         &mut self,
         job: &Job,
         seen: Seen,
-        known: Zxid,
+        asked: Asked,
         out: &mut Vec<CacheChange>,
     ) {
         let path = Arc::clone(&job.path);
         let is_of_round = job.round == self.round;
-        let seen_at = known.max(seen.newest());
-        self.hear(seen_at);
+        let seen_at = asked.zxid.max(seen.newest());
+        self.hear(Asked { zxid: seen_at, ..asked });
         let slot = self.slot(&path);
         let is_paid = is_of_round && std::mem::take(&mut slot.is_owed);
         let again = slot.reading.done();
@@ -196,9 +203,12 @@ impl Mirror {
         self.settle(out);
     }
 
-    /// Every event up to a transaction was taken in.
-    pub(super) fn hear(&mut self, zxid: Zxid) {
-        self.heard = self.heard.max(zxid);
+    /// Something was answered that was `asked` for so, and every event that came before the answer
+    /// is taken in: those of all transactions that were seen then, and the gap before the first
+    /// answer on that connection.
+    pub(super) fn hear(&mut self, asked: Asked) {
+        self.heard.zxid = self.heard.zxid.max(asked.zxid);
+        self.heard.generation = self.heard.generation.max(asked.generation);
     }
 
     /// A node that is held, as it was seen last.
@@ -219,6 +229,11 @@ impl Mirror {
         self.slots.len()
     }
 
+    /// What it copies.
+    pub(super) fn reach(&self) -> &Reach {
+        &self.reach
+    }
+
     /// Whether it has been whole.
     pub(super) fn is_filled(&self) -> bool {
         self.phase != Phase::Filling
@@ -227,17 +242,18 @@ impl Mirror {
     /// A transaction such that what is held at a path was there after it, or after a later one.
     pub(super) fn as_of(&self, path: &str) -> Zxid {
         match self.slots.get(path) {
-            Some(slot) => slot.as_of(self.heard),
-            None if self.phase == Phase::Whole => self.absent_at.max(self.heard),
+            Some(slot) => slot.as_of(self.heard.zxid),
+            None if self.phase == Phase::Whole => self.absent_at.max(self.heard.zxid),
             None => self.absent_at,
         }
     }
 
-    /// The same, while it is whole and nothing is being read there.
-    pub(super) fn settled(&self, path: &str) -> Option<Zxid> {
-        let is_settled = |slot: &Slot| slot.reading == Reading::Not;
-        let is_settled = self.slots.get(path).is_none_or(is_settled);
-        (is_settled && self.phase == Phase::Whole).then(|| self.as_of(path))
+    /// The same, if the session is in this generation still, nothing can have been missed in it,
+    /// and the node is not being read.
+    pub(super) fn settled(&self, path: &str, generation: u64) -> Option<Zxid> {
+        let is_read = self.slots.get(path).is_some_and(|slot| slot.reading != Reading::Not);
+        let is_whole = self.phase == Phase::Whole && self.heard.generation == generation;
+        (is_whole && !is_read).then(|| self.as_of(path))
     }
 
     fn settle(&mut self, out: &mut Vec<CacheChange>) {

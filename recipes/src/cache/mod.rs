@@ -3,6 +3,7 @@
 mod changes;
 mod handle;
 mod mirror;
+mod shared;
 mod task;
 
 pub use changes::{CacheChange, CacheChanges};

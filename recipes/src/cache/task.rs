@@ -8,11 +8,10 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
-use znode::{AddWatchMode, Client, Error, ErrorKind, PersistentWatcher, WatchUpdate, Zxid};
+use znode::{AddWatchMode, Client, Error, ErrorKind, PersistentWatcher};
 
-use super::changes::CacheChange;
-use super::handle::Shared;
-use super::mirror::{Answer, Ask, Job, Look, Mirror, Next, Scope, Seen};
+use super::mirror::{Answer, Ask, Asked, Job, Look, Next, Scope, Seen};
+use super::shared::Shared;
 use crate::recipe_error::RecipeError;
 
 /// How many reads are under way at a time.
@@ -21,89 +20,50 @@ const UNDER_WAY_MAX: usize = 256;
 /// Keeps the copy up to date, until that cannot be done any more.
 pub(super) async fn follow(shared: Arc<Shared>) {
     let Err(error) = keep(&shared).await;
-    shared.change(|copied| {
-        for subscriber in copied.subscribers.drain(..) {
-            subscriber.end(error.clone());
-        }
-        copied.failure = Some(error);
-    });
+    shared.end(error);
 }
 
 async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
-    let mut feed = Feed { watcher: watch(shared).await?, pause: None };
     let mut reads: FuturesUnordered<BoxFuture<'static, Read>> = FuturesUnordered::new();
+    // Until when nobody looks at what may have been missed; meanwhile everything else goes on.
+    let mut pause: Option<BoxFuture<'static, ()>> = None;
     loop {
-        feed.drain(shared).await?;
         while reads.len() < UNDER_WAY_MAX {
             let Some(job) = shared.lock().mirror.next_job() else { break };
             reads.push(read(shared.client.clone(), job).boxed());
         }
         tokio::select! {
             biased;
-            update = feed.watcher.next() => feed.take(shared, update).await?,
+            news = shared.news() => {
+                if news.is_unwatched {
+                    shared.watched(watch(shared).await?);
+                } else if news.is_lagging {
+                    shared.lock().mirror.look_again();
+                } else if news.is_gap {
+                    // Another one meanwhile is looked at together with this one.
+                    let time = part_of(shared.jitter, &shared.client);
+                    pause.get_or_insert_with(|| sleep(time).boxed());
+                }
+            }
             Some(read) = reads.next() => {
-                // Whatever came before the answer is in the queue by now, and goes first.
-                feed.drain(shared).await?;
+                // Whatever came before the answer is in line by now, and goes first.
+                shared.hear();
                 answered(shared, read)?;
             }
             () = shared.asked.notified() => {
                 reads.push(probe(shared.client.clone(), shared.path.clone()).boxed());
             }
-            () = over(&mut feed.pause) => {
-                feed.pause = None;
+            () = over(&mut pause) => {
+                pause = None;
                 shared.lock().mirror.look_again();
             }
         }
     }
 }
 
-/// What the watch tells.
-struct Feed {
-    watcher: PersistentWatcher,
-    /// Until when nobody looks at what may have been missed; meanwhile everything else goes on.
-    pause: Option<BoxFuture<'static, ()>>,
-}
-
-impl Feed {
-    async fn drain(&mut self, shared: &Shared) -> Result<(), RecipeError> {
-        while let Some(update) = self.watcher.next().now_or_never() {
-            self.take(shared, update).await?;
-        }
-        Ok(())
-    }
-
-    async fn take(
-        &mut self,
-        shared: &Shared,
-        update: Option<WatchUpdate>,
-    ) -> Result<(), RecipeError> {
-        match update {
-            Some(WatchUpdate::Event(event)) => {
-                step(shared, |mirror, out| mirror.event(&event, out));
-            }
-            Some(WatchUpdate::Gap) => {
-                shared.lock().mirror.doubt();
-                // Another one meanwhile is looked at together with this one.
-                let pause = sleep(part_of(shared.jitter, &shared.client)).boxed();
-                self.pause.get_or_insert(pause);
-            }
-            Some(WatchUpdate::Lagged(_)) => shared.look_again(),
-            // Somebody has removed it, the server knows none, or the session is over: which of
-            // these, the client says.
-            Some(_) | None => {
-                shared.lock().mirror.doubt();
-                self.watcher = watch(shared).await?;
-                shared.look_again();
-            }
-        }
-        Ok(())
-    }
-}
-
 /// Something that was read.
 struct Read {
-    /// What the session had seen when it was asked for.
-    known: Zxid,
+    asked: Asked,
     /// What it was read for; `None` if only to hear what is in line before it.
     job: Option<Job>,
     seen: Result<Seen, Error>,
@@ -111,12 +71,12 @@ struct Read {
 
 fn answered(shared: &Shared, read: Read) -> Result<(), RecipeError> {
     let seen = read.seen.map_err(|error| RecipeError::client(&shared.path, error))?;
-    let len = step(shared, |mirror, out| {
-        match read.job {
-            Some(job) => mirror.answered(&job, seen, read.known, out),
-            None => mirror.hear(read.known),
-        }
-        mirror.len()
+    let len = shared.change(|copied| {
+        copied.step(|mirror, out| match read.job {
+            Some(job) => mirror.answered(&job, seen, read.asked, out),
+            None => mirror.hear(read.asked),
+        });
+        copied.mirror.len()
     });
     if len > shared.nodes_max {
         let what = format!("there are more than {} nodes", shared.nodes_max);
@@ -125,16 +85,9 @@ fn answered(shared: &Shared, read: Read) -> Result<(), RecipeError> {
     Ok(())
 }
 
-/// Has the mirror take something in, and tells of what has changed by that.
-fn step<T>(shared: &Shared, take: impl FnOnce(&mut Mirror, &mut Vec<CacheChange>) -> T) -> T {
-    shared.change(|state| {
-        let mut out = Vec::new();
-        let taken = take(&mut state.mirror, &mut out);
-        for change in &out {
-            state.subscribers.retain(|subscriber| subscriber.tell(change));
-        }
-        taken
-    })
+/// What a session knows that asks for something now.
+fn asked(client: &Client) -> Asked {
+    Asked { zxid: client.last_zxid(), generation: client.liveness().0.generation }
 }
 
 async fn watch(shared: &Shared) -> Result<PersistentWatcher, RecipeError> {
@@ -163,16 +116,16 @@ fn part_of(time: Duration, client: &Client) -> Duration {
 
 /// Reads what a job wants.
 async fn read(client: Client, job: Job) -> Read {
-    let known = client.last_zxid();
+    let asked = asked(&client);
     let seen = look(&client, &job).await;
-    Read { known, job: Some(job), seen }
+    Read { asked, job: Some(job), seen }
 }
 
 /// Reads nothing of interest.
 async fn probe(client: Client, path: String) -> Read {
-    let known = client.last_zxid();
+    let asked = asked(&client);
     let looked = client.until_answered(|| client.exists(&path)).await;
-    Read { known, job: None, seen: looked.map(|_| Seen::Same) }
+    Read { asked, job: None, seen: looked.map(|_| Seen::Same) }
 }
 
 async fn look(client: &Client, job: &Job) -> Result<Seen, Error> {

@@ -38,7 +38,7 @@ enum Told {
 #[derive(Debug)]
 struct Looking {
     job: Job,
-    known: Zxid,
+    asked: Asked,
     look: Look,
     ask: Ask,
 }
@@ -118,6 +118,8 @@ fn contents(node: &Arc<CachedNode>) -> (Arc<str>, Zxid, Zxid, Box<[u8]>) {
 struct Pair {
     server: Server,
     is_connected: bool,
+    /// How many states the session has been in.
+    generation: u64,
     with_zxid: bool,
     /// What is on its way to the session.
     wire: VecDeque<Sent>,
@@ -129,7 +131,7 @@ struct Pair {
     /// What the watch has told, and the cache's task has not taken in.
     told_of: VecDeque<Told>,
     /// Looks that are complete, and not taken in.
-    done: Vec<(Job, Zxid, Seen)>,
+    done: Vec<(Job, Asked, Seen)>,
     mirror: Mirror,
     told: BTreeMap<Arc<str>, Arc<CachedNode>>,
     /// The newest data of each path that was ever told of.
@@ -143,6 +145,7 @@ impl Pair {
         let mut pair = Self {
             server: Server::default(),
             is_connected: true,
+            generation: 1,
             with_zxid: true,
             wire: VecDeque::new(),
             looks: BTreeMap::new(),
@@ -157,6 +160,7 @@ impl Pair {
             stamps: BTreeMap::new(),
             marks: Vec::new(),
         };
+        pair.mirror.look_again();
         pair.hand_out();
         pair
     }
@@ -188,12 +192,16 @@ impl Pair {
                 self.asked.push_back(number);
             }
         }
-        self.is_connected = false;
+        if std::mem::take(&mut self.is_connected) {
+            self.generation += 1;
+        }
     }
 
+    /// The state is seen before the gap is told.
     fn reconnect(&mut self) {
         if !self.is_connected {
             self.is_connected = true;
+            self.generation += 1;
             self.wire.push_back(Sent::Told(Told::Gap));
         }
     }
@@ -212,8 +220,8 @@ impl Pair {
                         self.asked.push_back(number);
                     }
                     Next::Done(seen) => {
-                        let Looking { job, known, .. } = self.looks.remove(&number).unwrap();
-                        self.done.push((job, known, seen));
+                        let Looking { job, asked, .. } = self.looks.remove(&number).unwrap();
+                        self.done.push((job, asked, seen));
                     }
                 }
             }
@@ -239,9 +247,9 @@ impl Pair {
         while !self.told_of.is_empty() {
             self.hear();
         }
-        let (job, known, seen) = self.done.swap_remove(which % self.done.len());
+        let (job, asked, seen) = self.done.swap_remove(which % self.done.len());
         let mut out = Vec::new();
-        self.mirror.answered(&job, seen, known, &mut out);
+        self.mirror.answered(&job, seen, asked, &mut out);
         self.carry(out);
         self.hand_out();
     }
@@ -250,7 +258,8 @@ impl Pair {
     fn hand_out(&mut self) {
         while let Some(job) = self.mirror.next_job() {
             let (look, ask) = Look::new(&job);
-            let looking = Looking { job, known: self.last_zxid, look, ask };
+            let asked = Asked { zxid: self.last_zxid, generation: self.generation };
+            let looking = Looking { job, asked, look, ask };
             self.looks.insert(self.next_look, looking);
             self.asked.push_back(self.next_look);
             self.next_look += 1;
@@ -284,13 +293,19 @@ impl Pair {
         }
     }
 
-    /// What is said of each path was so, after the transaction that is named or a later one.
+    /// What is said of each path was so, after the transaction that is named or a later one. If
+    /// that is said for certain, and all that was told is taken in, the session has seen nothing
+    /// newer.
     fn is_honest(&mut self) {
-        for path in PATHS.into_iter().filter(|path| self.mirror.reach.holds(path)) {
+        for path in PATHS.into_iter().filter(|path| self.mirror.reach().holds(path)) {
             let data = self.mirror.get(path).map(|node| node.stat.mzxid);
             let as_of = self.mirror.as_of(path);
             assert!(self.server.had(path, data, as_of), "{path} was not {data:?} after {as_of}");
-            let Some(as_of) = self.mirror.settled(path) else { continue };
+            let Some(as_of) = self.mirror.settled(path, self.generation) else { continue };
+            if self.told_of.is_empty() {
+                let seen = self.last_zxid;
+                assert!(self.server.had(path, data, seen), "{path} was not {data:?} at {seen}");
+            }
             let before = self.stamps.insert(path, as_of);
             assert!(before.is_none_or(|before| before <= as_of), "{path}: {before:?} {as_of}");
         }
@@ -317,7 +332,7 @@ impl Pair {
 
     fn is_right(&mut self) {
         let there = self.server.nodes.iter();
-        let there = there.filter(|(path, _)| self.mirror.reach.holds(path));
+        let there = there.filter(|(path, _)| self.mirror.reach().holds(path));
         let there: Vec<_> = there.map(|(path, stat)| (path.clone(), stat.mzxid)).collect();
         let held = self.mirror.nodes().map(|node| (node.path.to_string(), node.stat.mzxid));
         assert_eq!(held.collect::<Vec<_>>(), there);
@@ -441,6 +456,8 @@ proptest! {
         }
         pair.settle();
         pair.is_honest();
+        let settled = |path: &&str| pair.mirror.settled(path, pair.generation).is_some();
+        prop_assert!(PATHS.iter().all(settled));
         pair.is_right();
     }
 }
