@@ -338,6 +338,47 @@ async fn what_cannot_be_held_is_refused_by_the_call_that_asks_for_it() {
     assert!(seen.unwrap_err().is_session_over());
 }
 
+/// One child that its maker keeps to himself, in a cache of many.
+#[tokio::test]
+async fn a_node_that_may_not_be_read_is_hidden_and_the_rest_goes_on() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT, "/cached/a", "/cached/sealed", "/cached/sealed/below", "/cached/z"]).await;
+    let sealed = [Acl::new(znode::Perms::ADMIN, "world", "anyone").unwrap()];
+    soon(other.set_acl("/cached/sealed", &sealed, Version::ANY)).await.unwrap();
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    let children = start(Cache::children(&client, ROOT)).await;
+    assert_eq!(paths(&cache), [ROOT, "/cached/a", "/cached/z"]);
+    assert_eq!(paths(&children), ["/cached/a", "/cached/z"]);
+    assert_eq!((cache.hidden().len(), &*cache.hidden()[0]), (1, "/cached/sealed"));
+    assert_eq!(
+        (cache.get("/cached/sealed"), cache.current("/cached/sealed").unwrap()),
+        (None, None)
+    );
+    let error = soon(cache.get_at_least("/cached/sealed", Zxid(1))).await.unwrap_err();
+    assert_eq!(error.client_error().map(znode::Error::kind), Some(ErrorKind::NoAuth));
+    let mut changes = cache.changes();
+    make(&other, &["/cached/b"]).await;
+    assert_eq!(next(&mut changes).await, "created /cached/b /cached/b");
+    // One that was held, and one that comes to be readable: after a reconnect both are known.
+    disconnect(&client, &wire).await;
+    soon(other.set_data("/cached/z", "secret", Version::ANY)).await.unwrap();
+    soon(other.set_acl("/cached/z", &sealed, Version::ANY)).await.unwrap();
+    soon(other.set_acl("/cached/sealed", &[Acl::open()], Version::ANY)).await.unwrap();
+    wire.admit();
+    let mut told = Vec::new();
+    while told.last().is_none_or(|last| last != "Resynced") {
+        told.push(next(&mut changes).await);
+    }
+    told.sort();
+    let found = "created /cached/sealed /cached/sealed";
+    let below = "created /cached/sealed/below /cached/sealed/below";
+    assert_eq!(told, ["Resynced", found, below, "deleted /cached/z /cached/z"]);
+    assert_eq!(cache.hidden(), [Arc::from("/cached/z")]);
+    assert_eq!(cache.failure().map(|failure| failure.kind()), None);
+}
+
 /// Somebody of the same session removes the watch.
 #[tokio::test]
 async fn a_watch_that_is_removed_is_set_again_and_nothing_is_missed() {

@@ -90,6 +90,14 @@ pub struct CacheBuilder {
 /// What it holds is what *its session* may read: a server that is behind shows others less.
 /// [`get_at_least`](Self::get_at_least) waits for what somebody else has seen.
 ///
+/// A node below its path that the session may not read, or whose data the client's codec cannot
+/// read, is [`hidden`](Self::hidden): the log tells of it once, and the rest goes on. One that was
+/// held before is told of as deleted. It is looked at again when the watch tells of it and after
+/// each reconnect. Nothing else says that it may be read by now, since a change of an access
+/// control list fires no watch. Servers since 3.9.2 do not tell at all of what a session may not
+/// read, and who cannot read a node cannot list what is below it: what comes to be there unseen is
+/// found after the next reconnect.
+///
 /// It is Curator's `CuratorCache`, with its options `SINGLE_NODE_CACHE` ([`node`](Self::node)), and
 /// its older `PathChildrenCache` ([`children`](Self::children)) and `TreeCache`
 /// ([`tree`](Self::tree)). Clones are the same cache; it ends with the last of them.
@@ -158,8 +166,8 @@ impl CacheBuilder {
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
     /// - `Exhausted` if there are more nodes than it may have;
-    /// - `Client` with the client's own error, as `NoAuth`, `Unimplemented` by servers before 3.6,
-    ///   or the end of the session.
+    /// - `Client` with the client's own error, as `NoAuth` at the path of the cache itself,
+    ///   `Unimplemented` by servers before 3.6, or the end of the session.
     ///
     /// # Cancel safety
     /// If the future is dropped, so is the cache, and its watch goes.
@@ -208,6 +216,19 @@ impl Cache {
         self.shared.lock().mirror.nodes().cloned().collect()
     }
 
+    /// The paths of nodes that are there, and cannot be read.
+    ///
+    /// ```no_run
+    /// # fn example(cache: znode_recipes::Cache) {
+    /// for path in cache.hidden() {
+    ///     println!("somebody should look at the access control list of {path}");
+    /// }
+    /// # }
+    /// ```
+    pub fn hidden(&self) -> Vec<Arc<str>> {
+        self.shared.lock().mirror.hidden().cloned().collect()
+    }
+
     /// What changes from now on.
     pub fn changes(&self) -> CacheChanges {
         self.nodes_and_changes().1
@@ -242,7 +263,8 @@ impl Cache {
     /// `None` while that cannot be promised: unless the connection stands, to a server that may
     /// write, and something was answered that was asked for in the last two thirds of the
     /// [session timeout](Client::session_timeout); from a reconnect on until
-    /// [`Resynced`](crate::CacheChange::Resynced) is told; and while this very node is being read.
+    /// [`Resynced`](crate::CacheChange::Resynced) is told; while this very node is being read; and
+    /// if it is [`hidden`](Self::hidden).
     ///
     /// # Errors
     /// - `InvalidPath`;
@@ -267,7 +289,8 @@ impl Cache {
     /// somebody else. Of other nodes that says nothing.
     ///
     /// # Errors
-    /// As [`CacheBuilder::start`]; `InvalidArgument` if the cache does not hold such nodes, or if
+    /// As [`CacheBuilder::start`]; `Client` with `NoAuth` or `InvalidData` of a node that is
+    /// [`hidden`](Self::hidden); `InvalidArgument` if the cache does not hold such nodes, or if
     /// there is no such transaction yet.
     ///
     /// # Cancel safety
@@ -280,10 +303,14 @@ impl Cache {
         let shared = &self.shared;
         shared.check(path)?;
         let is_there = |state: &Copied| {
-            (state.mirror.as_of(path) >= zxid).then(|| state.mirror.get(path).cloned())
+            let node = || match state.mirror.refusal(path) {
+                Some(error) => Err(RecipeError::client(path, error.clone())),
+                None => Ok(state.mirror.get(path).cloned()),
+            };
+            (state.mirror.as_of(path) >= zxid).then(node)
         };
         if let Some(node) = is_there(&shared.lock()) {
-            return Ok(node);
+            return node;
         }
         // Our server has it, then; and with its answer come the events that are before it.
         let synced = shared.client.until_answered(|| shared.client.sync(&shared.path)).await;
@@ -293,7 +320,7 @@ impl Cache {
             return Err(RecipeError::invalid_argument(&shared.path, what));
         }
         shared.asked.notify_one();
-        shared.until(is_there).await
+        shared.until(is_there).await?
     }
 
     /// Why the cache does not follow any more, if it does not.

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use znode::{EventType, Stat, WatchedEvent, Zxid};
+use znode::{Error, EventType, Stat, WatchedEvent, Zxid};
 
 pub(super) use self::look::{Answer, Ask, Job, Look, Next, Seen};
 pub(super) use self::scope::{Reach, Scope};
@@ -180,6 +180,14 @@ impl Mirror {
                     None => self.remove(&path, out),
                 }
             }
+            Seen::Refused(error) => {
+                let slot = self.slot(&path);
+                slot.see(seen_at);
+                slot.refusal = Some(error);
+                if let Some(node) = slot.node.take() {
+                    self.tell(CacheChange::Deleted(node), out);
+                }
+            }
             Seen::Node { stat, data, children } => {
                 let slot = self.slot(&path);
                 if again.is_none_or(|again| slot.is_news(&stat, data.is_some(), again.gone_at)) {
@@ -214,6 +222,17 @@ impl Mirror {
     /// A node that is held, as it was seen last.
     pub(super) fn get(&self, path: &str) -> Option<&Arc<CachedNode>> {
         self.slots.get(path)?.node.as_ref().filter(|node| self.reach.holds(&node.path))
+    }
+
+    /// Why a node that is there cannot be read, if so.
+    pub(super) fn refusal(&self, path: &str) -> Option<&Error> {
+        self.slots.get(path)?.refusal.as_ref()
+    }
+
+    /// The paths of nodes that are there and cannot be read.
+    pub(super) fn hidden(&self) -> impl Iterator<Item = &Arc<str>> {
+        let hidden = self.slots.iter().filter(|(_, slot)| slot.refusal.is_some());
+        hidden.map(|(path, _)| path).filter(|path| self.reach.holds(path))
     }
 
     /// All nodes that are held, parents before children.
@@ -251,9 +270,10 @@ impl Mirror {
     /// The same, if the session is in this generation still, nothing can have been missed in it,
     /// and the node is not being read.
     pub(super) fn settled(&self, path: &str, generation: u64) -> Option<Zxid> {
-        let is_read = self.slots.get(path).is_some_and(|slot| slot.reading != Reading::Not);
+        let is_unsure = |slot: &Slot| slot.reading != Reading::Not || slot.refusal.is_some();
+        let is_unsure = self.slots.get(path).is_some_and(is_unsure);
         let is_whole = self.phase == Phase::Whole && self.heard.generation == generation;
-        (is_whole && !is_read).then(|| self.as_of(path))
+        (is_whole && !is_unsure).then(|| self.as_of(path))
     }
 
     fn settle(&mut self, out: &mut Vec<CacheChange>) {
@@ -318,6 +338,7 @@ impl Mirror {
         };
         let after = Arc::new(CachedNode { path: Arc::clone(path), stat, data });
         slot.node = Some(Arc::clone(&after));
+        slot.refusal = None;
         match before {
             None => self.tell(CacheChange::Created(after), out),
             // The same version may be another node's. (CURATOR-391)
@@ -338,7 +359,9 @@ impl Mirror {
         for below in self.below(path).cloned().collect::<Vec<_>>() {
             self.want(&below, true, Zxid::ZERO);
         }
-        if let Some(node) = self.slot(path).node.take() {
+        let slot = self.slot(path);
+        slot.refusal = None;
+        if let Some(node) = slot.node.take() {
             self.tell(CacheChange::Deleted(node), out);
         }
     }
@@ -349,6 +372,7 @@ impl Mirror {
         for path in gone.iter().rev().chain([path]) {
             let slot = self.slot(path);
             let node = slot.node.take();
+            slot.refusal = None;
             if slot.reading.is_under_way() {
                 // The answer to that may be as old as what has gone.
                 slot.reading.want(true, Zxid(i64::MAX));

@@ -71,6 +71,14 @@ struct Read {
 
 fn answered(shared: &Shared, read: Read) -> Result<(), RecipeError> {
     let seen = read.seen.map_err(|error| RecipeError::client(&shared.path, error))?;
+    if let (Seen::Refused(error), Some(Job { path, .. })) = (&seen, &read.job) {
+        if **path == *shared.path {
+            return Err(RecipeError::client(path, error.clone()));
+        }
+        if shared.lock().mirror.refusal(path).is_none() {
+            tracing::warn!(path = &**path, %error, "hidden from the cache");
+        }
+    }
     let len = shared.change(|copied| {
         copied.step(|mirror, out| match read.job {
             Some(job) => mirror.answered(&job, seen, read.asked, out),
@@ -132,8 +140,12 @@ async fn look(client: &Client, job: &Job) -> Result<Seen, Error> {
     let (mut look, mut ask) = Look::new(job);
     loop {
         let answer = match answer(client, &job.path, ask).await {
-            Err(error) if error.kind() == ErrorKind::NoNode => Answer::Missing,
-            answer => answer?,
+            Err(error) => match error.kind() {
+                ErrorKind::NoNode => Answer::Missing,
+                ErrorKind::NoAuth | ErrorKind::InvalidData => Answer::Refused(error),
+                _ => return Err(error),
+            },
+            Ok(answer) => answer,
         };
         match look.answered(answer) {
             Next::Ask(next) => ask = next,

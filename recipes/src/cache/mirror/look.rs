@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use znode::{Stat, Zxid};
+use znode::{Error, Stat, Zxid};
 
 /// Something to be read of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,18 +25,21 @@ pub(in crate::cache) enum Ask {
 }
 
 /// What is answered to one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::cache) enum Answer {
     Missing,
+    Refused(Error),
     Exists(Stat),
     Data(Box<[u8]>, Stat),
     Children(Vec<String>),
 }
 
 /// What was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::cache) enum Seen {
     Missing,
+    /// It is there, and cannot be read.
+    Refused(Error),
     /// It is as it was known.
     Same,
     /// It is so; what was not read is as it was, or was not wanted.
@@ -48,7 +51,7 @@ pub(in crate::cache) enum Seen {
 }
 
 /// What a look comes to next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(in crate::cache) enum Next {
     Ask(Ask),
     Done(Seen),
@@ -76,6 +79,7 @@ impl Look {
     pub(in crate::cache) fn answered(&mut self, answer: Answer) -> Next {
         let stat = match answer {
             Answer::Missing => return Next::Done(Seen::Missing),
+            Answer::Refused(error) => return Next::Done(Seen::Refused(error)),
             Answer::Children(children) => return Next::Done(self.seen(Some(children))),
             Answer::Exists(stat) => stat,
             Answer::Data(data, stat) => {
@@ -114,7 +118,7 @@ impl Seen {
     pub(super) fn newest(&self) -> Zxid {
         match self {
             Self::Node { stat, .. } => stat.czxid.max(stat.mzxid).max(stat.pzxid),
-            Self::Missing | Self::Same => Zxid::ZERO,
+            Self::Missing | Self::Refused(_) | Self::Same => Zxid::ZERO,
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 
-use znode::{Stat, Zxid};
+use znode::{Error, Stat, Zxid};
 
 use crate::cache::handle::CachedNode;
 
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) node: Option<Arc<CachedNode>>,
+    /// Why it cannot be read, if it is there and cannot. There is no node then.
+    pub(super) refusal: Option<Error>,
     pub(super) reading: Reading,
     /// Whether it is to be seen before nothing can have been missed.
     pub(super) is_owed: bool,
