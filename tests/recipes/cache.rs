@@ -7,12 +7,14 @@ use std::time::Duration;
 use futures::{FutureExt, StreamExt};
 use tokio::runtime::{Builder, Runtime};
 use znode::proto::OpCode;
-use znode::{Acl, Client, CreateMode, ErrorKind, State, Version, WatcherType, Zxid};
+use znode::{
+    Acl, Client, ConnectOptions, CreateMode, ErrorKind, Op, State, Version, WatcherType, Zxid,
+};
 use znode_recipes::{
     Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, Current, RecipeErrorKind,
 };
 
-use crate::ground::{Ground, disconnect, drop_at, reconnect, soon, state_is};
+use crate::ground::{Ground, Wire, disconnect, drop_at, reconnect, soon, state_is};
 
 const ROOT: &str = "/cached";
 
@@ -120,6 +122,85 @@ async fn fact_26_curator_391_a_node_that_was_made_anew_meanwhile_is_told_of() {
     let gone = ["deleted /cached/a /cached/a", "deleted /cached/b /cached/b"];
     assert_eq!(told, [&expected[..], &gone].concat());
     assert_eq!(paths(&cache), [ROOT, "/cached/a", "/cached/c", "/cached/d"]);
+}
+
+/// The pause before a look covers them both.
+#[tokio::test(start_paused = true)]
+async fn fact_26_two_reconnects_in_a_short_time_are_told_of_once() {
+    let server = znode_testing::TestingServer::start().await.unwrap();
+    let wire = Wire::over(server.connector());
+    let options = ConnectOptions::new().seed(1).connector(wire.clone());
+    let client = options.connect(&server.connect_string()).await.unwrap();
+    let other = server.connect().await.unwrap();
+    for path in [ROOT, "/cached/a", "/cached/b"] {
+        other.create(path, "", CreateMode::Persistent).await.unwrap();
+    }
+    let hour = Duration::from_secs(3600);
+    let cache = Cache::tree(&client, ROOT).jitter(hour).start().await.unwrap();
+    let mut changes = cache.changes();
+    for data in ["first", "second"] {
+        disconnect(&client, &wire).await;
+        other.set_data("/cached/a", data, Version::ANY).await.unwrap();
+        wire.admit();
+        state_is(&client, State::Connected).await;
+    }
+    // What happens from here on is told of without waiting for the look.
+    other.set_data("/cached/b", "new", Version::ANY).await.unwrap();
+    let told = [changes.next().await, changes.next().await, changes.next().await];
+    let told = told.map(|change| match change.unwrap().unwrap() {
+        CacheChange::Changed { after, .. } => String::from_utf8(after.data.to_vec()).unwrap(),
+        other => format!("{other:?}"),
+    });
+    assert_eq!(told, ["new", "second", "Resynced"]);
+    // One for each node, and one because of the event.
+    assert_eq!(wire.count(OpCode::Exists), 3);
+    other.set_data("/cached/b", "last", Version::ANY).await.unwrap();
+    assert!(matches!(changes.next().await, Some(Ok(CacheChange::Changed { .. }))));
+}
+
+#[tokio::test]
+async fn fact_27_the_watch_stands_before_resynced_is_told_and_the_loss_of_a_session_is_seen() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT]).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    let mut changes = cache.changes();
+    for round in 0..5 {
+        reconnect(&client, &wire).await;
+        assert_eq!(next(&mut changes).await, "Resynced");
+        assert_eq!(ground.watched().await.len(), 1, "it stands");
+        let path = format!("{ROOT}/{round}");
+        make(&other, &[&path]).await;
+        assert_eq!(next(&mut changes).await, format!("created {path} {path}"));
+    }
+    let (nodes, mut late) = cache.nodes_and_changes();
+    ground.end_session(&client, &wire).await;
+    for changes in [&mut changes, &mut late] {
+        let lost = soon(changes.next()).await.unwrap().unwrap_err();
+        assert!(lost.is_session_over(), "{lost}");
+        assert!(soon(changes.next()).await.is_none());
+    }
+    assert!(soon(cache.changes().next()).await.unwrap().unwrap_err().is_session_over());
+    assert_eq!(cache.nodes(), nodes, "as it was seen last");
+}
+
+/// Curator's caches choke on more children than fit into a short.
+#[tokio::test]
+async fn curator_690_more_than_64k_children_are_held() {
+    const COUNT: usize = 70_000;
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    make(&other, &[ROOT]).await;
+    for first in (0..COUNT).step_by(1_000) {
+        let create = |number| Op::create(format!("{ROOT}/{number}"), "", CreateMode::Persistent);
+        soon(other.multi((first..first + 1_000).map(create).collect::<Vec<_>>())).await.unwrap();
+    }
+    let cache = start(Cache::children(&client, ROOT)).await;
+    assert_eq!(cache.nodes().len(), COUNT);
+    let mut changes = cache.changes();
+    make(&other, &["/cached/last"]).await;
+    assert_eq!(next(&mut changes).await, "created /cached/last /cached/last");
 }
 
 #[tokio::test]
@@ -258,7 +339,7 @@ fn after_a_reconnect_nothing_is_given_as_current_before_it_was_looked_at() {
 #[tokio::test(start_paused = true)]
 async fn after_the_process_stood_still_nothing_is_given_as_current() {
     let server = znode_testing::TestingServer::start().await.unwrap();
-    let options = znode::ConnectOptions::new()
+    let options = ConnectOptions::new()
         .session_timeout(Duration::from_secs(30))
         .connector(server.connector());
     let client = options.connect(&server.connect_string()).await.unwrap();
@@ -379,6 +460,30 @@ async fn a_node_that_may_not_be_read_is_hidden_and_the_rest_goes_on() {
     assert_eq!(cache.failure().map(|failure| failure.kind()), None);
 }
 
+#[cfg(feature = "gzip")]
+#[tokio::test]
+async fn data_that_cannot_be_decompressed_is_hidden_until_it_can() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await.with_compression();
+    make(&client, &[ROOT, "/cached/a"]).await;
+    let plain = ground.connect().await;
+    make(&plain, &["/cached/b"]).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    assert_eq!(paths(&cache), [ROOT, "/cached/a"]);
+    assert_eq!(cache.hidden(), [Arc::from("/cached/b")]);
+    let error = soon(cache.get_at_least("/cached/b", Zxid(1))).await.unwrap_err();
+    assert_eq!(error.client_error().map(znode::Error::kind), Some(ErrorKind::InvalidData));
+    let mut changes = cache.changes();
+    soon(client.set_data("/cached/b", "new", Version::ANY)).await.unwrap();
+    assert_eq!(next(&mut changes).await, "created /cached/b new");
+    soon(plain.set_data("/cached/a", "plain", Version::ANY)).await.unwrap();
+    assert_eq!(next(&mut changes).await, "deleted /cached/a /cached/a");
+    soon(plain.delete("/cached/a", Version::ANY)).await.unwrap();
+    make(&client, &["/cached/a"]).await;
+    assert_eq!(next(&mut changes).await, "created /cached/a /cached/a");
+    assert_eq!(cache.hidden(), Vec::<Arc<str>>::new());
+}
+
 /// Somebody of the same session removes the watch.
 #[tokio::test]
 async fn a_watch_that_is_removed_is_set_again_and_nothing_is_missed() {
@@ -453,5 +558,45 @@ async fn starting_can_be_dropped_at_every_await() {
                 break;
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn waiting_for_a_transaction_can_be_dropped_at_every_await() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT, "/elsewhere"]).await;
+    let cache = start(Cache::node(&client, ROOT)).await;
+    for is_cut in [false, true] {
+        let mut complete = 0;
+        for pending in 1..100 {
+            if is_cut {
+                wire.cut_before_reply(OpCode::Sync);
+            }
+            // Nobody tells the cache of that.
+            let stat = soon(other.set_data("/elsewhere", "", Version::ANY)).await.unwrap();
+            let node = soon(drop_at(pending, cache.get_at_least(ROOT, stat.mzxid))).await;
+            complete += usize::from(node.is_some_and(|node| node.unwrap().is_some()));
+            // Whoever comes next is not held up.
+            let stat = soon(other.set_data(ROOT, pending.to_string(), Version::ANY)).await.unwrap();
+            let node = soon(cache.get_at_least(ROOT, stat.mzxid)).await.unwrap().unwrap();
+            assert_eq!(*node.data, *pending.to_string().as_bytes());
+            // The link may be down once more; then the cache's own watch stands, and no other.
+            let settled = async {
+                while ground.watched().await.len() != 1 {
+                    other.sync("/").await.unwrap();
+                }
+            };
+            soon(settled).await;
+            if complete > 0 {
+                break;
+            }
+        }
+        assert_eq!(complete, 1);
+    }
+    drop(cache);
+    while !ground.watched().await.is_empty() {
+        soon(other.sync("/")).await.unwrap();
     }
 }

@@ -79,18 +79,40 @@ async fn fresh(client: &Client) -> Contents {
     nodes.into_iter().map(of).collect()
 }
 
+/// Reads with the session of a cache, and asks that for what it holds: how often it knew for
+/// certain.
+async fn compare(world: World, reader: Client, cache: Cache) -> usize {
+    let mut known = 0;
+    let mut stamps = BTreeMap::new();
+    while world.elapsed() < 20 * SECOND {
+        let path = PATHS[world.random_below(PATHS.len())];
+        let Ok(seen) = reader.exists(path).await else { continue };
+        if let Some(current) = cache.current(path).unwrap() {
+            known += 1;
+            let seen = seen.map_or(Zxid::ZERO, |stat| stat.mzxid);
+            let held = current.node.map(|node| node.stat.mzxid);
+            assert!(held.is_none_or(|held| held >= seen), "{path}: {held:?} is before {seen}");
+            let before = stamps.insert(path, current.zxid).unwrap_or_default();
+            assert!(before <= current.zxid, "{path}: {before} {}", current.zxid);
+        }
+        world.random_pause(Duration::from_millis(50)).await;
+    }
+    known
+}
+
 #[test]
 fn fact_26_a_cache_ends_equal_to_a_fresh_read_and_its_changes_rebuild_it() {
-    let mut resynced = 0;
+    let (mut resynced, mut known) = (0, 0);
     for seed in 1..=crate::number("ZNODE_SIM_SEEDS", 15) {
         let faults = Faults::random().until(20 * SECOND).without_expiry();
         let simulation = Simulation::new(seed).cluster(ClusterSpec::new(5)).faults(faults);
-        resynced += simulation.run(|world| async move {
+        let counted = simulation.run(|world| async move {
             let patient = ConnectOptions::new().session_timeout(30 * SECOND);
             let reader = world.connect_with(patient).await.unwrap();
             let cache = Cache::tree(&reader, "/t").start().await.unwrap();
             let (nodes, changes) = cache.nodes_and_changes();
             let rebuilt = world.spawn(rebuild(nodes, changes));
+            let comparing = world.spawn(compare(world.clone(), reader.clone(), cache.clone()));
             let writers = [(); 2].map(|()| world.spawn(write(world.clone())));
             for writer in writers {
                 writer.await.unwrap();
@@ -103,12 +125,14 @@ fn fact_26_a_cache_ends_equal_to_a_fresh_read_and_its_changes_rebuild_it() {
                 cache.get_at_least(path, last.last_zxid()).await.unwrap();
             }
             assert_eq!(contents(&cache.nodes()), there);
-            let reconnects = reader.stats().reconnects;
+            let counted = (reader.stats().reconnects, comparing.await.unwrap());
             drop(cache);
             assert_eq!(rebuilt.await.unwrap(), there);
-            reconnects
+            counted
         });
+        (resynced, known) = (resynced + counted.0, known + counted.1);
     }
+    assert!(known > 1_000, "it hardly ever knew anything for certain: {known}");
     assert!(resynced > 5, "the link of the cache was never down: {resynced}");
 }
 

@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
-use znode::{Client, ErrorKind, Parents, Version, Zxid};
+use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch,
-    LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState,
-    PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, Upgrade,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard,
+    HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership,
+    MultiLock, Mutex, NodeState, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore,
+    Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -31,6 +32,7 @@ const BARRIER: &str = "/cut/barrier";
 const QUEUE: &str = "/cut/queue";
 const CLAIMS: &str = "/cut/queue-locks";
 const COUNTER: &str = "/cut/counter";
+const CACHED: &str = "/cut/cached";
 const GROUP: &str = "/cut/group";
 const STAYING: &str = "/cut/staying";
 const INSTANCES: &str = "/cut/jobs/one/instances";
@@ -451,6 +453,47 @@ fn a_queue() {
         }
         .boxed()
     });
+}
+
+#[test]
+fn a_cache() {
+    sweep(|client, other| {
+        async move {
+            const CHILD: &str = "/cut/cached/child";
+            other.ensure_path(CACHED, Parents::Persistent).await.expect("nobody cuts its link");
+            let cache = Cache::tree(&client, CACHED).jitter(LAG).start().await?;
+            let mut changes = cache.changes();
+            let created = other.create(CHILD, "first", CreateMode::Persistent).await;
+            created.expect("nobody cuts its link");
+            until(&mut changes, |change| matches!(change, CacheChange::Created(_))).await?;
+            let written = other.set_data(CHILD, "second", Version::ANY).await;
+            let written = written.expect("nobody cuts its link").mzxid;
+            let node = cache.get_at_least(CHILD, written).await?.expect("it is there");
+            assert_eq!(*node.data, *b"second");
+            if let Some(current) = cache.current(CHILD)? {
+                assert_eq!(current.node.as_ref(), Some(&node));
+                assert!(current.zxid >= written);
+            }
+            other.delete(CHILD, Version::ANY).await.expect("nobody cuts its link");
+            until(&mut changes, |change| matches!(change, CacheChange::Deleted(_))).await?;
+            assert_eq!(cache.get(CHILD), None);
+            Ok(())
+        }
+        .boxed()
+    });
+}
+
+/// Waits until a cache tells of this.
+async fn until(
+    changes: &mut CacheChanges,
+    is_it: fn(&CacheChange) -> bool,
+) -> Result<(), RecipeError> {
+    while let Some(change) = changes.try_next().await? {
+        if is_it(&change) {
+            return Ok(());
+        }
+    }
+    unreachable!("it does not end without an error")
 }
 
 #[test]
