@@ -19,7 +19,8 @@
 //! ```
 //!
 //! # What every recipe promises
-//! - Futures are lazy, `Send` and `'static`. Dropping one at any await leaves no node, watch or
+//! - Futures are lazy and `Send`; those that take locks, or lead, are `'static`, too, and the
+//!   others borrow their recipe. Dropping one at any await leaves no node, watch or
 //!   waiter behind, also when its request is still under way.
 //! - Nothing is asked again in the name of another session, and no node of another session is
 //!   taken for ours.
