@@ -78,6 +78,7 @@
 //! |---|---|---|
 //! | [`PersistentNode`] | a node that comes back | Curator's `PersistentNode` |
 //! | [`Group`] | to be in a group, to know who is | Curator's `GroupMember` |
+//! | [`Partitioner`] | parts, each of which one member has at a time | kazoo's `SetPartitioner` |
 //! | `Discovery` | to offer a service, to find who does; feature `discovery` | Curator's |
 //!
 //! # What a guard is worth
@@ -105,6 +106,7 @@
 //! | `cache` | copies of nodes that follow them; its `mirror` is pure |
 //! | `barrier` | those who wait for each other |
 //! | `member` | nodes that come back, groups |
+//! | `partition` | parts divided among members; its `division` and `ledger` are pure |
 //! | `discovery` | services and who offers them |
 //! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
@@ -139,6 +141,7 @@ mod member;
 mod options;
 mod order;
 mod parked;
+mod partition;
 mod presence;
 mod queue;
 mod recipe_error;
@@ -174,6 +177,7 @@ pub use lock::{
 pub use loss::{Lost, LostReason};
 pub use member::{Group, GroupChanges, Membership, NodeState, NodeStates, PersistentNode};
 pub use options::LockOptions;
+pub use partition::{Division, Part, Partitioner, Share, ShareState, ShareStates};
 pub use queue::{Delivery, Item, Queue, SimpleQueue};
 pub use recipe_error::{RecipeError, RecipeErrorKind};
 pub use reentrant::ReentrantGuard;

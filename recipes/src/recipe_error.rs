@@ -5,6 +5,8 @@ use std::fmt;
 
 use znode::{InvalidPath, Outcome};
 
+use crate::error::{LockError, LockErrorKind};
+
 /// Why a barrier, a queue, a counter or another recipe could not do what it was asked.
 ///
 /// A failed request of the client is its source; [`client_error`](Self::client_error) gives it
@@ -153,6 +155,29 @@ impl RecipeError {
 
     pub(crate) fn client(path: &str, error: znode::Error) -> Self {
         Self::new(RecipeErrorKind::Client, path, Cause::Client(error))
+    }
+
+    /// Of a lock that this recipe could not have.
+    pub(crate) fn of_lock(error: &LockError) -> Self {
+        let path = error.path().unwrap_or_default();
+        if let Some(client) = error.client_error() {
+            return Self::client(path, client.clone());
+        }
+        let kind = match error.kind() {
+            LockErrorKind::InvalidPath => RecipeErrorKind::InvalidPath,
+            LockErrorKind::SequenceExhausted => RecipeErrorKind::Exhausted,
+            LockErrorKind::OtherRecipe => RecipeErrorKind::Foreign,
+            LockErrorKind::Duplicate | LockErrorKind::Unsatisfiable => {
+                RecipeErrorKind::InvalidArgument
+            }
+            LockErrorKind::PlaceDeleted | LockErrorKind::LockLost | LockErrorKind::Suspect => {
+                RecipeErrorKind::Lost
+            }
+            LockErrorKind::Client => RecipeErrorKind::Client,
+            LockErrorKind::Protocol => RecipeErrorKind::Protocol,
+        };
+        let told = error.source().map_or_else(|| error.kind().to_string(), ToString::to_string);
+        Self::told(kind, path, told)
     }
 }
 

@@ -22,6 +22,7 @@
 //! | `queues` | what is put, taken, acknowledged and given back |
 //! | `queue_races` | whose an item is when several want it, and replies are lost |
 //! | `member` | nodes that come back, and groups |
+//! | `partition` | parts that are divided among members |
 //! | `discovery` | services and their instances; with its feature |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
@@ -57,6 +58,7 @@ mod lost_reply;
 mod member;
 mod multi_lock;
 mod mutex;
+mod partition;
 mod paused;
 mod processes;
 mod queue;

@@ -9,10 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard,
-    HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership,
-    MultiLock, Mutex, NodeState, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore,
-    Upgrade,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -34,6 +31,9 @@ const CLAIMS: &str = "/cut/queue-locks";
 const COUNTER: &str = "/cut/counter";
 const CACHED: &str = "/cut/cached";
 const GROUP: &str = "/cut/group";
+const TABLES: &str = "/cut/tables";
+const TABLE_PARTY: &str = "/cut/tables/party";
+const TABLE_LOCKS: [&str; 2] = ["/cut/tables/locks/a", "/cut/tables/locks/b"];
 const STAYING: &str = "/cut/staying";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
@@ -196,10 +196,12 @@ async fn everybody_can(world: &World, fate: Fate) {
     barrier.enter().await.unwrap().leave().await.unwrap();
     let group = Group::new(&next, GROUP);
     group.join("ours", "").await.unwrap().leave().await.unwrap();
+    share(&next).await.unwrap();
     next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
     let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
-    for line in of_locks.into_iter().chain([COUNTER, BARRIER, QUEUE, CLAIMS, GROUP]) {
+    let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TABLE_PARTY];
+    for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS) {
         assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
 }
@@ -548,6 +550,45 @@ fn a_group() {
                 }
             }
             Ok(membership.leave().await?)
+        }
+        .boxed()
+    });
+}
+
+/// Takes part in dividing, has everything, and leaves.
+async fn share(client: &Client) -> Result<(), Failed> {
+    let tables = Partitioner::new(client, TABLES, ["a", "b"])?.with_settling(Duration::ZERO);
+    let mut share = tables.join("ours").await?;
+    for _ in TABLE_LOCKS {
+        let part = share.try_next().await?.expect("it goes on");
+        part.release().await?;
+    }
+    Ok(share.leave().await?)
+}
+
+#[test]
+fn a_share_of_parts() {
+    sweep(|client, other| {
+        async move {
+            let tables = Partitioner::new(&client, TABLES, ["a", "b"])?;
+            let mut first = tables.with_settling(Duration::ZERO).join("first").await?;
+            let had = (first.try_next().await?, first.try_next().await?);
+            // The other one has a part as soon as ours is let go of, and lets go of it.
+            let (theirs, recalled) = tokio::join!(
+                async { tokio::time::timeout(5 * SECOND, share(&other)).await },
+                async {
+                    let (Some(one), Some(two)) = had else { panic!("two are had") };
+                    let two = match one.name() {
+                        "a" => two,
+                        _ => one,
+                    };
+                    two.recalled().await;
+                    two.release().await
+                }
+            );
+            drop(theirs);
+            recalled?;
+            Ok(first.leave().await?)
         }
         .boxed()
     });

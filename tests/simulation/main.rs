@@ -6,6 +6,7 @@
 mod cache;
 mod cuts;
 mod locks;
+mod partition;
 mod shrinking;
 mod work;
 

@@ -7,7 +7,6 @@ mod node;
 mod roster;
 
 pub use desk::{NodeState, NodeStates};
-#[cfg(feature = "discovery")]
 pub(crate) use group::child;
 pub use group::{Group, GroupChanges, Membership};
 pub use node::PersistentNode;
