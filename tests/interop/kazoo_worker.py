@@ -3,7 +3,8 @@ what came of it; ends with standard input.
 
     kazoo_worker.py CONNECT RECIPE PATH
 
-RECIPE is counter, integer (the counter for Curator), queue, barrier or double-barrier.
+RECIPE is counter, integer (the counter for Curator), queue, barrier, double-barrier or
+partitioner.
 """
 
 import logging
@@ -99,6 +100,57 @@ class Meeting:
         say("present", len([name for name in present if name != "ready"]))
 
 
+class Dividing:
+    """join ID PARTS: from now on, it uses what it has; uses PARTS: once that is so; leave."""
+
+    def __init__(self, client, path):
+        self.client, self.path, self.used = client, path, []
+        self.changed, self.leaving = threading.Condition(), threading.Event()
+
+    def join(self, id_, parts):
+        self.sharing = threading.Thread(target=self.share, args=(id_, parts.split(",")))
+        self.sharing.start()
+
+    def share(self, id_, parts):
+        share = self.client.SetPartitioner(
+            self.path, parts, identifier=id_, time_boundary=0.1, max_reaction_time=0.1
+        )
+        while not self.leaving.is_set():
+            share.state_change_event.clear()
+            if share.failed:
+                say("failed")
+                return
+            if share.release:
+                self.use([])
+                share.release_set()
+            elif share.acquired:
+                if not self.used:
+                    self.use(list(share))
+                share.state_change_event.wait(0.01)
+            else:
+                share.wait_for_acquire(0.01)
+        self.use([])
+        share.finish()
+
+    def use(self, parts):
+        for part in self.used:
+            self.client.delete(f"{self.path}-uses/{part}")
+        for part in parts:
+            # Fails if somebody else uses it.
+            self.client.create(f"{self.path}-uses/{part}", b"theirs", ephemeral=True)
+        with self.changed:
+            self.used = parts
+            self.changed.notify_all()
+
+    def uses(self, parts):
+        with self.changed:
+            self.changed.wait_for(lambda: self.used == parts.split(","))
+
+    def leave(self):
+        self.leaving.set()
+        self.sharing.join()
+
+
 def main():
     logging.disable()
     connect, recipe, path = sys.argv[1:]
@@ -111,6 +163,7 @@ def main():
         "queue": lambda: Queueing(client, path),
         "barrier": lambda: Waiting(client, path),
         "double-barrier": lambda: Meeting(client, path),
+        "partitioner": lambda: Dividing(client, path),
     }[recipe]()
     say("done")
     for line in sys.stdin:

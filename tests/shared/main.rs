@@ -8,6 +8,7 @@
 
 mod barriers;
 mod counters;
+mod partition;
 mod queues;
 mod worker;
 
