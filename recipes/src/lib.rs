@@ -77,7 +77,7 @@
 //! | recipe | what it is for | on the wire |
 //! |---|---|---|
 //! | [`PersistentNode`] | a node that comes back | Curator's `PersistentNode` |
-//! | [`Group`] | to be in a group, to know who is | Curator's `GroupMember` |
+//! | [`Group`] | to be in a group, to know who is | Curator's `GroupMember`; kazoo's `Party` |
 //! | [`Partitioner`] | parts, each of which one member has at a time | kazoo's `SetPartitioner` |
 //! | `Discovery` | to offer a service, to find who does; feature `discovery` | Curator's |
 //!

@@ -6,7 +6,7 @@ use futures::{Stream, StreamExt};
 use znode::proto::OpCode;
 use znode::{Acl, Client, ConnectOptions, CreateMode, ErrorKind, Parents, Perms, Version, Zxid};
 use znode_recipes::{
-    Group, Membership, NodeState, NodeStates, PersistentNode, RecipeError, RecipeErrorKind,
+    Group, Layout, Membership, NodeState, NodeStates, PersistentNode, RecipeError, RecipeErrorKind,
 };
 use znode_tests::support::readmit;
 
@@ -387,6 +387,41 @@ async fn whoever_is_in_a_group_is_known_with_what_it_says_of_itself() {
     assert!(fails(&mut first.states()).await.is_session_over());
     drop((first, changes));
     nothing_is_left(&ground, &observer).await;
+}
+
+#[tokio::test]
+async fn a_member_of_a_party_stands_there_as_kazoo_makes_it() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let party = Group::new(&client, GROUP).with_layout(Layout::Kazoo);
+    let error = soon(party.join("host/1", "idle")).await.unwrap_err();
+    assert_eq!((error.kind(), error.path()), (RecipeErrorKind::InvalidArgument, GROUP));
+    let membership = soon(party.join("host/1", "")).await.unwrap();
+    let (parent, node) = membership.path().rsplit_once('/').unwrap();
+    let hex = node.strip_suffix("__party__").expect("the marker");
+    assert!(hex.len() == 32 && hex.chars().all(|c| c.is_ascii_hexdigit()), "{hex}");
+    assert_eq!((parent, membership.id()), (GROUP, "host/1"));
+    let (data, stat) = soon(client.get_data(membership.path())).await.unwrap();
+    assert_eq!((&data[..], stat.ephemeral_owner), (&b"host/1"[..], client.session_id()));
+    assert_ne!(ground.is_container(GROUP).await, Some(true));
+    let error = soon(membership.set("busy")).await.unwrap_err();
+    assert_eq!((error.kind(), error.path()), (RecipeErrorKind::InvalidArgument, GROUP));
+    soon(membership.set("")).await.unwrap();
+    // Others are called alike, or are no members; one's own node comes back.
+    let theirs = Group::new(&other, GROUP).with_layout(Layout::Kazoo);
+    let again = soon(theirs.join("host/1", "")).await.unwrap();
+    soon(other.create("/members/stranger", "x", CreateMode::Ephemeral)).await.unwrap();
+    let mut changes = party.changes();
+    members_are(&mut changes, &[("host/1", "")]).await;
+    assert_eq!(soon(party.members()).await.unwrap().len(), 1);
+    let mut states = membership.states();
+    delete(&other, membership.path()).await.unwrap();
+    stands_anew(&mut states, stat.czxid).await;
+    soon(membership.leave()).await.unwrap();
+    members_are(&mut changes, &[("host/1", "")]).await;
+    soon(again.leave()).await.unwrap();
+    members_are(&mut changes, &[]).await;
+    assert_eq!(soon(other.get_children(GROUP)).await.unwrap(), ["stranger"]);
 }
 
 #[tokio::test]

@@ -11,13 +11,16 @@ use znode::{Client, Path};
 
 use super::desk::NodeStates;
 use super::node::PersistentNode;
+use super::roll;
 use super::roster::{Roster, read_children};
+use crate::layout::Layout;
 use crate::recipe_error::RecipeError;
 
 /// A group: whoever is in it has a node below the group's, named after it, with what it says of
 /// itself. The node comes back when somebody deletes it, and goes with the session.
 ///
-/// It is Curator's `GroupMember` on the wire.
+/// It is Curator's `GroupMember` on the wire; with [`Layout::Kazoo`], kazoo's `Party`, in which a
+/// member's node is `<hex>__party__` and its data what the member calls itself, and no more.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
@@ -32,10 +35,22 @@ use crate::recipe_error::RecipeError;
 /// # Ok(())
 /// # }
 /// ```
+///
+/// ```no_run
+/// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
+/// use znode_recipes::{Group, Layout};
+///
+/// let party = Group::new(&client, "/parties/workers").with_layout(Layout::Kazoo);
+/// let membership = party.join("host-1", "").await?;
+/// println!("{} are there", party.members().await?.len());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Group {
     client: Client,
     path: Arc<str>,
+    layout: Layout,
 }
 
 /// Being in a [`Group`]. Dropping it is leaving, in the background.
@@ -55,6 +70,8 @@ pub struct Group {
 #[must_use = "dropping it is leaving"]
 pub struct Membership {
     node: PersistentNode,
+    id: Arc<str>,
+    layout: Layout,
 }
 
 /// Who is in a [`Group`] and with what, now and whenever that has changed; see
@@ -80,7 +97,15 @@ pub struct GroupChanges(BoxStream<'static, Result<BTreeMap<String, Vec<u8>>, Rec
 impl Group {
     /// The group at `path`. Whether that can be a path is checked when it is first asked of.
     pub fn new(client: &Client, path: impl Into<String>) -> Self {
-        Self { client: client.without_deadline(), path: path.into().into() }
+        let (client, path) = (client.without_deadline(), path.into().into());
+        Self { client, path, layout: Layout::Curator }
+    }
+
+    /// The same group, as others have it. In kazoo's those who are called alike count as one here.
+    #[must_use]
+    pub fn with_layout(mut self, layout: Layout) -> Self {
+        self.layout = layout;
+        self
     }
 
     /// The path of the group.
@@ -89,11 +114,13 @@ impl Group {
     }
 
     /// Joins, and waits until that is so: also until another session's member of this id is gone,
-    /// as one that was this program before it was started anew.
+    /// as one that was this program before it was started anew; but not in a party of kazoo's,
+    /// where several may be called alike.
     ///
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
-    /// - `InvalidArgument` if the id cannot be the name of a node;
+    /// - `InvalidArgument` if the id cannot be the name of a node; in a party of kazoo's, if there
+    ///   is a payload;
     /// - `Foreign` if a node that is not ephemeral has this name;
     /// - `Client` with the client's own error, as `NoAuth` or the end of the session.
     ///
@@ -107,10 +134,18 @@ impl Group {
         id: &str,
         payload: impl AsRef<[u8]>,
     ) -> Result<Membership, RecipeError> {
-        let path = child(&self.path, id)?;
-        let node = PersistentNode::ephemeral(&self.client, path, payload)?;
+        let path = child(&self.path, &roll::name(self.layout, id, &self.client.guid()))?;
+        let data = roll::data(self.layout, &self.path, id, payload.as_ref())?;
+        let mut client = self.client.clone();
+        if self.layout == Layout::Kazoo {
+            // What kazoo's read is no compressed data, and no container that is made anew.
+            client = client.without_compression();
+            let made = client.ensure_path(&self.path, self.layout.parents()).await;
+            made.map_err(|error| RecipeError::client(&self.path, error))?;
+        }
+        let node = PersistentNode::ephemeral(&client, path, data)?;
         node.until_created().await?;
-        Ok(Membership { node })
+        Ok(Membership { node, id: id.into(), layout: self.layout })
     }
 
     /// Who is in it and with what, as the server that this client is connected to knows it. Who
@@ -123,25 +158,34 @@ impl Group {
     /// It only reads.
     pub async fn members(&self) -> Result<BTreeMap<String, Vec<u8>>, RecipeError> {
         Path::parse(&self.path).map_err(RecipeError::invalid_path)?;
-        let read = read_children(&self.client, &self.path).await;
-        read.map_err(|error| RecipeError::client(&self.path, error))
+        let read = read_children(&self.reader(), &self.path).await;
+        let read = read.map_err(|error| RecipeError::client(&self.path, error))?;
+        Ok(roll::members(self.layout, read))
     }
 
     /// Who is in it and with what, now and whenever that has changed. It costs one watch and one
     /// for each member, and one read for each change of what one says of itself.
     pub fn changes(&self) -> GroupChanges {
-        let path = Arc::clone(&self.path);
-        GroupChanges(Box::pin(
-            Roster::new(&self.client, &self.path)
-                .map(move |members| members.map_err(|error| RecipeError::client(&path, error))),
-        ))
+        let (path, layout) = (Arc::clone(&self.path), self.layout);
+        let roster = Roster::new(&self.reader(), &self.path);
+        GroupChanges(Box::pin(roster.map(move |children| match children {
+            Ok(children) => Ok(roll::members(layout, children)),
+            Err(error) => Err(RecipeError::client(&path, error)),
+        })))
+    }
+
+    fn reader(&self) -> Client {
+        match self.layout {
+            Layout::Kazoo => self.client.without_compression(),
+            Layout::Curator | Layout::GoZookeeper => self.client.clone(),
+        }
     }
 }
 
 impl Membership {
     /// What it is called in the group.
     pub fn id(&self) -> &str {
-        znode::path::name(self.path())
+        &self.id
     }
 
     /// The path of its node.
@@ -157,12 +201,14 @@ impl Membership {
     /// Says something else of itself.
     ///
     /// # Errors
-    /// As [`PersistentNode::set`].
+    /// As [`PersistentNode::set`]; `InvalidArgument` in a party of kazoo's, if there is a payload.
     ///
     /// # Cancel safety
     /// As [`PersistentNode::set`].
     pub async fn set(&self, payload: impl AsRef<[u8]>) -> Result<(), RecipeError> {
-        self.node.set(payload).await
+        let group = znode::path::parent(self.path()).unwrap_or("/");
+        let data = roll::data(self.layout, group, &self.id, payload.as_ref())?;
+        self.node.set(data).await
     }
 
     /// Leaves; when this returns its node is gone.

@@ -4,6 +4,7 @@ mod desk;
 mod group;
 mod keeper;
 mod node;
+mod roll;
 mod roster;
 
 pub use desk::{NodeState, NodeStates};
