@@ -18,7 +18,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 home="${CARGO_TARGET_DIR:-$here/../../target}/interop/curator-$VERSION"
 
 fetch() {
-    [ ! -f "$home/lib/complete" ] || return 0
+    [ ! -f "$home/lib/curator-x-discovery-$VERSION.jar" ] || return 0
     local work
     mkdir -p "$home"
     work="$(mktemp -d "$home/fetch.XXXXXX")"
@@ -42,6 +42,11 @@ fetch() {
       </exclusions>
     </dependency>
     <dependency>
+      <groupId>org.apache.curator</groupId>
+      <artifactId>curator-x-discovery</artifactId>
+      <version>$VERSION</version>
+    </dependency>
+    <dependency>
       <groupId>org.slf4j</groupId>
       <artifactId>slf4j-nop</artifactId>
       <version>1.7.36</version>
@@ -53,7 +58,6 @@ POM
     mvn --batch-mode --quiet -Dstyle.color=never --file "$work/pom.xml" \
         "$DEPENDENCY_PLUGIN:copy-dependencies" \
         -DincludeScope=runtime -DoutputDirectory="$work/lib" >&2
-    touch "$work/lib/complete"
     rm -rf "$home/lib"
     mv "$work/lib" "$home/lib"
     rm -rf "$work"

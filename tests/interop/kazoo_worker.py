@@ -3,8 +3,8 @@ what came of it; ends with standard input.
 
     kazoo_worker.py CONNECT RECIPE PATH
 
-RECIPE is counter, integer (the counter for Curator), queue, barrier, double-barrier or
-partitioner.
+RECIPE is counter, integer (the counter for Curator), queue, barrier, double-barrier, partitioner or
+party.
 """
 
 import logging
@@ -151,6 +151,24 @@ class Dividing:
         self.sharing.join()
 
 
+class Partying:
+    """join ID, leave ID; sees IDS: until these are there, as far as it can see, and no others."""
+
+    def __init__(self, client, path):
+        self.client, self.path, self.members = client, path, {}
+
+    def join(self, id_):
+        self.members[id_] = self.client.Party(self.path, id_)
+        self.members[id_].join()
+
+    def leave(self, id_):
+        self.members.pop(id_).leave()
+
+    def sees(self, ids):
+        while sorted(self.client.Party(self.path)) != ids.split(","):
+            self.client.sync(self.path)
+
+
 def main():
     logging.disable()
     connect, recipe, path = sys.argv[1:]
@@ -164,6 +182,7 @@ def main():
         "barrier": lambda: Waiting(client, path),
         "double-barrier": lambda: Meeting(client, path),
         "partitioner": lambda: Dividing(client, path),
+        "party": lambda: Partying(client, path),
     }[recipe]()
     say("done")
     for line in sys.stdin:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Has our counters, queues and barriers, Curator's and kazoo's work at the same nodes, each for so
-# long.
+# Has our counters, queues, barriers, parts, nodes, groups and services, Curator's and kazoo's work at
+# the same nodes, each for so long.
 #
 #   shared.sh SECONDS
 
@@ -11,4 +11,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 make_venv
 tests/interop/curator.sh fetch
 ZNODE_TEST_SHARED="${1:?shared.sh SECONDS}" ZNODE_TEST_PYTHON="$venv/bin/python" \
-    cargo test --locked -q -p znode-tests --test shared -- --nocapture --test-threads=2
+    cargo test --locked -q -p znode-tests --features discovery --test shared -- --nocapture --test-threads=2

@@ -1,6 +1,6 @@
 //! Work of these recipes, of Curator's and of kazoo's at the same nodes of one server, whose
 //! containers go as soon as they are empty: every addition counts once, every item is taken once,
-//! and nobody passes a barrier alone.
+//! nobody passes a barrier alone, no part has two users, and whoever is there is seen by all.
 //!
 //! `ZNODE_TEST_SHARED=SECONDS` says for how long each is repeated; without it nothing is shared,
 //! and that is told.
@@ -8,6 +8,9 @@
 
 mod barriers;
 mod counters;
+#[cfg(feature = "discovery")]
+mod discovery;
+mod members;
 mod partition;
 mod queues;
 mod worker;

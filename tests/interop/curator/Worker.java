@@ -7,9 +7,13 @@ import java.io.FileOutputStream;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
 import org.apache.curator.framework.imps.CuratorFrameworkState;
@@ -19,6 +23,8 @@ import org.apache.curator.framework.recipes.atomic.DistributedAtomicLong;
 import org.apache.curator.framework.recipes.atomic.DistributedAtomicNumber;
 import org.apache.curator.framework.recipes.barriers.DistributedBarrier;
 import org.apache.curator.framework.recipes.barriers.DistributedDoubleBarrier;
+import org.apache.curator.framework.recipes.nodes.GroupMember;
+import org.apache.curator.framework.recipes.nodes.PersistentNode;
 import org.apache.curator.framework.recipes.queue.DistributedDelayQueue;
 import org.apache.curator.framework.recipes.queue.DistributedIdQueue;
 import org.apache.curator.framework.recipes.queue.DistributedPriorityQueue;
@@ -31,6 +37,14 @@ import org.apache.curator.framework.recipes.shared.SharedCount;
 import org.apache.curator.framework.recipes.shared.VersionedValue;
 import org.apache.curator.framework.state.ConnectionState;
 import org.apache.curator.retry.RetryNTimes;
+import org.apache.curator.x.discovery.ServiceCache;
+import org.apache.curator.x.discovery.ServiceDiscovery;
+import org.apache.curator.x.discovery.ServiceDiscoveryBuilder;
+import org.apache.curator.x.discovery.ServiceInstance;
+import org.apache.curator.x.discovery.ServiceType;
+import org.apache.curator.x.discovery.UriSpec;
+import org.apache.curator.x.discovery.details.JsonInstanceSerializer;
+import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
 
 public final class Worker {
@@ -97,6 +111,12 @@ public final class Worker {
                 return barrier();
             case "double-barrier":
                 return doubleBarrier();
+            case "node":
+                return node();
+            case "group":
+                return group();
+            case "discovery":
+                return discovery();
             default:
                 throw new IllegalArgumentException(name);
         }
@@ -281,6 +301,120 @@ public final class Worker {
         } catch (KeeperException.NoNodeException error) {
             return 0;
         }
+    }
+
+    /** keep DATA: from now on; stands: waits until it was made, or written to; go. */
+    private Recipe node() {
+        PersistentNode[] node = new PersistentNode[1];
+        return words -> {
+            if (words[0].equals("keep")) {
+                byte[] data = words[1].getBytes();
+                node[0] = new PersistentNode(client, CreateMode.EPHEMERAL, false, path, data);
+                node[0].start();
+            } else if (words[0].equals("stands")) {
+                node[0].waitForInitialCreate(60, TimeUnit.SECONDS);
+            } else {
+                node[0].close();
+            }
+        };
+    }
+
+    /** join ID PAYLOAD; sees ID=PAYLOAD,...: until these are there, and no others; leave. */
+    private Recipe group() {
+        GroupMember[] member = new GroupMember[1];
+        return words -> {
+            if (words[0].equals("join")) {
+                member[0] = new GroupMember(client, path, words[1], words[2].getBytes());
+                member[0].start();
+            } else if (words[0].equals("sees")) {
+                while (!told(member[0].getCurrentMembers()).equals(words[1])) {
+                    TimeUnit.MILLISECONDS.sleep(1);
+                }
+            } else {
+                member[0].close();
+            }
+        };
+    }
+
+    private static String told(Map<String, byte[]> members) {
+        return new TreeMap<>(members).entrySet().stream()
+            .map(member -> member.getKey() + "=" + new String(member.getValue()))
+            .collect(Collectors.joining(","));
+    }
+
+    /** What an instance says of itself, where that is no text. */
+    public static final class Details {
+        public String zone;
+        public int weight;
+
+        @Override
+        public String toString() {
+            return zone + "/" + weight;
+        }
+    }
+
+    /**
+     * register ID PORT TYPE PAYLOAD, where a payload with a / is an object; unregister ID; await
+     * COUNT: until its cache knows so many, and says each; read ID: says what it asks for.
+     */
+    private Recipe discovery() throws Exception {
+        ServiceDiscovery<Object> discovery = ServiceDiscoveryBuilder.builder(Object.class)
+            .client(client)
+            .basePath(path)
+            .serializer(new JsonInstanceSerializer<>(Object.class, false))
+            .build();
+        discovery.start();
+        ServiceCache<Object> cache = discovery.serviceCacheBuilder().name("billing").build();
+        cache.start();
+        Map<String, ServiceInstance<Object>> ours = new HashMap<>();
+        return words -> {
+            switch (words[0]) {
+                case "register":
+                    ours.put(words[1], instance(words));
+                    discovery.registerService(ours.get(words[1]));
+                    return;
+                case "unregister":
+                    discovery.unregisterService(ours.remove(words[1]));
+                    return;
+                case "await":
+                    while (cache.getInstances().size() != Integer.parseInt(words[1])) {
+                        TimeUnit.MILLISECONDS.sleep(1);
+                    }
+                    cache.getInstances().stream().map(Worker::told).sorted().forEach(Worker::say);
+                    return;
+                default:
+                    say(told(discovery.queryForInstance("billing", words[1])));
+            }
+        };
+    }
+
+    private static ServiceInstance<Object> instance(String[] words) throws Exception {
+        Object payload = words[4];
+        if (words[4].contains("/")) {
+            Details details = new Details();
+            details.zone = words[4].split("/")[0];
+            details.weight = Integer.parseInt(words[4].split("/")[1]);
+            payload = details;
+        }
+        return ServiceInstance.builder()
+            .name("billing")
+            .id(words[1])
+            .address("10.0.0.1")
+            .port(Integer.parseInt(words[2]))
+            .sslPort(8443)
+            .registrationTimeUTC(1_700_000_000_000L)
+            .serviceType(ServiceType.valueOf(words[3]))
+            .payload(payload)
+            .uriSpec(new UriSpec("{scheme}://{address}:{ssl-port}/{id}"))
+            .enabled(!words[1].equals("resting"))
+            .build();
+    }
+
+    private static String told(ServiceInstance<Object> it) {
+        return String.join(
+            " ", "instance", it.getName(), it.getId(), it.getAddress(), "" + it.getPort(),
+            "" + it.getSslPort(), "" + it.getRegistrationTimeUTC(), "" + it.getServiceType(),
+            "" + it.getPayload(), it.buildUriSpec(), it.isEnabled() ? "enabled" : "resting");
     }
 
     private static final class Text implements QueueSerializer<String> {
