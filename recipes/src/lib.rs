@@ -77,6 +77,7 @@
 //! | recipe | what it is for | on the wire |
 //! |---|---|---|
 //! | [`PersistentNode`] | a node that comes back | Curator's `PersistentNode` |
+//! | [`TtlNode`] | a node that outlives sessions, for a time | Curator's `PersistentTtlNode` |
 //! | [`Group`] | to be in a group, to know who is | Curator's `GroupMember`; kazoo's `Party` |
 //! | [`Partitioner`] | parts, each of which one member has at a time | kazoo's `SetPartitioner` |
 //! | `Discovery` | to offer a service, to find who does; feature `discovery` | Curator's |
@@ -175,7 +176,7 @@ pub use lock::{
     Upgrade, Waiting, WriteGuard,
 };
 pub use loss::{Lost, LostReason};
-pub use member::{Group, GroupChanges, Membership, NodeState, NodeStates, PersistentNode};
+pub use member::{Group, GroupChanges, Membership, NodeState, NodeStates, PersistentNode, TtlNode};
 pub use options::LockOptions;
 pub use partition::{Division, Part, Partitioner, Share, ShareState, ShareStates};
 pub use queue::{Delivery, Item, Queue, SimpleQueue};

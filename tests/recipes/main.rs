@@ -22,6 +22,7 @@
 //! | `queues` | what is put, taken, acknowledged and given back |
 //! | `queue_races` | whose an item is when several want it, and replies are lost |
 //! | `member` | nodes that come back, and groups |
+//! | `ttl` | nodes that outlive sessions, for a time |
 //! | `partition` | parts that are divided among members |
 //! | `discovery` | services and their instances; with its feature |
 //! | `multi_lock` | several locks as one, and one lock several times |
@@ -70,3 +71,4 @@ mod semaphore;
 mod sequencer;
 mod standby;
 mod timeout;
+mod ttl;

@@ -2,10 +2,11 @@
 //! takes the place, and everybody sees everybody.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures::StreamExt;
-use znode::{Client, Version};
-use znode_recipes::{Group, GroupChanges, Layout, NodeState, NodeStates, PersistentNode};
+use znode::{Client, EventType, Version};
+use znode_recipes::{Group, GroupChanges, Layout, NodeState, NodeStates, PersistentNode, TtlNode};
 use znode_tests::support::soon;
 
 use crate::Site;
@@ -80,6 +81,44 @@ async fn look_if_any(client: &Client, path: &str) -> Option<(String, bool)> {
     let (data, stat) = soon(client.get_data(path)).await.ok()?;
     let data = String::from_utf8(data.to_vec()).unwrap();
     Some((data, stat.ephemeral_owner == client.session_id()))
+}
+
+/// It lives as long as one of both keeps it, whoever made it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_with_a_time_to_live_of_curators_and_ours_is_kept_by_both() {
+    let Some(mut site) = Site::open().await else { return };
+    let ttl = Duration::from_millis(100);
+    let keep = format!("keep {} theirs", ttl.as_millis());
+    while let Some(path) = site.next_path() {
+        let client = site.connect().await;
+        let mut theirs = site.worker(Others::Curator, "ttl-node", &path).await;
+        assert_eq!(theirs.does(&keep).await, [""; 0]);
+        let made = soon(client.exists(&path)).await.unwrap().expect("it was made").czxid;
+        let ours = TtlNode::new(&client, &path, ttl, "ours").unwrap();
+        assert_eq!(soon(ours.until_created()).await.unwrap(), made);
+        assert_eq!(theirs.does("go").await, [""; 0]);
+        touched(&client, &path, 5).await;
+        assert_eq!(theirs.does(&keep).await, [""; 0]);
+        drop(ours);
+        touched(&client, &path, 5).await;
+        let (stat, gone) = soon(client.exists_watched(&path)).await.unwrap();
+        assert_eq!(stat.expect("it was never gone").czxid, made);
+        assert_eq!(theirs.does("go").await, [""; 0]);
+        assert_eq!(soon(gone).await.unwrap().kind, EventType::NodeDeleted);
+        theirs.end().await;
+    }
+}
+
+/// Waits until its child was written so often.
+async fn touched(client: &Client, path: &str, times: usize) {
+    let touch = format!("{path}/touch");
+    let mut last = None;
+    for _ in 0..=times {
+        let before = last;
+        while last == before {
+            last = soon(client.exists(&touch)).await.unwrap().map(|stat| stat.mzxid);
+        }
+    }
 }
 
 /// Waits until we see these, and no others.

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, Upgrade,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, TtlNode, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -35,6 +35,8 @@ const TABLES: &str = "/cut/tables";
 const TABLE_PARTY: &str = "/cut/tables/party";
 const TABLE_LOCKS: [&str; 2] = ["/cut/tables/locks/a", "/cut/tables/locks/b"];
 const STAYING: &str = "/cut/staying";
+const LEASE: &str = "/cut/lease";
+const LEASE_TTL: Duration = Duration::from_secs(3600);
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
 /// How far a server may be behind.
@@ -197,6 +199,9 @@ async fn everybody_can(world: &World, fate: Fate) {
     let group = Group::new(&next, GROUP);
     group.join("ours", "").await.unwrap().leave().await.unwrap();
     share(&next).await.unwrap();
+    let lease = TtlNode::new(&next, LEASE, LEASE_TTL, "next").unwrap();
+    lease.until_created().await.unwrap();
+    lease.remove().await.unwrap();
     next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
     let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
@@ -514,6 +519,22 @@ fn a_node_that_stays() {
             let (data, _) = other.get_data(STAYING).await.expect("nobody cuts its link");
             assert_eq!(&data[..], b"fourth");
             Ok(node.remove().await?)
+        }
+        .boxed()
+    });
+}
+
+#[test]
+fn a_node_with_a_time_to_live() {
+    sweep(|client, other| {
+        async move {
+            let lease = TtlNode::new(&client, LEASE, LEASE_TTL, "first")?;
+            let czxid = lease.until_created().await?;
+            lease.set("second").await?;
+            other.sync(LEASE).await.expect("nobody cuts its link");
+            let (data, stat) = other.get_data(LEASE).await.expect("nobody cuts its link");
+            assert_eq!((&data[..], stat.czxid), (&b"second"[..], czxid));
+            Ok(lease.remove().await?)
         }
         .boxed()
     });

@@ -1,13 +1,17 @@
 //! The task that makes a node, and makes it again whenever it is gone.
 
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use znode::{
     Client, CreateMode, Error, ErrorKind, OneshotWatcher, Parents, SessionId, Stat, Version, Zxid,
 };
 
 use super::desk::{Desk, NodeState, Wanted};
+use super::touch::Touch;
 use crate::presence::Presence;
 use crate::recipe_error::RecipeError;
 
@@ -30,6 +34,7 @@ pub(super) struct Keeper {
 enum Kind {
     Ephemeral(Presence),
     Persistent,
+    Ttl(Touch),
 }
 
 impl Keeper {
@@ -47,6 +52,17 @@ impl Keeper {
         let (client, path, desk) = (client.without_deadline(), Arc::clone(path), Arc::clone(desk));
         let over = Over(Arc::clone(&desk));
         Self { client, path, kind: Kind::Persistent, desk, _over: over }
+    }
+
+    /// Of one that goes when it was not touched for so long.
+    pub(super) fn with_ttl(
+        client: &Client,
+        path: &Arc<str>,
+        desk: &Arc<Desk>,
+        ttl: Duration,
+    ) -> Self {
+        let touch = Touch::new(client, path, ttl);
+        Self { kind: Kind::Ttl(touch), ..Self::persistent(client, path, desk) }
     }
 
     /// Keeps the node until that cannot go on, or it is to be removed.
@@ -95,9 +111,9 @@ impl Keeper {
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss => return Ok(None),
                 Err(error) => return Err(error),
             },
-            Kind::Persistent => {
+            Kind::Persistent | Kind::Ttl(_) => {
                 let (client, path) = (&self.client, &*self.path);
-                let (mode, parents) = (CreateMode::Persistent, Parents::Container);
+                let (mode, parents) = (self.kind.mode(), Parents::Container);
                 let make = || client.create_with_parents(path, data, mode, parents);
                 match client.until_answered(make).await {
                     Ok(created) => return Ok(Some(created.stat.czxid)),
@@ -133,7 +149,8 @@ impl Keeper {
     fn may_take(&self, stat: &Stat) -> bool {
         match self.kind {
             Kind::Ephemeral(_) => stat.ephemeral_owner == self.client.session_id(),
-            Kind::Persistent => !is_of_a_session(stat),
+            // Whether one has a time to live no server tells.
+            Kind::Persistent | Kind::Ttl(_) => !is_of_a_session(stat),
         }
     }
 
@@ -163,6 +180,7 @@ impl Keeper {
 
     /// Sees to the node until it is gone.
     async fn stay(&self, czxid: Zxid) -> Result<(), RecipeError> {
+        let mut touch_due = None;
         loop {
             let (stat, mut watcher) = self.look().await?;
             let Some(stat) = stat.filter(|stat| stat.czxid == czxid) else {
@@ -174,7 +192,16 @@ impl Keeper {
                 event = &mut watcher => drop(event.map_err(|error| self.failed(error))?),
                 // The watch stands until the write has fired it: it need not be removed.
                 wanted = self.desk.unsettled() => self.write(wanted, stat.version).await?,
+                error = self.touch(&mut touch_due) => return Err(error),
             }
+        }
+    }
+
+    /// Keeps a node with a time to live alive, until that is refused.
+    async fn touch(&self, due: &mut Option<Instant>) -> RecipeError {
+        match &self.kind {
+            Kind::Ttl(touch) => touch.go_on(due).await,
+            Kind::Ephemeral(_) | Kind::Persistent => pending().await,
         }
     }
 
@@ -201,9 +228,12 @@ impl Keeper {
         if let Kind::Ephemeral(presence) = &mut self.kind {
             return presence.leave().await.map(drop);
         }
+        if let Kind::Ttl(touch) = &self.kind {
+            touch.remove().await?;
+        }
         let (client, path) = (&self.client, &*self.path);
         match client.until_answered(|| client.exists(path)).await? {
-            Some(stat) if !is_of_a_session(&stat) => {}
+            Some(stat) if self.may_take(&stat) => {}
             _ => return Ok(()),
         }
         match client.delete_guaranteed(path).await {
@@ -217,13 +247,23 @@ impl Keeper {
     }
 }
 
+impl Kind {
+    /// What a node is made as that is not ephemeral.
+    fn mode(&self) -> CreateMode {
+        match self {
+            Self::Ttl(touch) => touch.mode(),
+            Self::Ephemeral(_) | Self::Persistent => CreateMode::Persistent,
+        }
+    }
+}
+
 /// Whether it takes another look to know what has become of a write.
 fn is_to_be_seen(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::ConnectionLoss | ErrorKind::BadVersion | ErrorKind::NoNode)
 }
 
 /// Whether a node goes with a session.
-fn is_of_a_session(stat: &Stat) -> bool {
+pub(super) fn is_of_a_session(stat: &Stat) -> bool {
     let SessionId(owner) = stat.ephemeral_owner;
     stat.is_ephemeral() && owner != CONTAINER && owner >> 56 & 0xff != TTL
 }

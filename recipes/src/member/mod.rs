@@ -6,6 +6,8 @@ mod keeper;
 mod node;
 mod roll;
 mod roster;
+mod touch;
+mod ttl;
 
 pub use desk::{NodeState, NodeStates};
 pub(crate) use group::child;
@@ -13,3 +15,4 @@ pub use group::{Group, GroupChanges, Membership};
 pub use node::PersistentNode;
 #[cfg(feature = "discovery")]
 pub(crate) use roster::{Children, Roster, read_children};
+pub use ttl::TtlNode;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -96,11 +97,22 @@ impl PersistentNode {
         Self::begin(client, path.into(), data.as_ref(), Keeper::persistent)
     }
 
+    /// Keeps a node that goes when it was not touched for so long.
+    pub(super) fn with_ttl(
+        client: &Client,
+        path: String,
+        data: impl AsRef<[u8]>,
+        ttl: Duration,
+    ) -> Result<Self, RecipeError> {
+        let keeper = |client: &_, path: &_, desk: &_| Keeper::with_ttl(client, path, desk, ttl);
+        Self::begin(client, path, data.as_ref(), keeper)
+    }
+
     fn begin(
         client: &Client,
         path: String,
         data: &[u8],
-        keeper: fn(&Client, &Arc<str>, &Arc<Desk>) -> Keeper,
+        keeper: impl FnOnce(&Client, &Arc<str>, &Arc<Desk>) -> Keeper,
     ) -> Result<Self, RecipeError> {
         if Path::parse(&path).map_err(RecipeError::invalid_path)?.is_root() {
             return Err(RecipeError::invalid_argument(&path, "the root always stands"));

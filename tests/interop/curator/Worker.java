@@ -25,6 +25,7 @@ import org.apache.curator.framework.recipes.barriers.DistributedBarrier;
 import org.apache.curator.framework.recipes.barriers.DistributedDoubleBarrier;
 import org.apache.curator.framework.recipes.nodes.GroupMember;
 import org.apache.curator.framework.recipes.nodes.PersistentNode;
+import org.apache.curator.framework.recipes.nodes.PersistentTtlNode;
 import org.apache.curator.framework.recipes.queue.DistributedDelayQueue;
 import org.apache.curator.framework.recipes.queue.DistributedIdQueue;
 import org.apache.curator.framework.recipes.queue.DistributedPriorityQueue;
@@ -113,6 +114,8 @@ public final class Worker {
                 return doubleBarrier();
             case "node":
                 return node();
+            case "ttl-node":
+                return ttlNode();
             case "group":
                 return group();
             case "discovery":
@@ -312,6 +315,21 @@ public final class Worker {
                 node[0] = new PersistentNode(client, CreateMode.EPHEMERAL, false, path, data);
                 node[0].start();
             } else if (words[0].equals("stands")) {
+                node[0].waitForInitialCreate(60, TimeUnit.SECONDS);
+            } else {
+                node[0].close();
+            }
+        };
+    }
+
+    /** keep MILLISECONDS DATA: from now on; go: keeps it no more. */
+    private Recipe ttlNode() {
+        PersistentTtlNode[] node = new PersistentTtlNode[1];
+        return words -> {
+            if (words[0].equals("keep")) {
+                long ttl = Long.parseLong(words[1]);
+                node[0] = new PersistentTtlNode(client, path, ttl, words[2].getBytes());
+                node[0].start();
                 node[0].waitForInitialCreate(60, TimeUnit.SECONDS);
             } else {
                 node[0].close();
