@@ -58,6 +58,7 @@
 //! | [`CachedCounter`] | numbers without a request for each | a counter |
 //! | [`Cache`] | to have what stands below a path at hand | Curator's `CuratorCache` |
 //! | [`Queue`] | work, done again if it fails | Curator's `DistributedQueue` and its kinds |
+//! | [`ShardedQueue`] | more work than one node can list | Curator's `QueueSharder` |
 //! | [`SimpleQueue`] | items taken once | Curator's `SimpleDistributedQueue`; kazoo's `Queue` |
 //! | [`UniqueIds`] | names that are given once, and grow with time | a counter |
 //!
@@ -179,7 +180,7 @@ pub use loss::{Lost, LostReason};
 pub use member::{Group, GroupChanges, Membership, NodeState, NodeStates, PersistentNode, TtlNode};
 pub use options::LockOptions;
 pub use partition::{Division, Part, Partitioner, Share, ShareState, ShareStates};
-pub use queue::{Delivery, Item, Queue, SimpleQueue};
+pub use queue::{Delivery, Item, Queue, ShardedQueue, SimpleQueue};
 pub use recipe_error::{RecipeError, RecipeErrorKind};
 pub use reentrant::ReentrantGuard;
 pub use run::Run;

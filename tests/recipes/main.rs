@@ -19,6 +19,7 @@
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
 //! | `facts_of_work` | what holds of every recipe that is no lock |
+//! | `sharded` | several queues as one |
 //! | `queues` | what is put, taken, acknowledged and given back |
 //! | `queue_races` | whose an item is when several want it, and replies are lost |
 //! | `member` | nodes that come back, and groups |
@@ -69,6 +70,7 @@ mod read_write;
 mod release;
 mod semaphore;
 mod sequencer;
+mod sharded;
 mod standby;
 mod timeout;
 mod ttl;

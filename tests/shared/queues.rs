@@ -1,12 +1,13 @@
 //! Queues that ours, Curator's and kazoo's put into and take from: each item is taken once, in the
 //! order of its queue, whoever has put it.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, pin_mut};
 use tokio::sync::mpsc::UnboundedSender;
 use znode::Client;
-use znode_recipes::{Item, Layout, Queue, SimpleQueue};
+use znode_recipes::{Item, Layout, Queue, ShardedQueue, SimpleQueue};
 use znode_tests::support::soon;
 
 use crate::Site;
@@ -262,6 +263,48 @@ async fn items_of_curators_id_queue_and_ours_are_removed_by_either() {
             assert_eq!((delivery.id(), delivery.data()), (Some(id), id.as_bytes()));
             soon(delivery.ack()).await.unwrap();
         }
+        assert_eq!(worker.end().await, []);
+    }
+}
+
+/// So many fill three queues.
+const SHARDED: usize = 60;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn items_of_curators_sharded_queue_and_ours_are_taken_once() {
+    let Some(mut site) = Site::open().await else { return };
+    while let Some(path) = site.next_path() {
+        let client = site.connect().await;
+        let queue = ShardedQueue::new(&client, &path).with_limit(20).with_shards_max(4);
+        let all = |word: &str| (0..SHARDED).map(|i| format!("{word}-{i}")).collect::<BTreeSet<_>>();
+        // Ours puts; theirs finds every queue, and takes.
+        for item in all("ours") {
+            soon(queue.put(item)).await.unwrap();
+        }
+        assert_eq!(soon(queue.shards()).await.unwrap().len(), 3);
+        let mut worker = site.worker(Others::Curator, "sharded-queue", &path).await;
+        assert_eq!(worker.does("consume").await, [""; 0]);
+        let taken = next(&mut worker, SHARDED).await;
+        assert_eq!((taken.len(), BTreeSet::from_iter(taken)), (SHARDED, all("ours")));
+        worker.end().await;
+
+        // Theirs puts, and makes more queues, since it leads; ours takes.
+        let mut worker = site.worker(Others::Curator, "sharded-queue", &path).await;
+        assert_eq!(worker.does(&format!("put theirs {SHARDED}")).await, [""; 0]);
+        let patient = queue.clone().with_check_interval(Duration::ZERO);
+        for item in all("more") {
+            soon(patient.put(item)).await.unwrap();
+        }
+        assert_eq!(worker.does("shards 4").await, [""; 0]);
+        let mut taken = Vec::new();
+        while taken.len() < 2 * SHARDED {
+            let delivery = soon(queue.take()).await.unwrap();
+            taken.push(String::from_utf8(delivery.data().to_vec()).unwrap());
+            soon(delivery.ack()).await.unwrap();
+        }
+        let expected = &all("theirs") | &all("more");
+        assert_eq!(BTreeSet::from_iter(taken), expected);
+        assert_eq!(soon(queue.item_count()).await.unwrap(), 0);
         assert_eq!(worker.end().await, []);
     }
 }

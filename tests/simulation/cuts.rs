@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, TtlNode, Upgrade,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, ShardedQueue, TtlNode, Upgrade,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -28,6 +28,9 @@ const JOB: &str = "/cut/jobs/one";
 const BARRIER: &str = "/cut/barrier";
 const QUEUE: &str = "/cut/queue";
 const CLAIMS: &str = "/cut/queue-locks";
+const SHARDS: &str = "/cut/shards";
+const SHARD_LEADERS: &str = "/cut/shards-leaders";
+const SHARD_CLAIMS: &str = "/cut/shards-locks";
 const COUNTER: &str = "/cut/counter";
 const CACHED: &str = "/cut/cached";
 const GROUP: &str = "/cut/group";
@@ -194,6 +197,26 @@ async fn everybody_can(world: &World, fate: Fate) {
     queue.put("next").await.unwrap();
     queue.take().await.unwrap().ack().await.unwrap();
     drop(queue);
+    let shards = ShardedQueue::new(&next, SHARDS).with_limit(1);
+    while let Some(delivery) = shards.try_take().await.unwrap() {
+        assert_ne!(fate, Fate::GoesOn, "it is done already");
+        delivery.ack().await.unwrap();
+    }
+    for item in ["next", "and another"] {
+        shards.put(item).await.unwrap();
+    }
+    for _ in 0..2 {
+        shards.take().await.unwrap().ack().await.unwrap();
+    }
+    let claims = shards
+        .shards()
+        .await
+        .unwrap()
+        .into_keys()
+        .map(|path| format!("{SHARD_CLAIMS}/{}", znode::path::name(&path)));
+    let claims: Vec<_> = claims.collect();
+    assert!(claims.len() <= 4, "more were made than needed: {claims:?}");
+    drop(shards);
     let barrier = DoubleBarrier::new(&next, BARRIER, 1).unwrap();
     barrier.enter().await.unwrap().leave().await.unwrap();
     let group = Group::new(&next, GROUP);
@@ -206,7 +229,8 @@ async fn everybody_can(world: &World, fate: Fate) {
     assert!(world.elapsed() - since < SECOND, "something was in the way");
     let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
     let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TABLE_PARTY];
-    for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS) {
+    let of_shards = claims.iter().map(String::as_str).chain([SHARD_LEADERS]);
+    for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS).chain(of_shards) {
         assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
 }
@@ -485,6 +509,19 @@ fn a_cache() {
             until(&mut changes, |change| matches!(change, CacheChange::Deleted(_))).await?;
             assert_eq!(cache.get(CHILD), None);
             Ok(())
+fn several_queues_as_one() {
+    sweep(|client, _| {
+        async move {
+            let queue = ShardedQueue::new(&client, SHARDS).with_limit(1).with_shards_max(3);
+            for item in ["a", "b"] {
+                queue.put(item).await?;
+            }
+            assert_eq!(queue.shards().await?.len(), 2);
+            let (first, second) = (queue.take().await?, queue.take().await?);
+            let data = std::collections::BTreeSet::from([first.data(), second.data()]);
+            assert_eq!(Vec::from_iter(data), [b"a", b"b"]);
+            first.ack().await?;
+            Ok(second.ack().await?)
         }
         .boxed()
     });

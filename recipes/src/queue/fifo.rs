@@ -98,7 +98,10 @@ impl Queue {
 
     fn ordered(client: &Client, path: String, order: Order) -> Self {
         let (client, claims) = (client.without_deadline(), format!("{path}{CLAIMS}").into());
-        let shelf = Shelf { client, path: path.into(), claims, order };
+        Self::at(Shelf { client, path: path.into(), claims, order })
+    }
+
+    pub(super) fn at(shelf: Shelf) -> Self {
         Self { shelf, candidates: Candidates::default(), capacity: None, witnesses: Arc::default() }
     }
 
@@ -203,8 +206,7 @@ impl Queue {
     pub async fn take(&self) -> Result<Delivery, RecipeError> {
         self.check_paths()?;
         loop {
-            let place = self.candidates.next(&self.shelf).await;
-            let place = place.map_err(|error| self.failed(error))?;
+            let place = self.look().await?;
             if let Some(delivery) = self.claim(place).await? {
                 return Ok(delivery);
             }
@@ -359,8 +361,14 @@ impl Queue {
         }
     }
 
+    /// The first item that may be free; waits until there is one.
+    pub(super) async fn look(&self) -> Result<Place, RecipeError> {
+        let place = self.candidates.next(&self.shelf).await;
+        place.map_err(|error| self.failed(error))
+    }
+
     /// Makes an item ours; `None` if it is somebody else's, or gone, or no item.
-    async fn claim(&self, place: Place) -> Result<Option<Delivery>, RecipeError> {
+    pub(super) async fn claim(&self, place: Place) -> Result<Option<Delivery>, RecipeError> {
         let Shelf { client, path, claims, .. } = &self.shelf;
         let item = znode::path::join(path, &place.name);
         let mut claim = Presence::claim(client, znode::path::join(claims, &place.name));
@@ -413,7 +421,7 @@ impl Queue {
 
     /// Makes both, to stay while they are empty: Curator's make them when they start, and what they
     /// put or take fails if a server has taken them away since.
-    async fn make_nodes(&self) -> Result<(), RecipeError> {
+    pub(super) async fn make_nodes(&self) -> Result<(), RecipeError> {
         let (client, mode) = (&self.shelf.client, CreateMode::Persistent);
         for path in [&self.shelf.path, &self.shelf.claims] {
             let make = || client.create_with_parents(path, "", mode, Parents::Container);

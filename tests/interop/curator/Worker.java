@@ -33,6 +33,8 @@ import org.apache.curator.framework.recipes.queue.DistributedQueue;
 import org.apache.curator.framework.recipes.queue.QueueBuilder;
 import org.apache.curator.framework.recipes.queue.QueueConsumer;
 import org.apache.curator.framework.recipes.queue.QueueSerializer;
+import org.apache.curator.framework.recipes.queue.QueueSharder;
+import org.apache.curator.framework.recipes.queue.QueueSharderPolicies;
 import org.apache.curator.framework.recipes.queue.SimpleDistributedQueue;
 import org.apache.curator.framework.recipes.shared.SharedCount;
 import org.apache.curator.framework.recipes.shared.VersionedValue;
@@ -108,6 +110,8 @@ public final class Worker {
                 return idQueue();
             case "simple-queue":
                 return simpleQueue();
+            case "sharded-queue":
+                return shardedQueue();
             case "barrier":
                 return barrier();
             case "double-barrier":
@@ -224,6 +228,44 @@ public final class Worker {
                 }
             }
         };
+    }
+
+    /** put WORD COUNT, consume; shards COUNT: waits until it knows so many. */
+    private Recipe shardedQueue() throws Exception {
+        QueueSharder<String, DistributedQueue<String>> putting = sharder(null);
+        return words -> {
+            if (words[0].equals("consume")) {
+                sharder(new Consumer());
+            } else if (words[0].equals("shards")) {
+                while (putting.getShardQty() != Integer.parseInt(words[1])) {
+                    TimeUnit.MILLISECONDS.sleep(1);
+                }
+            } else {
+                for (String item : items(words)) {
+                    putting.getQueue().put(item);
+                }
+            }
+        };
+    }
+
+    private QueueSharder<String, DistributedQueue<String>> sharder(QueueConsumer<String> consumer)
+        throws Exception {
+        QueueSharderPolicies policies = QueueSharderPolicies.builder()
+            .newQueueThreshold(20)
+            .thresholdCheckMs(5)
+            .maxQueues(4)
+            .build();
+        QueueSharder<String, DistributedQueue<String>> sharder = new QueueSharder<>(
+            client,
+            (client, shard) -> QueueBuilder.builder(client, consumer, new Text(), shard)
+                .lockPath(path + "-locks" + shard.substring(path.length()))
+                .putInBackground(false)
+                .buildQueue(),
+            path,
+            path + "-leaders",
+            policies);
+        sharder.start();
+        return sharder;
     }
 
     private Recipe simpleQueue() {
