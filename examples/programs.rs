@@ -150,3 +150,25 @@ fn shell_tells_programs_in_json_and_lists_the_commands_for_a_wrong_word() {
         assert!(!is_content && complaints.contains(complaint), "{line}: {complaints}");
     }
 }
+
+#[test]
+fn cluster_members() {
+    let report = ["all are here", "host-2 is gone, and host-3 does its work 5", "sees []"];
+    let counts = ["6 commands, each carried out once; nobody is left"];
+    says("cluster_members", &[], &[&report[..], &counts].concat());
+}
+
+#[test]
+fn log_collectors() {
+    let local = ["ann 60", "become loud", "takes over /sources/locks/", "cable pulled out"];
+    let anew = ["ann          is cut off", "each source is collected, and by one"];
+    says("log_collectors", &[], &[&local[..], &anew].concat());
+}
+
+#[cfg(feature = "discovery")]
+#[test]
+fn ddns() {
+    let rests = [r#"{"a": 4, "b": 4, "c": 4}"#, "b rests", r#"{"a": 6, "c": 6}"#];
+    let masked = ["masks c", "c is well, masked", r#"{"a": 12}"#, "36 requests answered"];
+    says("ddns", &[], &[&rests[..], &masked].concat());
+}
