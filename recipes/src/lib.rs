@@ -61,6 +61,7 @@
 //! | [`ShardedQueue`] | more work than one node can list | Curator's `QueueSharder` |
 //! | [`SimpleQueue`] | items taken once | Curator's `SimpleDistributedQueue`; kazoo's `Queue` |
 //! | [`UniqueIds`] | names that are given once, and grow with time | a counter |
+//! | [`TwoPhaseCommit`] | what several do all of them or none | ZooKeeper's recipe |
 //!
 //! What succeeds is done once: every change leaves a witness of its own in the same transaction, so
 //! a lost reply is no doubt.
@@ -106,6 +107,7 @@
 //! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
 //! | `queue` | items that wait for whoever takes them |
 //! | `cache` | copies of nodes that follow them; its `mirror` is pure |
+//! | `transaction` | what several do all of them or none; its `rules` are pure |
 //! | `barrier` | those who wait for each other |
 //! | `member` | nodes that come back, groups |
 //! | `partition` | parts divided among members; its `division` and `ledger` are pure |
@@ -152,6 +154,7 @@ mod run;
 mod sequence;
 mod sequencer;
 mod tombstone;
+mod transaction;
 mod watchman;
 mod witness;
 
@@ -187,4 +190,8 @@ pub use run::Run;
 pub use sequence::Mode;
 pub use sequencer::{InvalidSequencer, Sequencer};
 pub use tombstone::UncleanDeath;
+pub use transaction::{
+    AbortReason, Ballot, Ballots, Decided, Decision, Party, Proposal, Transaction, TwoPhaseCommit,
+    Vote, Voted,
+};
 pub use watchman::Revoked;

@@ -56,6 +56,9 @@ pub enum RecipeErrorKind {
     Foreign,
     /// Numbers are used up: of a counter, or of a parent's sequential children.
     Exhausted,
+    /// What is there is not what was expected: somebody else was faster, or it was done otherwise
+    /// before. Nothing was done.
+    Conflict,
     /// What was held, as the claim to an item, is not held any more; nothing was done.
     Lost,
     /// A request of the client failed; the source is a [`znode::Error`].
@@ -135,6 +138,11 @@ impl RecipeError {
         Self::told(RecipeErrorKind::Exhausted, path, what)
     }
 
+    /// Of something that does not fit what is there.
+    pub(crate) fn conflict(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::Conflict, path, what)
+    }
+
     pub(crate) fn lost(path: &str, what: impl Into<String>) -> Self {
         Self::told(RecipeErrorKind::Lost, path, what)
     }
@@ -188,6 +196,7 @@ impl fmt::Display for RecipeErrorKind {
             Self::InvalidArgument => "it can never be done",
             Self::Foreign => "it belongs to another recipe",
             Self::Exhausted => "numbers are used up",
+            Self::Conflict => "something else is there than was expected",
             Self::Lost => "it is not held any more",
             Self::Client => "a request failed",
             Self::Protocol => "the server's answer does not fit the question",

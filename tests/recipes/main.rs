@@ -26,6 +26,7 @@
 //! | `ttl` | nodes that outlive sessions, for a time |
 //! | `partition` | parts that are divided among members |
 //! | `discovery` | services and their instances; with its feature |
+//! | `transaction` | what several do all of them or none |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
@@ -74,3 +75,4 @@ mod sharded;
 mod standby;
 mod timeout;
 mod ttl;
+mod transaction;

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, ShardedQueue, TtlNode, Upgrade,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, ShardedQueue, TtlNode, TwoPhaseCommit, Upgrade, Vote,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -40,6 +40,7 @@ const TABLE_LOCKS: [&str; 2] = ["/cut/tables/locks/a", "/cut/tables/locks/b"];
 const STAYING: &str = "/cut/staying";
 const LEASE: &str = "/cut/lease";
 const LEASE_TTL: Duration = Duration::from_secs(3600);
+const TRANSACTIONS: &str = "/cut/transactions";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
 /// How far a server may be behind.
@@ -231,8 +232,40 @@ async fn everybody_can(world: &World, fate: Fate) {
     let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TABLE_PARTY];
     let of_shards = claims.iter().map(String::as_str).chain([SHARD_LEADERS]);
     for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS).chain(of_shards) {
+    everybody_finishes(&next, fate).await;
+    next.sync("/").await.unwrap();
+    assert!(world.elapsed() - since < SECOND, "something was in the way");
+    let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
+    let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TRANSACTIONS];
+    for line in of_locks.into_iter().chain(of_others) {
         assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
     }
+}
+
+/// Whatever transaction was left is brought to its end, and then there is room for the next.
+async fn everybody_finishes(next: &Client, fate: Fate) {
+    let transactions = TwoPhaseCommit::new(next, TRANSACTIONS);
+    for left in transactions.transactions().await.unwrap() {
+        assert_ne!(fate, Fate::GoesOn, "it is done already");
+        if let Some(proposal) = transactions.recover(left.id()).await.unwrap() {
+            proposal.outcome_within(Duration::ZERO).await.unwrap();
+        }
+        for participant in left.votes().keys() {
+            take_part(next, participant, Vote::Yes).await.unwrap();
+        }
+    }
+    let proposal = transactions.propose("one", ["ours"], "").await.unwrap();
+    assert!(take_part(next, "ours", Vote::Yes).await.unwrap());
+    proposal.outcome().await.unwrap();
+}
+
+/// Votes on a transaction, and applies what is decided; says whether that is to be done.
+async fn take_part(client: &Client, name: &str, vote: Vote) -> Result<bool, RecipeError> {
+    let mut ballots = TwoPhaseCommit::new(client, TRANSACTIONS).ballots(name);
+    let ballot = ballots.try_next().await?.expect("it goes on until it fails");
+    let decided = ballot.vote(ballot.cast().unwrap_or(vote)).await?.decision().await?;
+    decided.applied().await?;
+    Ok(decided.decision().is_committed())
 }
 
 /// Cuts a scenario in place of every frame, with every fate.
@@ -650,4 +683,34 @@ fn a_share_of_parts() {
         }
         .boxed()
     });
+#[test]
+fn a_transaction() {
+    for vote in [Vote::Yes, Vote::No] {
+        // A scenario is a function, and knows nothing of what is around it.
+        sweep(if vote == Vote::Yes { all_say_yes } else { one_says_no });
+    }
+}
+
+fn all_say_yes(client: Client, other: Client) -> BoxFuture<'static, Result<(), Failed>> {
+    decide_together(client, other, Vote::Yes).boxed()
+}
+
+fn one_says_no(client: Client, other: Client) -> BoxFuture<'static, Result<(), Failed>> {
+    decide_together(client, other, Vote::No).boxed()
+}
+
+async fn decide_together(client: Client, other: Client, vote: Vote) -> Result<(), Failed> {
+    let transactions = TwoPhaseCommit::new(&client, TRANSACTIONS).with_patience(2 * SECOND);
+    let proposal = async {
+        let proposal = transactions.propose("one", ["ours", "theirs"], "").await?;
+        Ok::<_, RecipeError>(proposal.outcome().await?.is_committed())
+    };
+    // The other one does not wait for ever for what was never proposed.
+    let theirs = tokio::time::timeout(10 * SECOND, take_part(&other, "theirs", Vote::Yes));
+    let ours = take_part(&client, "ours", vote);
+    let (outcome, ours, theirs) = tokio::join!(proposal, ours, theirs);
+    let (outcome, ours) = (outcome?, ours?);
+    let theirs = theirs.expect("it was proposed")?;
+    assert_eq!([outcome, ours, theirs], [vote == Vote::Yes; 3]);
+    Ok(())
 }

@@ -8,6 +8,7 @@ mod cuts;
 mod locks;
 mod partition;
 mod shrinking;
+mod transactions;
 mod work;
 
 use std::time::Duration;

@@ -1,0 +1,252 @@
+//! Where somebody who has a part in a transaction looks at it, and writes what is to be written.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use znode::{Client, Error, ErrorKind, Op, Outcome, Stat, Version};
+
+use super::decision::{Decision, Party, Vote};
+use super::record::{Charter, Record, decode_vote, encode_vote};
+use super::rules::{Cast, Intent, Plan, Step, View, next};
+use crate::clock::now;
+use crate::final_look::final_look;
+use crate::recipe_error::RecipeError;
+
+/// A node as it was read; `None` if there is none.
+type Read = Option<(Vec<u8>, Stat)>;
+
+/// One party at one transaction.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    client: Client,
+    /// Of the transaction.
+    path: Arc<str>,
+    charter: Arc<Charter>,
+    party: Arc<Party>,
+    /// The path of our own node below it. While that stands, so does the transaction: whatever is
+    /// written is written with a look at it, so that it cannot be of another transaction that has
+    /// the same id.
+    own: Arc<str>,
+}
+
+/// What has come of an intent.
+#[derive(Debug, Clone)]
+pub(super) struct Settled {
+    /// What our own node says now, if we are a participant.
+    pub(super) cast: Option<Vote>,
+    pub(super) decision: Option<Decision>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        client: &Client,
+        path: &str,
+        charter: Arc<Charter>,
+        party: Party,
+        own: String,
+    ) -> Self {
+        let (client, party) = (client.clone(), Arc::new(party));
+        Self { client, path: path.into(), charter, party, own: own.into() }
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    pub(super) fn own(&self) -> &str {
+        &self.own
+    }
+
+    pub(super) fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// Waits for the decision, for so long; then decides it.
+    ///
+    /// # Errors
+    /// As [`settle`](Self::settle).
+    pub(super) async fn decision(&self, patience: Duration) -> Result<Decision, RecipeError> {
+        let until = now().checked_add(patience);
+        // Whoever has voted last may have died before the votes were counted.
+        if let Some(decision) = self.settle(Intent::Await).await?.decision {
+            return Ok(decision);
+        }
+        let mut changes = self.client.watch_data(&self.path);
+        loop {
+            let change = match until {
+                Some(until) => tokio::time::timeout_at(until, changes.recv()).await.ok(),
+                None => Some(changes.recv().await),
+            };
+            let Some(change) = change else { break };
+            let Some(read) = change else { return Err(self.gone()) };
+            let read = read.map_err(|error| RecipeError::client(&self.path, error))?;
+            let record = self.record(read.as_ref().map(|(data, stat)| (&data[..], stat)))?;
+            if let Some(decision) = record.decision {
+                return Ok(decision);
+            }
+        }
+        loop {
+            // It has an answer as soon as it has looked at everything.
+            if let Some(decision) = self.settle(Intent::GiveUp).await?.decision {
+                return Ok(decision);
+            }
+        }
+    }
+
+    /// Does what is to be done, once, whatever replies are lost: looks, and writes what the rules
+    /// say, until that fits what is there.
+    ///
+    /// # Errors
+    /// `Lost` if our own node is gone; `Conflict` if we have voted otherwise; `Foreign` if
+    /// something else stands there; `Client` with the client's own error.
+    pub(super) async fn settle(&self, intent: Intent) -> Result<Settled, RecipeError> {
+        let mut is_doubtful = intent == Intent::GiveUp;
+        let mut may_be_done = false;
+        let but_maybe = |error: RecipeError, may_be_done| match may_be_done {
+            true => error.but_unknown(),
+            false => error,
+        };
+        loop {
+            let view = self.view(is_doubtful).await;
+            let view = view.map_err(|error| but_maybe(error, may_be_done))?;
+            let own = match &*self.party {
+                Party::Participant(name) => view.ballots.get(name),
+                Party::Coordinator => None,
+            };
+            let cast = own.and_then(|cast| cast.vote);
+            let plan = match next(&view, &self.party, intent) {
+                Step::Told(decision) => return Ok(Settled { cast, decision: Some(decision) }),
+                Step::Wait => return Ok(Settled { cast, decision: None }),
+                Step::Contradicts(before) => {
+                    let what = format!("{} has voted {before} before", self.party);
+                    return Err(RecipeError::conflict(&self.path, what));
+                }
+                Step::Write(plan) => plan,
+            };
+            is_doubtful = true;
+            match self.client.multi(self.ops(&view, &plan)).await {
+                Ok(_) => {
+                    let cast = plan.vote.map(|(vote, _)| vote).or(cast);
+                    return Ok(Settled { cast, decision: plan.decision });
+                }
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
+                    may_be_done |= error.outcome() == Outcome::Unknown;
+                }
+                Err(error) if is_overtaken(&error) => {}
+                Err(error) => {
+                    let error = RecipeError::client(&self.path, error);
+                    return Err(but_maybe(error, may_be_done));
+                }
+            }
+        }
+    }
+
+    /// Everything that stands there.
+    async fn view(&self, is_doubtful: bool) -> Result<View, RecipeError> {
+        let read = if is_doubtful {
+            final_look(&self.client, &self.path, || self.read()).await
+        } else {
+            self.client.until_answered(|| self.read()).await
+        };
+        let (record, own, nodes) = read.map_err(|error| RecipeError::client(&self.path, error))?;
+        let is_ours = own.is_some();
+        let record = self.record(record.as_ref().map(|(data, stat)| (&data[..], stat)))?;
+        if !is_ours {
+            return Err(self.gone());
+        }
+        let mut ballots = BTreeMap::new();
+        for (name, node) in self.charter.participants.iter().zip(nodes) {
+            let Some((data, stat)) = node else { continue };
+            let path = znode::path::join(&self.path, &self.charter.node_of(name));
+            let Some(vote) = decode_vote(&data).filter(|_| stat.version != Version::ANY) else {
+                return Err(RecipeError::foreign(&path, "it is no vote: neither yes, nor no"));
+            };
+            ballots.insert(name.clone(), Cast { vote, version: stat.version.0 });
+        }
+        Ok(View { record, ballots })
+    }
+
+    /// One round trip: the record, our own node, and those of all participants.
+    async fn read(&self) -> Result<(Read, Read, Vec<Read>), Error> {
+        let record = self.client.get_data(&self.path);
+        let own = self.client.get_data(&self.own);
+        let nodes = self.charter.participants.iter().map(|name| {
+            let path = znode::path::join(&self.path, &self.charter.node_of(name));
+            self.client.get_data(&path)
+        });
+        let nodes: Vec<_> = nodes.collect();
+        let (record, own) = (found(record.await)?, found(own.await)?);
+        let nodes: Result<Vec<_>, _> = join_all(nodes).await.into_iter().map(found).collect();
+        Ok((record, own, nodes?))
+    }
+
+    /// What is there as a record of this transaction.
+    fn record(&self, read: Option<(&[u8], &Stat)>) -> Result<Record, RecipeError> {
+        let (data, stat) = read.ok_or_else(|| self.gone())?;
+        let record = decode(&self.path, data, stat)?;
+        if record.charter.guid != self.charter.guid {
+            return Err(self.gone());
+        }
+        Ok(record)
+    }
+
+    fn ops(&self, view: &View, plan: &Plan) -> Vec<Op> {
+        let node = |name: &str| znode::path::join(&self.path, &self.charter.node_of(name));
+        let vote = plan.vote.map(|(vote, version)| {
+            Op::set_data(&*self.own, encode_vote(Some(vote)), Version(version))
+        });
+        let checks = plan.checks.iter().map(|(name, v)| Op::check(node(name), Version(*v)));
+        let seat =
+            matches!(*self.party, Party::Coordinator).then(|| Op::check(&*self.own, Version::ANY));
+        // Undecided is what nobody has written since it was made.
+        let record = match &plan.decision {
+            Some(decision) => {
+                let (charter, decision) = (view.record.charter.clone(), Some(decision.clone()));
+                Op::set_data(&*self.path, Record { charter, decision }.encode(), UNDECIDED)
+            }
+            None => Op::check(&*self.path, UNDECIDED),
+        };
+        vote.into_iter().chain(checks).chain(seat).chain([record]).collect()
+    }
+
+    fn gone(&self) -> RecipeError {
+        RecipeError::lost(&self.own, "the transaction is over, or somebody has deleted the node")
+    }
+}
+
+/// The version of a record that nobody has decided: it is written once.
+const UNDECIDED: Version = Version(0);
+
+/// A record that was read.
+///
+/// # Errors
+/// `Foreign` if it is none, or if it was written in another way than this recipe does.
+pub(super) fn decode(path: &str, data: &[u8], stat: &Stat) -> Result<Record, RecipeError> {
+    let record = Record::decode(data).ok_or("its data is no transaction's");
+    let record = record.and_then(|record| match record.decision {
+        None if stat.version != UNDECIDED => Err("it is undecided, and yet was written"),
+        _ => Ok(record),
+    });
+    record.map_err(|what| RecipeError::foreign(path, what))
+}
+
+/// `None` if there is no node.
+pub(super) fn found(read: Result<(impl AsRef<[u8]>, Stat), Error>) -> Result<Read, Error> {
+    match read {
+        Ok((data, stat)) => Ok(Some((data.as_ref().to_vec(), stat))),
+        Err(error) if error.kind() == ErrorKind::NoNode => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether somebody has written or deleted something that this was concluded from.
+fn is_overtaken(error: &Error) -> bool {
+    let kinds = [ErrorKind::BadVersion, ErrorKind::NoNode];
+    error.op_index().is_some() && kinds.contains(&error.kind())
+}
