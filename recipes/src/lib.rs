@@ -61,6 +61,7 @@
 //! | [`ShardedQueue`] | more work than one node can list | Curator's `QueueSharder` |
 //! | [`SimpleQueue`] | items taken once | Curator's `SimpleDistributedQueue`; kazoo's `Queue` |
 //! | [`UniqueIds`] | names that are given once, and grow with time | a counter |
+//! | [`Configuration`] | settings that one publishes and many follow | |
 //! | [`TwoPhaseCommit`] | what several do all of them or none | ZooKeeper's recipe |
 //!
 //! What succeeds is done once: every change leaves a witness of its own in the same transaction, so
@@ -107,6 +108,7 @@
 //! | `sequence`, `layout` | which children contend, in which order, and whose turn it is; pure |
 //! | `queue` | items that wait for whoever takes them |
 //! | `cache` | copies of nodes that follow them; its `mirror` is pure |
+//! | `configuration` | settings that one publishes and many follow; its `book` and `eye` are pure |
 //! | `transaction` | what several do all of them or none; its `rules` are pure |
 //! | `barrier` | those who wait for each other |
 //! | `member` | nodes that come back, groups |
@@ -126,6 +128,7 @@
 mod barrier;
 mod cache;
 mod clock;
+mod configuration;
 mod contender;
 mod counter;
 mod departure;
@@ -160,6 +163,7 @@ mod witness;
 
 pub use barrier::{Barrier, CountdownLatch, DoubleBarrier, Inside};
 pub use cache::{Cache, CacheBuilder, CacheChange, CacheChanges, CachedNode, Current};
+pub use configuration::{Configuration, Latest, Release, Rollout, Settings, Subscription};
 pub use counter::{AtomicValue, CachedCounter, Counter, Number, UniqueIds, Values};
 #[cfg(feature = "discovery")]
 pub use discovery::{

@@ -52,6 +52,9 @@ pub enum RecipeErrorKind {
     InvalidPath,
     /// What was asked for can never be done, whatever the servers say; nothing was sent.
     InvalidArgument,
+    /// A value is not what its type allows: one that was to be written was not, and of one that was
+    /// read the last good one before it is kept.
+    InvalidValue,
     /// What stands at the path was not written by this recipe. It was left as it is.
     Foreign,
     /// Numbers are used up: of a counter, or of a parent's sequential children.
@@ -134,6 +137,16 @@ impl RecipeError {
         Self::told(RecipeErrorKind::Foreign, path, what)
     }
 
+    /// Of a value that its type does not allow.
+    pub(crate) fn invalid_value(path: &str, what: impl Into<String>) -> Self {
+        Self::told(RecipeErrorKind::InvalidValue, path, what)
+    }
+
+    /// Of a version that is to be there, and is not.
+    pub(crate) fn missing_version(path: &str, version: u64) -> Self {
+        Self::foreign(path, format!("somebody has deleted what version {version} says"))
+    }
+
     pub(crate) fn exhausted(path: &str, what: impl Into<String>) -> Self {
         Self::told(RecipeErrorKind::Exhausted, path, what)
     }
@@ -194,6 +207,7 @@ impl fmt::Display for RecipeErrorKind {
         f.write_str(match self {
             Self::InvalidPath => "invalid path",
             Self::InvalidArgument => "it can never be done",
+            Self::InvalidValue => "the value is not valid",
             Self::Foreign => "it belongs to another recipe",
             Self::Exhausted => "numbers are used up",
             Self::Conflict => "something else is there than was expected",

@@ -26,6 +26,7 @@
 //! | `ttl` | nodes that outlive sessions, for a time |
 //! | `partition` | parts that are divided among members |
 //! | `discovery` | services and their instances; with its feature |
+//! | `configuration` | settings that one publishes and many follow |
 //! | `transaction` | what several do all of them or none |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
@@ -42,6 +43,7 @@ mod cancel;
 mod chaos;
 #[cfg(feature = "gzip")]
 mod compressed;
+mod configuration;
 mod cost;
 mod counter;
 mod cut_off;

@@ -9,7 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, Semaphore, ShardedQueue, TtlNode, TwoPhaseCommit, Upgrade, Vote,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Configuration, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, RecipeErrorKind, Semaphore, ShardedQueue, TtlNode, TwoPhaseCommit, Upgrade, Vote,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -41,6 +41,7 @@ const STAYING: &str = "/cut/staying";
 const LEASE: &str = "/cut/lease";
 const LEASE_TTL: Duration = Duration::from_secs(3600);
 const TRANSACTIONS: &str = "/cut/transactions";
+const SETTINGS: &str = "/cut/settings";
 const INSTANCES: &str = "/cut/jobs/one/instances";
 
 /// How far a server may be behind.
@@ -233,6 +234,7 @@ async fn everybody_can(world: &World, fate: Fate) {
     let of_shards = claims.iter().map(String::as_str).chain([SHARD_LEADERS]);
     for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS).chain(of_shards) {
     everybody_finishes(&next, fate).await;
+    everybody_publishes(&next, fate).await;
     next.sync("/").await.unwrap();
     assert!(world.elapsed() - since < SECOND, "something was in the way");
     let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
@@ -257,6 +259,23 @@ async fn everybody_finishes(next: &Client, fate: Fate) {
     let proposal = transactions.propose("one", ["ours"], "").await.unwrap();
     assert!(take_part(next, "ours", Vote::Yes).await.unwrap());
     proposal.outcome().await.unwrap();
+}
+
+/// Settings are what they were or what they were to be, and there is room for the next.
+async fn everybody_publishes(next: &Client, fate: Fate) {
+    let settings = Configuration::<String>::new(next, SETTINGS);
+    let rollout = settings.rollout().await.unwrap();
+    let stable = rollout.as_ref().and_then(znode_recipes::Rollout::stable);
+    let staged = rollout.as_ref().and_then(znode_recipes::Rollout::staged);
+    assert!(fate != Fate::GoesOn || staged.is_none() && [None, Some(4)].contains(&stable));
+    let changed = match (staged, stable) {
+        (Some((staged, _)), Some(stable)) => settings.roll_back(staged, stable).await,
+        _ => settings.publish(stable, &"next".to_owned()).await,
+    };
+    changed.unwrap();
+    drop(settings);
+    let left = next.get_children(SETTINGS).await.unwrap();
+    assert_eq!(left, ["versions"], "{fate:?}");
 }
 
 /// Votes on a transaction, and applies what is decided; says whether that is to be done.
@@ -683,6 +702,40 @@ fn a_share_of_parts() {
         }
         .boxed()
     });
+#[test]
+fn a_configuration() {
+    sweep(|client, other| {
+        async move {
+            let settings = Configuration::<String>::new(&client, SETTINGS).with_history(2);
+            let mut changes = settings.subscribe("ours");
+            let mut theirs = Configuration::<String>::new(&other, SETTINGS).subscribe("theirs");
+            let say = str::to_owned;
+            assert_eq!(settings.publish(None, &say("first")).await?, 1);
+            assert_eq!(settings.stage(Some(1), &say("second"), 0).await?, 2);
+            settings.roll_out(2, 100).await?;
+            let refused = settings.publish(Some(1), &say("none")).await;
+            match refused {
+                Err(error) if error.kind() == RecipeErrorKind::Conflict => {}
+                other => drop(other?),
+            }
+            settings.promote(2).await?;
+            assert_eq!(settings.publish(Some(2), &say("third")).await?, 3);
+            assert_eq!(settings.roll_back(3, 2).await?, 4);
+            for changes in [&mut changes, &mut theirs] {
+                let mut last = 0;
+                while last < 4 {
+                    let release = changes.try_next().await?.expect("it goes on until it fails");
+                    assert!(release.version > last, "it goes back");
+                    last = release.version;
+                }
+                assert_eq!(changes.latest().expect("it was told").settings, "second");
+            }
+            Ok(())
+        }
+        .boxed()
+    });
+}
+
 #[test]
 fn a_transaction() {
     for vote in [Vote::Yes, Vote::No] {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
 
 mod cache;
+mod configurations;
 mod cuts;
 mod locks;
 mod partition;
