@@ -234,6 +234,42 @@ async fn whoever_dies_finds_what_was_decided_or_somebody_else_decides_it() {
     }
 }
 
+/// Until a server takes it away: nobody was left to do so.
+#[tokio::test]
+async fn what_a_dead_coordinator_leaves_is_in_nobodys_way() {
+    let ground = Ground::start().await;
+    let other = ground.connect().await;
+    for is_recovered in [false, true] {
+        let (client, wire) = ground.connect_wired().await;
+        let proposal = propose(&client, "4711").await;
+        for participant in BOTH {
+            drop(vote(&other, participant, Vote::Yes).await);
+        }
+        for participant in BOTH {
+            assert!(finish(&other, participant).await.unwrap().is_committed());
+        }
+        ground.end_session(&client, &wire).await;
+        drop(proposal);
+        soon(other.sync("/")).await.unwrap();
+        assert_eq!(soon(other.get_children(PATH)).await.unwrap(), ["4711"]);
+        let path = format!("{PATH}/4711");
+        assert_eq!(soon(other.get_children(&path)).await.unwrap(), Vec::<String>::new());
+        assert_eq!(soon(orders(&other).transactions()).await.unwrap(), []);
+        if is_recovered {
+            let recovered = soon(orders(&other).recover("4711")).await.unwrap().unwrap();
+            assert!(soon(recovered.outcome()).await.unwrap().is_committed());
+            nothing_left(&ground, &other).await;
+        } else {
+            // Another one may have its id at once.
+            soon(propose(&other, "4711").await.abort()).await.unwrap();
+            for participant in BOTH {
+                finish(&other, participant).await;
+            }
+            nothing_left(&ground, &other).await;
+        }
+    }
+}
+
 /// Two who vote last at one time do not see each other, and then both die: the votes are there.
 #[tokio::test]
 async fn votes_that_nobody_has_counted_are_counted_by_whoever_comes() {

@@ -268,7 +268,8 @@ impl TwoPhaseCommit {
         let mut all = Vec::new();
         for transaction in join_all(read).await {
             match transaction {
-                Ok(transaction) => all.extend(transaction),
+                // What everybody has applied is over, also where its node is left of it.
+                Ok(found) => all.extend(found.filter(|it| !it.is_over())),
                 Err(error) if error.client_error().is_some() => return Err(error),
                 Err(error) => tracing::warn!(path = error.path(), %error, "passed over"),
             }
@@ -363,6 +364,10 @@ impl TwoPhaseCommit {
 }
 
 impl Transaction {
+    fn is_over(&self) -> bool {
+        self.decision().is_some() && self.votes.is_empty()
+    }
+
     /// What it is called.
     pub fn id(&self) -> &str {
         &self.id
