@@ -74,6 +74,32 @@ fn queue_workers() {
 }
 
 #[test]
+fn two_phase_commit() {
+    let decided = ["committed by", "refused", "says yes to order-3, and dies"];
+    let found =
+        ["has said yes to order-3 before", "books order-3", "no vote in time from \"courier\""];
+    let done = ["order-5 is committed", "3 orders booked by all, 2 by nobody"];
+    says("two_phase_commit", &[], &[&decided[..], &found, &done].concat());
+}
+
+#[test]
+fn config_center() {
+    let rolled = ["tries version 2 on 20 %", "version 2 (16 workers) on 0 5", "0 2 5 6 8 9"];
+    let back = ["version 3 is as version 1 was", "version 3 (8 workers) on 0 1 2 3 4 5 6 7 8 9"];
+    let wrong = ["version 4 is in force", "not 1 to 64", "keeps version 4", "none has seen"];
+    says("config_center", &[], &[&rolled[..], &back, &wrong].concat());
+}
+
+#[test]
+fn hot_standby() {
+    let lost = ["wants orders", "copies orders from row 0", "pulled out at row 33"];
+    let done = ["copies orders from row 30", "orders is replicated", "of them twice"];
+    for arguments in [&[][..], &["--cold"]] {
+        says("hot_standby", arguments, &[&lost[..], &done].concat());
+    }
+}
+
+#[test]
 fn barrier() {
     says(
         "barrier",
