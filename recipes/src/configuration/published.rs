@@ -251,7 +251,7 @@ impl<T: Settings> Configuration<T> {
     /// Follows the settings as a member of this name, from now on, in the background: the latest
     /// ones are at hand, and a stream tells of each change.
     ///
-    /// It costs one watch, one read for each change of the book, and the reads of a tree for each
+    /// It costs a `sync`, one watch, one read for each change of the book, and the reads of a tree for each
     /// version that this member sees.
     ///
     /// ```no_run

@@ -38,7 +38,8 @@ pub struct Release<T> {
 /// The settings that a member has, as they change; see
 /// [`Configuration::subscribe`](crate::Configuration::subscribe).
 ///
-/// It goes on over lost connections, and versions never go back. Of some that come and go quickly
+/// It goes on over lost connections, and versions never go back: not here, nor behind another
+/// subscription that had ended before this one began. Of some that come and go quickly
 /// not all may be told; the last always is. What is no settings is told as an error, and the last
 /// good ones [stay](Self::latest): `InvalidValue` if they are not what this program takes for some,
 /// `Foreign` if the nodes are not, or were made anew; `Lost` if they were deleted. The stream goes
@@ -192,6 +193,9 @@ impl<T> Desk<T> {
 
 /// Reads whatever there is for a member to see, until the session is over.
 async fn follow<T>(store: Store, mut eye: Eye, desk: Arc<Desk<T>>) {
+    // What the same member has seen in another session, this one's server may not know yet. If it
+    // fails, what is read behind it fails in the same way.
+    let _ = store.client.until_answered(|| store.client.sync(&store.path)).await;
     let mut books = store.client.watch_data(&store.path);
     let mut has_seen = false;
     while let Some(read) = books.recv().await {
