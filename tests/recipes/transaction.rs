@@ -161,6 +161,38 @@ async fn nodes_stand_there_as_it_is_said() {
 }
 
 #[tokio::test]
+async fn it_costs_what_it_is_said_to_cost() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    soon(propose(&client, "4710").await.abort()).await.unwrap();
+    for participant in BOTH {
+        finish(&client, participant).await;
+    }
+    let since = async |what: &mut usize| {
+        soon(client.sync("/")).await.unwrap();
+        let before = std::mem::replace(what, wire.requests());
+        wire.requests() - before - 1
+    };
+    // Something that keeps the path, which is a container.
+    soon(client.create(&format!("{PATH}/kept"), "", CreateMode::Persistent)).await.unwrap();
+    let mut count = 0;
+    since(&mut count).await;
+    let proposal = propose(&client, "4711").await;
+    assert_eq!(since(&mut count).await, 1, "one transaction");
+    let first = ballot(&client, "payments").await;
+    since(&mut count).await;
+    let first = soon(first.vote(Vote::Yes)).await.unwrap();
+    assert_eq!(since(&mut count).await, 4, "the record, two nodes, and a transaction");
+    let second = ballot(&client, "stock").await;
+    since(&mut count).await;
+    let second = soon(second.vote(Vote::Yes)).await.unwrap();
+    assert_eq!(since(&mut count).await, 4, "the decision is no further one");
+    let outcome = soon(proposal.outcome()).await.unwrap();
+    assert_eq!(since(&mut count).await, 6, "four reads, one list, and its leave");
+    assert_eq!((apply(&first).await, apply(&second).await), (outcome.clone(), outcome));
+}
+
+#[tokio::test]
 async fn a_vote_is_cast_once_and_known_to_whoever_was_started_anew() {
     let ground = Ground::start().await;
     let client = ground.connect().await;

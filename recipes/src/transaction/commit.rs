@@ -37,6 +37,9 @@ const PARTICIPANTS_MAX: usize = 1_000;
 /// whoever waits longer than the [patience](Self::with_patience) of the transaction aborts it,
 /// unless everybody has voted by then.
 ///
+/// Proposing is one request, and so is each vote, behind one round trip in which all nodes are
+/// read; waiting is a watch.
+///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
 /// use znode_recipes::{Decision, TwoPhaseCommit};
@@ -52,7 +55,7 @@ const PARTICIPANTS_MAX: usize = 1_000;
 /// ```
 ///
 /// A participant, which may have been started anew, and then is asked again what it has not
-/// finished:
+/// finished (and which may do this side by side, for as many as it likes):
 ///
 /// ```no_run
 /// # fn reserve(order: &[u8]) -> bool { true }

@@ -154,12 +154,8 @@ impl Desk {
         } else {
             self.client.until_answered(|| self.read()).await
         };
-        let (record, own, nodes) = read.map_err(|error| RecipeError::client(&self.path, error))?;
-        let is_ours = own.is_some();
+        let (record, seat, nodes) = read.map_err(|error| RecipeError::client(&self.path, error))?;
         let record = self.record(record.as_ref().map(|(data, stat)| (&data[..], stat)))?;
-        if !is_ours {
-            return Err(self.gone());
-        }
         let mut ballots = BTreeMap::new();
         for (name, node) in self.charter.participants.iter().zip(nodes) {
             let Some((data, stat)) = node else { continue };
@@ -169,21 +165,30 @@ impl Desk {
             };
             ballots.insert(name.clone(), Cast { vote, version: stat.version.0 });
         }
-        Ok(View { record, ballots })
+        let stands = match &*self.party {
+            Party::Participant(name) => ballots.contains_key(name),
+            Party::Coordinator => seat.is_some(),
+        };
+        if stands { Ok(View { record, ballots }) } else { Err(self.gone()) }
     }
 
-    /// One round trip: the record, our own node, and those of all participants.
+    /// One round trip: the record, the node of a coordinator, and those of all participants.
     async fn read(&self) -> Result<(Read, Read, Vec<Read>), Error> {
         let record = self.client.get_data(&self.path);
-        let own = self.client.get_data(&self.own);
+        let is_seat = matches!(*self.party, Party::Coordinator);
+        let seat = is_seat.then(|| self.client.get_data(&self.own));
         let nodes = self.charter.participants.iter().map(|name| {
             let path = znode::path::join(&self.path, &self.charter.node_of(name));
             self.client.get_data(&path)
         });
         let nodes: Vec<_> = nodes.collect();
-        let (record, own) = (found(record.await)?, found(own.await)?);
+        let record = found(record.await)?;
+        let seat = match seat {
+            Some(seat) => found(seat.await)?,
+            None => None,
+        };
         let nodes: Result<Vec<_>, _> = join_all(nodes).await.into_iter().map(found).collect();
-        Ok((record, own, nodes?))
+        Ok((record, seat, nodes?))
     }
 
     /// What is there as a record of this transaction.
