@@ -224,6 +224,35 @@ async fn nobody_overwrites_what_he_has_not_seen() {
     nothing_left(&ground, &client).await;
 }
 
+/// A book that was made anew since it was read is another one, whatever version its node has.
+#[tokio::test]
+async fn nobody_overwrites_a_book_that_was_made_anew() {
+    let ground = Ground::start().await;
+    let other = ground.connect().await;
+    for is_known in [false, true] {
+        let (client, wire) = ground.connect_wired().await;
+        let mine = shop(&client);
+        soon(mine.publish(None, &limits(1))).await.unwrap();
+        let publisher = if is_known { mine } else { shop(&client) };
+        let reads = wire.count(OpCode::GetData);
+        wire.hold_replies();
+        let publish = tokio::spawn(async move { publisher.publish(Some(1), &limits(2)).await });
+        wire.until(OpCode::GetData, reads + 1).await;
+        // It has read that version 1 is in force, in a node that was written so often.
+        soon(other.sync("/")).await.unwrap();
+        soon(other.delete_all(PATH)).await.unwrap();
+        let theirs = shop(&other);
+        soon(theirs.stage(None, &limits(7), 50)).await.unwrap();
+        wire.resume();
+        let refused = soon(publish).await.unwrap();
+        assert_eq!(kind(refused), RecipeErrorKind::Conflict, "{is_known}");
+        let rollout = soon(theirs.rollout()).await.unwrap().unwrap();
+        assert_eq!((rollout.staged(), rollout.versions()), (Some((1, 50)), &[1][..]));
+        drop(theirs);
+        soon(other.delete_all(PATH)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn everything_is_done_once_with_every_reply_lost() {
     let ground = Ground::start().await;

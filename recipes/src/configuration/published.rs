@@ -4,6 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Mutex;
 use znode::{Client, CreateMode, ErrorKind, Op, Parents, Version};
 
 use super::book::{Book, PERCENT_MAX};
@@ -13,7 +14,7 @@ use super::settings::{Settings, Tree, checked};
 use super::store::Store;
 use super::subscription::{Release, Subscription};
 use crate::recipe_error::RecipeError;
-use crate::witness::Witnesses;
+use crate::witness::{Committed, Witnesses};
 
 /// How many versions are kept, unless it is said otherwise.
 const KEPT: usize = 10;
@@ -27,7 +28,9 @@ const KEPT: usize = 10;
 /// number of its own, so the versions that somebody sees only ever rise.
 ///
 /// Every change is one transaction, made once whatever replies are lost, over what whoever makes it
-/// has seen: of two who change the same at a time, one is told so.
+/// has seen: of two who change the same at a time, one is told so. Those through one handle, or a
+/// clone of it, wait for each other; while there is one that has changed something, a witness of
+/// its session stands below the book.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
@@ -46,9 +49,16 @@ const KEPT: usize = 10;
 pub struct Configuration<T> {
     store: Store,
     kept: usize,
-    /// Made with the first change.
-    witnesses: Arc<OnceLock<Witnesses>>,
+    shared: Arc<Shared>,
     settings: PhantomData<fn() -> T>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Made with the first change.
+    witnesses: OnceLock<Witnesses>,
+    /// Changes through one handle, or a clone of it, wait for each other.
+    turn: Mutex<()>,
 }
 
 /// Which versions of a [`Configuration`] there are; see [`Configuration::rollout`].
@@ -73,8 +83,8 @@ impl<T: Settings> Configuration<T> {
     /// The settings at `path`, which need not exist. Whether that can be a path is checked when it
     /// is first asked of.
     pub fn new(client: &Client, path: impl Into<String>) -> Self {
-        let (store, witnesses) = (Store::new(client, path.into()), Arc::default());
-        Self { store, kept: KEPT, witnesses, settings: PhantomData }
+        let store = Store::new(client, path.into());
+        Self { store, kept: KEPT, shared: Arc::default(), settings: PhantomData }
     }
 
     /// The same, where publishing keeps so many versions, 10 otherwise, and deletes the oldest that
@@ -101,7 +111,8 @@ impl<T: Settings> Configuration<T> {
     /// - `Foreign` if something else stands at the path;
     /// - `Client` with the client's own error, as `NoAuth`, data over its limit, or the end of the
     ///   session. Then, or where somebody deletes the witness meanwhile, its
-    ///   [outcome](RecipeError::outcome) may be `Unknown`; otherwise a lost connection is not told.
+    ///   [outcome](RecipeError::outcome) may be `Unknown`; a lost connection is told only after 10
+    ///   attempts.
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect or not, whole; an old version may
@@ -251,8 +262,8 @@ impl<T: Settings> Configuration<T> {
     /// Follows the settings as a member of this name, from now on, in the background: the latest
     /// ones are at hand, and a stream tells of each change.
     ///
-    /// It costs a `sync`, one watch, one read for each change of the book, and the reads of a tree for each
-    /// version that this member sees.
+    /// It costs a `sync`, one watch, one read for each change of the book, and the reads of a tree
+    /// for each version that this member sees.
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) {
@@ -294,6 +305,7 @@ impl<T: Settings> Configuration<T> {
         plan: impl Fn(&Book) -> Result<Book, String>,
     ) -> Result<u64, RecipeError> {
         let (path, store) = (self.path(), &self.store);
+        let _turn = self.shared.turn.lock().await;
         let mut is_synced = false;
         loop {
             let (before, version) = store.book(is_synced).await?.unzip();
@@ -307,6 +319,12 @@ impl<T: Settings> Configuration<T> {
                     continue;
                 }
             };
+            if version.is_some() && !self.witnesses().is_standing() {
+                // A version says nothing of a book that was made anew since. Below what is read
+                // from now on there is a witness.
+                self.witnesses().stand().await?;
+                continue;
+            }
             let book = encode_book(&after);
             let mut ops = match version {
                 Some(version) => vec![Op::set_data(path, book, version)],
@@ -318,8 +336,10 @@ impl<T: Settings> Configuration<T> {
             if let (Some(tree), Some(row)) = (tree, after.newest()) {
                 ops.extend(store.make_tree(row.content, tree));
             }
-            match self.witnesses().commit(&ops).await {
-                Ok(_) => {
+            match self.witnesses().commit_below(&ops).await {
+                // Nor is it known whether what was read is there still.
+                Ok(Committed::NoWitness) => {}
+                Ok(Committed::Answered(_) | Committed::Unheard) => {
                     store.clean(&after).await;
                     return Ok(after.next - 1);
                 }
@@ -346,7 +366,7 @@ impl<T: Settings> Configuration<T> {
 
     fn witnesses(&self) -> &Witnesses {
         let new = || Witnesses::new(&self.store.client, &*self.store.path);
-        self.witnesses.get_or_init(new)
+        self.shared.witnesses.get_or_init(new)
     }
 }
 
@@ -369,8 +389,8 @@ impl Rollout {
 
 impl<T> Clone for Configuration<T> {
     fn clone(&self) -> Self {
-        let (store, witnesses) = (self.store.clone(), Arc::clone(&self.witnesses));
-        Self { store, kept: self.kept, witnesses, settings: PhantomData }
+        let (store, shared) = (self.store.clone(), Arc::clone(&self.shared));
+        Self { store, kept: self.kept, shared, settings: PhantomData }
     }
 }
 
