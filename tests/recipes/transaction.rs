@@ -441,12 +441,34 @@ async fn what_can_never_be_done_is_refused_before_anything_is_sent() {
         assert_eq!(error.kind(), RecipeErrorKind::InvalidArgument, "{id} {participants:?}");
         assert_eq!(error.outcome(), Outcome::NotSent);
     }
+    let long = "x".repeat(70_000);
+    let error = soon(orders.propose("a", [&long[..]], "")).await.unwrap_err();
+    assert_eq!(error.kind(), RecipeErrorKind::InvalidArgument);
+    let error = soon(orders.propose("a", ["b"], vec![0; 600_000])).await.unwrap_err();
+    assert_eq!(error.kind(), RecipeErrorKind::InvalidArgument);
     let invalid = TwoPhaseCommit::new(&client, "orders");
     let error = soon(invalid.propose("a", ["b"], "")).await.unwrap_err();
     assert_eq!(error.kind(), RecipeErrorKind::InvalidPath);
     let error = soon(invalid.transactions()).await.unwrap_err();
     assert_eq!(error.kind(), RecipeErrorKind::InvalidPath);
     assert_eq!(wire.requests(), 0);
+}
+
+/// What was proposed can be decided, however large it is: by names that nobody has heard of.
+#[tokio::test]
+async fn the_largest_transaction_is_decided() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let names: Vec<_> = (0..1_000).map(|number| format!("{number:064}")).collect();
+    let payload = vec![7; 512 * 1024];
+    let proposal = soon(orders(&client).propose("4711", names.clone(), payload)).await.unwrap();
+    let voted = vote(&client, &names[0], Vote::Yes).await;
+    let outcome = soon(proposal.outcome_within(Duration::ZERO)).await.unwrap();
+    let Decision::Aborted { reason: AbortReason::Late { missing }, .. } = &outcome else {
+        panic!("{outcome:?}");
+    };
+    assert_eq!(missing, &names[1..]);
+    assert_eq!(apply(&voted).await, outcome);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use znode::{Client, CreateMode, Error, ErrorKind, Op, Outcome, Parents, Path};
 
 use super::ballots::Ballots;
 use super::decision::{Decision, Party, Vote};
-use super::desk::{Desk, decode, found};
+use super::desk::{Desk, LOSSES_MAX, decode, found};
 use super::proposal::Proposal;
 use super::record::{Charter, Record, decode_vote, encode_vote};
 use super::seat::Seat;
@@ -18,9 +18,13 @@ use crate::recipe_error::RecipeError;
 
 /// For how long one waits for a decision, unless it is said otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many take part in one transaction: the decision looks at each of them, and what a server
-/// takes as one request is a megabyte, unless it was told otherwise.
+/// How many take part in one transaction, and how long its payload is: the decision looks at each
+/// of them and is written beside it, and what a server takes as one request is a megabyte, unless
+/// it was told otherwise. What was proposed must never be too large to be decided.
 const PARTICIPANTS_MAX: usize = 1_000;
+const PAYLOAD_MAX: usize = 512 * 1024;
+/// How many bytes the names of all participants have.
+const NAMES_MAX: usize = 64 * 1024;
 
 /// What several participants do all of them or none: they are asked, each votes once, and it is
 /// committed if all have said yes.
@@ -152,11 +156,12 @@ impl TwoPhaseCommit {
     /// # Errors
     /// - `InvalidPath`, before anything is sent;
     /// - `InvalidArgument` if the id or the name of a participant cannot be part of a node's name,
-    ///   if there is no participant, if one is named twice, or if there are more than 1,000;
-    ///   nothing was sent;
+    ///   if there is no participant, if one is named twice, if there are more than 1,000 or their
+    ///   names have more than 64 KiB, or if the payload has more than 512 KiB; nothing was sent;
     /// - `Conflict` if a transaction of this id stands already; `Foreign` if something else does;
     /// - `Client` with the client's own error, as `NoAuth`, or the end of the session. Then its
-    ///   [outcome](RecipeError::outcome) may be `Unknown`; otherwise a lost connection is not told.
+    ///   [outcome](RecipeError::outcome) may be `Unknown`; a lost connection is told only after 10
+    ///   attempts.
     ///
     /// # Cancel safety
     /// If the future is dropped, what is in line takes effect or not, whole. Then the transaction
@@ -292,6 +297,7 @@ impl TwoPhaseCommit {
     async fn make(&self, path: &str, ops: &[Op], seat: &Seat) -> Result<(), RecipeError> {
         let client = &self.client;
         let failed = |error| RecipeError::client(path, error);
+        let mut losses = 0;
         loop {
             let Err(error) = client.multi(ops.iter().cloned()).await else { return Ok(()) };
             match (error.kind(), error.op_index()) {
@@ -300,6 +306,10 @@ impl TwoPhaseCommit {
                     let looked = seat.is_taken().await;
                     if looked.map_err(|error| failed(error).but_unknown())? {
                         return Ok(());
+                    }
+                    losses += 1;
+                    if losses == LOSSES_MAX {
+                        return Err(failed(error));
                     }
                 }
                 (ErrorKind::NoNode, Some(0)) if &*self.path != "/" => {
@@ -399,6 +409,14 @@ fn check(path: &str, charter: &Charter) -> Result<(), RecipeError> {
     let count = charter.participants.len();
     if count == 0 || count > PARTICIPANTS_MAX {
         return refused(format!("{count} participants are not 1 to {PARTICIPANTS_MAX}"));
+    }
+    let bytes: usize = charter.participants.iter().map(String::len).sum();
+    if bytes > NAMES_MAX {
+        return refused(format!("names of {bytes} bytes are more than {NAMES_MAX}"));
+    }
+    let bytes = charter.payload.len();
+    if bytes > PAYLOAD_MAX {
+        return refused(format!("a payload of {bytes} bytes is more than {PAYLOAD_MAX}"));
     }
     let mut names = BTreeSet::new();
     for name in &charter.participants {

@@ -14,6 +14,10 @@ use crate::clock::now;
 use crate::final_look::final_look;
 use crate::recipe_error::RecipeError;
 
+/// How often the connection may be lost at one write before that is the caller's to hear of: a
+/// server may end it because of the write itself, whose data is over a limit of its own.
+pub(super) const LOSSES_MAX: usize = 10;
+
 /// A node as it was read; `None` if there is none.
 type Read = Option<(Vec<u8>, Stat)>;
 
@@ -107,7 +111,7 @@ impl Desk {
     /// something else stands there; `Client` with the client's own error.
     pub(super) async fn settle(&self, intent: Intent) -> Result<Settled, RecipeError> {
         let mut is_doubtful = intent == Intent::GiveUp;
-        let mut may_be_done = false;
+        let (mut may_be_done, mut losses) = (false, 0);
         let but_maybe = |error: RecipeError, may_be_done| match may_be_done {
             true => error.but_unknown(),
             false => error,
@@ -135,7 +139,8 @@ impl Desk {
                     let cast = plan.vote.map(|(vote, _)| vote).or(cast);
                     return Ok(Settled { cast, decision: plan.decision });
                 }
-                Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss && losses < LOSSES_MAX => {
+                    losses += usize::from(error.outcome() == Outcome::Unknown);
                     may_be_done |= error.outcome() == Outcome::Unknown;
                 }
                 Err(error) if is_overtaken(&error) => {}

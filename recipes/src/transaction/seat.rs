@@ -87,11 +87,10 @@ pub(super) async fn leave(client: &Client, own: &str) -> Result<(), Error> {
             Some(other) => Op::check(znode::path::join(parent, other), Version::ANY),
             None => Op::delete(parent, Version::ANY),
         };
-        let Err(error) = client.multi([Op::delete(own, Version::ANY), last]).await else {
-            return Ok(());
-        };
+        let ops = [Op::delete(own, Version::ANY), last];
+        let left = client.until_answered(|| client.multi(ops.clone())).await;
+        let Err(error) = left else { return Ok(()) };
         match (error.kind(), error.op_index()) {
-            (ErrorKind::ConnectionLoss, _) => {}
             (ErrorKind::NoNode, Some(0)) => return Ok(()),
             (ErrorKind::NoNode | ErrorKind::NotEmpty, Some(1)) => {}
             _ => return Err(error),
