@@ -639,16 +639,19 @@ async fn waiting_for_the_outcome_can_be_dropped_at_every_await() {
     for pending in 1..AWAITS_MAX {
         let (client, wire) = ground.connect_wired().await;
         let proposal = propose(&client, "4711").await;
-        let waits = proposal.outcome();
         let votes = async {
             // Once it watches what is decided.
             wire.until(OpCode::GetData, 5).await;
             for participant in BOTH {
                 drop(vote(&other, participant, Vote::Yes).await);
             }
+            std::future::pending::<()>().await;
         };
-        let votes = tokio::time::timeout(Duration::from_millis(100), votes);
-        let (output, _) = soon(join(drop_at(pending, waits), votes)).await;
+        let output = tokio::select! {
+            biased;
+            output = soon(drop_at(pending, proposal.outcome())) => output,
+            () = votes => unreachable!("it is waited for"),
+        };
         drop(proposal);
         let is_complete = output.is_some();
         assert!(output.is_none_or(|outcome| outcome.unwrap().is_committed()));
