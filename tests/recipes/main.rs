@@ -76,5 +76,5 @@ mod sequencer;
 mod sharded;
 mod standby;
 mod timeout;
-mod ttl;
 mod transaction;
+mod ttl;

@@ -9,7 +9,11 @@ use futures::{FutureExt, StreamExt, TryStreamExt};
 use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Parents, Version, Zxid};
 use znode_recipes::{
-    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Configuration, Counter, DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind, LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue, ReadWriteLock, RecipeError, RecipeErrorKind, Semaphore, ShardedQueue, TtlNode, TwoPhaseCommit, Upgrade, Vote,
+    Cache, CacheChange, CacheChanges, CloseMode, ColdStandby, Configuration, Counter,
+    DoubleBarrier, Group, Guard, HotStandby, LeaderLatch, LeaderSelector, LockError, LockErrorKind,
+    LockOptions, Membership, MultiLock, Mutex, NodeState, Partitioner, PersistentNode, Queue,
+    ReadWriteLock, RecipeError, RecipeErrorKind, Semaphore, ShardedQueue, TtlNode, TwoPhaseCommit,
+    Upgrade, Vote,
 };
 use znode_testing::{Fault, Simulation, World};
 
@@ -199,7 +203,30 @@ async fn everybody_can(world: &World, fate: Fate) {
     queue.put("next").await.unwrap();
     queue.take().await.unwrap().ack().await.unwrap();
     drop(queue);
-    let shards = ShardedQueue::new(&next, SHARDS).with_limit(1);
+    let claims = everybody_puts(&next, fate).await;
+    let barrier = DoubleBarrier::new(&next, BARRIER, 1).unwrap();
+    barrier.enter().await.unwrap().leave().await.unwrap();
+    let group = Group::new(&next, GROUP);
+    group.join("ours", "").await.unwrap().leave().await.unwrap();
+    share(&next).await.unwrap();
+    let lease = TtlNode::new(&next, LEASE, LEASE_TTL, "next").unwrap();
+    lease.until_created().await.unwrap();
+    lease.remove().await.unwrap();
+    everybody_finishes(&next, fate).await;
+    everybody_publishes(&next, fate).await;
+    next.sync("/").await.unwrap();
+    assert!(world.elapsed() - since < SECOND, "something was in the way");
+    let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
+    let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TABLE_PARTY, TRANSACTIONS];
+    let of_shards = claims.iter().map(String::as_str).chain([SHARD_LEADERS]);
+    for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS).chain(of_shards) {
+        assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
+    }
+}
+
+/// Several queues are one still; says where the claims to their items are.
+async fn everybody_puts(next: &Client, fate: Fate) -> Vec<String> {
+    let shards = ShardedQueue::new(next, SHARDS).with_limit(1);
     while let Some(delivery) = shards.try_take().await.unwrap() {
         assert_ne!(fate, Fate::GoesOn, "it is done already");
         delivery.ack().await.unwrap();
@@ -218,30 +245,7 @@ async fn everybody_can(world: &World, fate: Fate) {
         .map(|path| format!("{SHARD_CLAIMS}/{}", znode::path::name(&path)));
     let claims: Vec<_> = claims.collect();
     assert!(claims.len() <= 4, "more were made than needed: {claims:?}");
-    drop(shards);
-    let barrier = DoubleBarrier::new(&next, BARRIER, 1).unwrap();
-    barrier.enter().await.unwrap().leave().await.unwrap();
-    let group = Group::new(&next, GROUP);
-    group.join("ours", "").await.unwrap().leave().await.unwrap();
-    share(&next).await.unwrap();
-    let lease = TtlNode::new(&next, LEASE, LEASE_TTL, "next").unwrap();
-    lease.until_created().await.unwrap();
-    lease.remove().await.unwrap();
-    next.sync("/").await.unwrap();
-    assert!(world.elapsed() - since < SECOND, "something was in the way");
-    let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
-    let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TABLE_PARTY];
-    let of_shards = claims.iter().map(String::as_str).chain([SHARD_LEADERS]);
-    for line in of_locks.into_iter().chain(of_others).chain(TABLE_LOCKS).chain(of_shards) {
-    everybody_finishes(&next, fate).await;
-    everybody_publishes(&next, fate).await;
-    next.sync("/").await.unwrap();
-    assert!(world.elapsed() - since < SECOND, "something was in the way");
-    let of_locks = [LOCK, READ_WRITE, LEASES, LEASE_LOCKS, LATCH, SELECTOR, INSTANCES];
-    let of_others = [COUNTER, BARRIER, QUEUE, CLAIMS, GROUP, TRANSACTIONS];
-    for line in of_locks.into_iter().chain(of_others) {
-        assert_eq!(next.get_children(line).await.unwrap(), Vec::<String>::new(), "{line} {fate:?}");
-    }
+    claims
 }
 
 /// Whatever transaction was left is brought to its end, and then there is room for the next.
@@ -561,6 +565,12 @@ fn a_cache() {
             until(&mut changes, |change| matches!(change, CacheChange::Deleted(_))).await?;
             assert_eq!(cache.get(CHILD), None);
             Ok(())
+        }
+        .boxed()
+    });
+}
+
+#[test]
 fn several_queues_as_one() {
     sweep(|client, _| {
         async move {
@@ -702,6 +712,8 @@ fn a_share_of_parts() {
         }
         .boxed()
     });
+}
+
 #[test]
 fn a_configuration() {
     sweep(|client, other| {
