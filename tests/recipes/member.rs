@@ -277,6 +277,72 @@ async fn it_goes_on_with_its_own_sessions_node() {
 }
 
 /// Curator's latch and node log it, and stay as they are.
+/// It was deleted while other data was asked for, and that data is refused.
+#[tokio::test]
+async fn a_node_that_cannot_be_made_with_other_data_is_made_with_what_it_had() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    let node = ephemeral(&client, "first");
+    let mut states = node.states();
+    let first = stands_anew(&mut states, Zxid::ZERO).await;
+    disconnect(&client, &wire).await;
+    delete(&other, NODE).await.unwrap();
+    let mut setting = Box::pin(node.set(vec![b'x'; 4 << 20]));
+    assert!(is_pending(&mut setting));
+    wire.admit();
+    let error = soon(setting).await.unwrap_err();
+    assert_eq!(error.client_error().map(znode::Error::kind), Some(ErrorKind::TooLarge), "{error}");
+    if soon(other.exists(NODE)).await.unwrap().is_none() {
+        stands_anew(&mut states, first).await;
+    }
+    assert_eq!(data(&other).await, "first");
+    soon(node.set("second")).await.unwrap();
+    assert_eq!(data(&other).await, "second");
+}
+
+#[tokio::test]
+async fn a_node_is_kept_where_too_much_waits() {
+    let ground = Ground::start().await;
+    let options = ConnectOptions::new().waiting_max(1);
+    let (client, wire) = ground.connect_wired_with(options).await;
+    disconnect(&client, &wire).await;
+    let waiting = client.exists("/");
+    let refused = soon(client.exists("/")).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Overloaded);
+    let node = ephemeral(&client, "first");
+    let mut made = Box::pin(node.until_created());
+    for _ in 0..10 {
+        assert!(is_pending(&mut made));
+        tokio::task::yield_now().await;
+    }
+    wire.admit();
+    soon(waiting).await.unwrap();
+    soon(made).await.unwrap();
+    soon(node.remove()).await.unwrap();
+}
+
+/// A member that others may not see keeps nobody from seeing the others.
+#[tokio::test]
+async fn a_member_that_cannot_be_read_is_passed_over() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let group = Group::new(&client, GROUP);
+    let member = soon(group.join("ours", "x")).await.unwrap();
+    let secret = [Acl::new(Perms::ALL, "digest", "nobody:x").unwrap()];
+    let path = format!("{GROUP}/theirs");
+    let made = other.create_with_acl(&path, "y", CreateMode::Ephemeral, &secret);
+    soon(made).await.unwrap();
+    soon(client.sync("/")).await.unwrap();
+    let members = soon(group.members()).await.unwrap();
+    assert_eq!(members, BTreeMap::from([("ours".to_owned(), b"x".to_vec())]));
+    let mut changes = group.changes();
+    members_are(&mut changes, &[("ours", "x")]).await;
+    soon(member.set("z")).await.unwrap();
+    members_are(&mut changes, &[("ours", "z")]).await;
+    soon(member.leave()).await.unwrap();
+}
+
 #[tokio::test]
 async fn refusals_are_errors_and_not_silence() {
     let ground = Ground::start().await;

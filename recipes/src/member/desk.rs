@@ -237,6 +237,20 @@ impl Desk {
     }
 
     /// Nobody keeps it any more.
+    /// Whether a node that could not be made with this data is to be made with what it had before;
+    /// whoever asked for the data is told that it was refused.
+    pub(super) fn falls_back(&self, wanted: &Wanted, error: &RecipeError) -> bool {
+        let is_news = |board: &Board| {
+            let refused = board.refused.as_ref().is_some_and(|(at, _)| *at >= wanted.number);
+            board.written.number > 0 && board.written.number < wanted.number && !refused
+        };
+        let falls_back = !error.is_session_over() && is_news(&self.lock());
+        if falls_back {
+            self.tell_refused(wanted.number, error.clone());
+        }
+        falls_back
+    }
+
     pub(super) fn tell_over(&self) {
         self.change(|board| board.is_over = true);
     }
@@ -286,5 +300,17 @@ mod tests {
         assert_eq!([refused, later].map(|n| told(&desk, n).unwrap()), [false, true]);
         desk.tell_over();
         assert_eq!(told(&desk, desk.want(b"fifth")), Some(false));
+    }
+
+    #[test]
+    fn a_node_that_cannot_be_made_with_other_data_is_made_with_what_it_had() {
+        let desk = Desk::new(b"first");
+        let refused = RecipeError::invalid_argument("/a", "a server has refused it");
+        assert!(!desk.falls_back(&desk.wanted(), &refused), "it never had any");
+        desk.tell_standing(Zxid(7), desk.wanted());
+        let second = desk.want(b"second");
+        assert!(desk.falls_back(&desk.wanted(), &refused));
+        assert_eq!((told(&desk, second), &desk.wanted().data[..]), (Some(false), &b"first"[..]));
+        assert!(!desk.falls_back(&desk.wanted(), &refused), "it is that which is refused now");
     }
 }

@@ -89,14 +89,15 @@ impl Keeper {
             };
             let stayed = match stands {
                 Ok(Some(czxid)) => {
-                    self.desk.tell_standing(czxid, wanted);
+                    self.desk.tell_standing(czxid, wanted.clone());
                     self.stay(czxid).await
                 }
                 Ok(None) => Ok(()),
                 Err(error) => Err(error),
             };
-            if let Err(error) = stayed {
-                return error;
+            match stayed {
+                Err(error) if !self.desk.falls_back(&wanted, &error) => return error,
+                _ => {}
             }
         }
     }
@@ -109,6 +110,10 @@ impl Keeper {
                 Ok(false) => {}
                 // A reply was lost, and somebody else was there just then.
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss => return Ok(None),
+                // Too much waits already: so does this.
+                Err(error) if error.kind() == ErrorKind::Overloaded => {
+                    self.client.until_answered(|| self.client.sync(&self.path)).await?;
+                }
                 Err(error) => return Err(error),
             },
             Kind::Persistent | Kind::Ttl(_) => {
@@ -130,11 +135,11 @@ impl Keeper {
     async fn go_on_with_other(&mut self, data: &[u8]) -> Result<Option<Zxid>, RecipeError> {
         let (Some(stat), watcher) = self.look().await? else { return Ok(None) };
         if self.may_take(&stat) {
-            let taken = self.take_over(data, stat).await.map_err(|error| self.failed(error))?;
-            if let (Kind::Ephemeral(presence), Some(czxid)) = (&mut self.kind, taken) {
-                presence.adopt(czxid);
+            if let Kind::Ephemeral(presence) = &mut self.kind {
+                // Before anything is awaited: it goes with this from here on.
+                presence.adopt(stat.czxid);
             }
-            return Ok(taken);
+            return self.take_over(data, stat).await.map_err(|error| self.failed(error));
         }
         if !is_of_a_session(&stat) {
             let what = "a node that is not ephemeral stands there";
@@ -173,7 +178,9 @@ impl Keeper {
         }
         match client.set_data(path, data, stat.version).await {
             Ok(stat) => Ok(Some(stat.czxid)),
-            Err(error) if is_to_be_seen(&error) => Ok(None),
+            Err(error) if is_to_be_seen(&error) || error.kind() == ErrorKind::Overloaded => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -5,9 +5,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::future::join_all;
-use futures::stream::{BoxStream, Stream, StreamExt};
+use futures::TryStreamExt;
+use futures::future::ready;
+use futures::stream::{BoxStream, Stream, StreamExt, iter};
 use znode::{Client, Error, ErrorKind, Stat, Watched};
+
+/// How many children are read at a time where all are.
+const READS_MAX: usize = 256;
 
 /// The names of children, and their data.
 pub(crate) type Children = BTreeMap<String, Vec<u8>>;
@@ -72,7 +76,7 @@ impl Roster {
                 child.known = match value {
                     Ok(Some(data)) => Known::Data(data),
                     Ok(None) => Known::Nothing,
-                    Err(error) if error.kind() == ErrorKind::InvalidData => {
+                    Err(error) if is_unreadable(&error) => {
                         tracing::warn!(path = &*self.path, name, %error, "passed over");
                         Known::Nothing
                     }
@@ -121,7 +125,7 @@ impl Stream for Roster {
 }
 
 /// The children of a node, which need not exist, with their data; those that go meanwhile are left
-/// out.
+/// out, and those that cannot be read.
 ///
 /// # Errors
 /// A server's refusal, or the end of the session.
@@ -135,13 +139,18 @@ pub(crate) async fn read_children(client: &Client, path: &str) -> Result<Childre
         match client.until_answered(|| client.get_data(&child)).await {
             Ok((data, _)) => Ok(Some((name, data.to_vec()))),
             Err(error) if error.kind() == ErrorKind::NoNode => Ok(None),
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
+            Err(error) if is_unreadable(&error) => {
                 tracing::warn!(path = child, %error, "passed over");
                 Ok(None)
             }
             Err(error) => Err(error),
         }
     });
-    let read: Result<Vec<_>, Error> = join_all(reads).await.into_iter().collect();
-    Ok(read?.into_iter().flatten().collect())
+    let reads = iter(reads).buffer_unordered(READS_MAX).try_filter_map(|read| ready(Ok(read)));
+    reads.try_collect().await
+}
+
+/// Whether a child is there that this client cannot read, whoever has made it.
+fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NoAuth)
 }
