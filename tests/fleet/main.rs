@@ -118,36 +118,36 @@ async fn fleet(others: Others, recipes: &[&'static str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mutexes_of_curators_and_ours_are_the_same() {
+async fn fact_29_mutexes_of_curators_and_ours_are_the_same() {
     fleet(Others::Curator, &["mutex"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_and_writers_of_curators_and_ours_exclude_each_other() {
+async fn fact_29_readers_and_writers_of_curators_and_ours_exclude_each_other() {
     fleet(Others::Curator, &["write", "read"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn permits_of_curators_and_ours_are_counted_together() {
+async fn fact_29_permits_of_curators_and_ours_are_counted_together() {
     fleet(Others::Curator, &["semaphore-3"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn latches_of_curators_and_ours_elect_one_leader() {
+async fn fact_29_latches_of_curators_and_ours_elect_one_leader() {
     fleet(Others::Curator, &["latch"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mutexes_of_kazoos_and_ours_are_the_same() {
+async fn fact_29_mutexes_of_kazoos_and_ours_are_the_same() {
     fleet(Others::Kazoo, &["mutex"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn readers_and_writers_of_kazoos_and_ours_exclude_each_other() {
+async fn fact_29_readers_and_writers_of_kazoos_and_ours_exclude_each_other() {
     fleet(Others::Kazoo, &["write", "read"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn elections_of_kazoos_and_selectors_of_ours_have_one_leader() {
+async fn fact_29_elections_of_kazoos_and_selectors_of_ours_have_one_leader() {
     fleet(Others::Kazoo, &["latch"]).await;
 }

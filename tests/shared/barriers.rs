@@ -67,7 +67,7 @@ async fn until_watched(site: &Site, client: &Client, path: &str, by: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_barrier_of_curators_kazoos_and_ours_is_one_gate() {
+async fn fact_29_a_barrier_of_curators_kazoos_and_ours_is_one_gate() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let client = site.connect().await;
@@ -170,7 +170,7 @@ async fn present(client: &Client, path: &str) -> usize {
 /// Curator's that have not looked by then may never come in. The rounds are at paths of their own:
 /// at the same Curator's pass by what the round before has not taken away yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_of_curators_kazoos_and_ours_enter_and_leave_together() {
+async fn fact_29_members_of_curators_kazoos_and_ours_enter_and_leave_together() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let client = site.connect().await;

@@ -46,7 +46,7 @@ async fn add_up<N: Number + Into<i64>>(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_long_of_curators_and_ours_is_the_same_number() {
+async fn fact_29_a_long_of_curators_and_ours_is_the_same_number() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let mut workers = [
@@ -59,7 +59,7 @@ async fn a_long_of_curators_and_ours_is_the_same_number() {
 
 /// Kazoo's counts there, too, if it is asked to.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_integer_and_a_shared_count_of_curators_and_ours_are_the_same_number() {
+async fn fact_29_an_integer_and_a_shared_count_of_curators_and_ours_are_the_same_number() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let mut workers = [
@@ -83,7 +83,7 @@ async fn an_integer_and_a_shared_count_of_curators_and_ours_are_the_same_number(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_counter_of_kazoos_and_ours_is_the_same_number() {
+async fn fact_29_a_counter_of_kazoos_and_ours_is_the_same_number() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let mut workers = [

@@ -44,7 +44,7 @@ async fn see(changes: &mut InstanceChanges, ids: &[&str]) -> Vec<Arc<ServiceInst
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curators_discovery_and_ours_find_each_others_instances() {
+async fn fact_29_curators_discovery_and_ours_find_each_others_instances() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         site.make(&path).await;

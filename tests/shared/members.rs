@@ -34,7 +34,7 @@ async fn look(client: &Client, path: &str) -> (String, bool) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_of_curators_and_ours_comes_back_when_the_others_goes() {
+async fn fact_29_a_node_of_curators_and_ours_comes_back_when_the_others_goes() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let (client, other) = (site.connect().await, site.connect().await);
@@ -85,7 +85,7 @@ async fn look_if_any(client: &Client, path: &str) -> Option<(String, bool)> {
 
 /// It lives as long as one of both keeps it, whoever made it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_with_a_time_to_live_of_curators_and_ours_is_kept_by_both() {
+async fn fact_29_a_node_with_a_time_to_live_of_curators_and_ours_is_kept_by_both() {
     let Some(mut site) = Site::open().await else { return };
     let ttl = Duration::from_millis(100);
     let keep = format!("keep {} theirs", ttl.as_millis());
@@ -129,7 +129,7 @@ async fn see(changes: &mut GroupChanges, wanted: &[(&str, &str)]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_of_curators_group_and_ours_see_each_other() {
+async fn fact_29_members_of_curators_group_and_ours_see_each_other() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         site.make(&path).await;
@@ -153,7 +153,7 @@ async fn members_of_curators_group_and_ours_see_each_other() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_of_kazoos_party_and_ours_see_each_other() {
+async fn fact_29_members_of_kazoos_party_and_ours_see_each_other() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let client = site.connect().await;

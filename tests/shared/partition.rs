@@ -96,7 +96,7 @@ async fn use_all(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn parts_of_kazoos_and_ours_have_one_user_each() {
+async fn fact_29_parts_of_kazoos_and_ours_have_one_user_each() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         site.make(&path).await;

@@ -216,37 +216,38 @@ async fn share(kind: Kind) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_queue_and_ours_are_taken_once() {
+async fn fact_29_items_of_curators_queue_and_ours_are_taken_once() {
     share(Kind::Queue).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_priority_queue_and_ours_are_taken_once_and_in_order() {
+async fn fact_29_items_of_curators_priority_queue_and_ours_are_taken_once_and_in_order() {
     share(Kind::Priority).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_delay_queue_and_ours_are_taken_once_and_not_before_they_are_due() {
+async fn fact_29_items_of_curators_delay_queue_and_ours_are_taken_once_and_not_before_they_are_due()
+{
     share(Kind::Delay).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_id_queue_and_ours_are_taken_once() {
+async fn fact_29_items_of_curators_id_queue_and_ours_are_taken_once() {
     share(Kind::Id).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_simple_queue_and_ours_are_taken_once() {
+async fn fact_29_items_of_curators_simple_queue_and_ours_are_taken_once() {
     share(Kind::Simple).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_kazoos_queue_and_ours_are_taken_once() {
+async fn fact_29_items_of_kazoos_queue_and_ours_are_taken_once() {
     share(Kind::Kazoo).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_id_queue_and_ours_are_removed_by_either() {
+async fn fact_29_items_of_curators_id_queue_and_ours_are_removed_by_either() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let queue = Queue::by_id(&site.connect().await, &path);
@@ -271,7 +272,7 @@ async fn items_of_curators_id_queue_and_ours_are_removed_by_either() {
 const SHARDED: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn items_of_curators_sharded_queue_and_ours_are_taken_once() {
+async fn fact_29_items_of_curators_sharded_queue_and_ours_are_taken_once() {
     let Some(mut site) = Site::open().await else { return };
     while let Some(path) = site.next_path() {
         let client = site.connect().await;

@@ -1,13 +1,16 @@
-//! Counters and queues that several work at while everything fails: each addition counts once, in
-//! an order that everybody agrees on, and each item is done once, by one at a time.
+//! Counters, queues and barriers that several work at while everything fails: each addition counts
+//! once, in an order that everybody agrees on; each item is done once, by one at a time; nobody
+//! enters before enough are there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex as Std};
 use std::time::Duration;
 
 use futures::future::join_all;
+use tokio::time::sleep;
 use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Op, Outcome, State};
-use znode_recipes::{Counter, Queue, RecipeError, RecipeErrorKind};
+use znode_recipes::{Counter, DoubleBarrier, Queue, RecipeError, RecipeErrorKind};
 use znode_testing::{Faults, Simulation, World};
 
 use crate::SECOND;
@@ -15,6 +18,7 @@ use crate::SECOND;
 const COUNTER: &str = "/work/counter";
 const QUEUE: &str = "/work/queue";
 const DONE: &str = "/work/done";
+const BARRIER: &str = "/work/barrier";
 
 /// How long there is work, and trouble.
 const TIME: Duration = Duration::from_secs(20);
@@ -226,4 +230,65 @@ fn r5_each_item_is_done_once_and_by_one_at_a_time() {
     }
     println!("{all} items");
     assert!(all > 2_000, "{all}");
+}
+
+/// How many come to the barrier, and how many it takes.
+const COMERS: usize = 4;
+const NEEDED: u32 = 3;
+
+/// How long a node may stand whose member is gone: as long as its session, and as faults last.
+const LINGERS: Duration = Duration::from_secs(6);
+
+/// Comes, goes on or gives up, and stays away for a while; counts how often it has entered.
+async fn come_and_go(world: World, there: Arc<AtomicUsize>) -> usize {
+    let mut entered = 0;
+    while world.elapsed() < 6 * TIME {
+        let Some(client) = connect(&world).await else { continue };
+        let barrier = DoubleBarrier::new(&client, BARRIER, NEEDED).unwrap();
+        while client.state() != State::Expired && world.elapsed() < 6 * TIME {
+            world.random_pause(10 * SECOND).await;
+            there.fetch_add(1, Ordering::SeqCst);
+            let is_clean = match barrier.enter_timeout(3 * SECOND).await {
+                Ok(Some(inside)) => {
+                    let there = there.load(Ordering::SeqCst);
+                    assert!(there >= NEEDED as usize, "has entered with {there} there");
+                    entered += 1;
+                    inside.leave_timeout(3 * SECOND).await.is_ok_and(|is_last| is_last)
+                }
+                _ => false,
+            };
+            if !is_clean {
+                sleep(LINGERS).await; // virtual: the clock is paused
+            }
+            there.fetch_sub(1, Ordering::SeqCst);
+        }
+        let _ = client.close().await;
+    }
+    entered
+}
+
+#[test]
+fn r7_nobody_enters_a_barrier_before_enough_are_there() {
+    let mut all = 0;
+    for seed in 1..=crate::number("ZNODE_SIM_SEEDS", 12) {
+        let faults = Faults::random().until(6 * TIME).without_expiry();
+        all += Simulation::new(seed).faults(faults).run(|world| async move {
+            let there = Arc::new(AtomicUsize::new(0));
+            let comers = (0..COMERS).map(|_| come_and_go(world.clone(), Arc::clone(&there)));
+            let comers: Vec<_> = comers.map(|comer| world.spawn(comer)).collect();
+            let mut entered = 0;
+            for comer in join_all(comers).await {
+                entered += comer.unwrap();
+            }
+            world.after_faults().await;
+            sleep(10 * SECOND).await; // virtual: the clock is paused
+            let client = world.connect().await.unwrap();
+            client.sync("/").await.unwrap();
+            let barrier = DoubleBarrier::new(&client, BARRIER, 1).unwrap();
+            assert_eq!(barrier.members().await.unwrap(), 0, "left behind");
+            entered
+        });
+    }
+    println!("{all} times entered");
+    assert!(all > 100, "{all}");
 }
