@@ -88,6 +88,14 @@ docs() {
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --all-features --locked
 }
 
+# The oldest Rust that the packages say they take.
+oldest_rust() {
+    local version
+    version=$(sed -nE 's/^rust-version = "(.*)"$/\1/p' Cargo.toml)
+    rustup toolchain install "$version" --profile minimal >/dev/null
+    cargo "+$version" check --locked -q -p znode -p znode-recipes -p znode-testing --all-features
+}
+
 # What one package needs must not come to it through another's features, and nothing but what a
 # user needs is published.
 packages_alone() {

@@ -77,14 +77,12 @@ pub(super) fn next(view: &View, who: &Party, intent: Intent) -> Step {
     };
     let counted = count(view, who, vote.map(|(vote, _)| vote));
     let abort = |by: &Party, reason| Some(Decision::Aborted { by: by.clone(), reason });
-    let decision = match intent {
-        Intent::Withdraw => abort(who, AbortReason::Withdrawn),
-        _ if let Some(name) = counted.refused => {
-            abort(&Party::Participant(name), AbortReason::Refused)
-        }
+    let decision = match (intent, counted.refused) {
+        (Intent::Withdraw, _) => abort(who, AbortReason::Withdrawn),
+        (_, Some(name)) => abort(&Party::Participant(name), AbortReason::Refused),
         _ if counted.missing.is_empty() => Some(Decision::Committed { by: who.clone() }),
-        Intent::GiveUp => abort(who, AbortReason::Late { missing: counted.missing }),
-        Intent::Vote(_) | Intent::Await => None,
+        (Intent::GiveUp, None) => abort(who, AbortReason::Late { missing: counted.missing }),
+        (Intent::Vote(_) | Intent::Await, None) => None,
     };
     if vote.is_none() && decision.is_none() {
         return Step::Wait;
