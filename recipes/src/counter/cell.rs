@@ -2,13 +2,21 @@
 //! are lost.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::Mutex;
+use tokio::time::sleep;
 use znode::{Client, CreateMode, ErrorKind, Op, OpResult, Parents, Path, Reply, Stat, Version};
 
 use crate::final_look::final_look;
 use crate::recipe_error::RecipeError;
 use crate::witness::{Committed, Witnesses};
+
+/// How often somebody else may be faster before a change is made to wait.
+const ATTEMPTS: u32 = 3;
+
+/// How long at first, and at most.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A node with data that several change.
 ///
@@ -131,6 +139,7 @@ impl Cell {
         Path::parse(&self.path).map_err(RecipeError::invalid_path)?;
         let known = &mut *self.shared.known.lock().await;
         let mut is_final = false;
+        let mut defeats = 0;
         loop {
             let (seen, is_guess) = match known.last.take() {
                 Some(seen) => (seen, true),
@@ -165,6 +174,14 @@ impl Cell {
                 known.last = known.last.take().or(next.map(|next| Seen::Data(after.clone(), next)));
                 let before = seen.data().map(<[u8]>::to_vec);
                 return Ok(Some(Changed { before, after }));
+            }
+            defeats += 1;
+            if defeats % ATTEMPTS == 0 {
+                // Where many change it at once nearly all that they ask for is in vain, and in the
+                // way of the one who is next.
+                let longest = PAUSE * (1 << (defeats / ATTEMPTS - 1).min(3));
+                sleep(longest.mul_f64(self.client.random() as f64 / u64::MAX as f64)).await;
+                known.last = None;
             }
         }
     }
