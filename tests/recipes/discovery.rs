@@ -85,7 +85,7 @@ async fn instances_are_registered_found_changed_and_unregistered() {
 /// On each new connection Curator deletes every instance and makes it anew, in the same session,
 /// too.
 #[tokio::test]
-async fn an_instance_does_not_flap_when_its_connection_is_lost() {
+async fn fact_30_an_instance_does_not_flap_when_its_connection_is_lost() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let other = ground.connect().await;

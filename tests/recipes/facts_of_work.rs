@@ -202,7 +202,7 @@ async fn fact_20_a_panic_while_something_is_held_lets_go_of_it() {
 }
 
 #[tokio::test]
-async fn fact_21_of_work_that_is_over_no_watch_task_or_listener_is_left() {
+async fn fact_21_curator_710_729_gh_1277_1292_of_work_that_is_over_nothing_is_left() {
     let ground = Ground::start().await;
     let (client, other) = (ground.connect().await, ground.connect().await);
     for (_, work) in USES {
@@ -291,7 +291,7 @@ async fn took(limit: Duration, what: impl Future<Output = ()>) {
 
 /// CURATOR-623: a consumer that was cut off for long heard of nothing any more.
 #[tokio::test]
-async fn curator_623_whoever_waits_hears_of_what_came_while_it_was_cut_off() {
+async fn curator_311_329_623_whoever_waits_hears_of_what_came_while_it_was_cut_off() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let other = ground.connect().await;

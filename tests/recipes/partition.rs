@@ -131,7 +131,7 @@ fn work(mut share: Share, who: usize, table: &Table) -> JoinHandle<Option<Recipe
 }
 
 #[tokio::test]
-async fn each_part_is_had_by_one_of_those_who_come_and_go() {
+async fn kazoo_259_283_each_part_is_had_by_one_of_those_who_come_and_go() {
     let ground = Ground::start().await;
     for division in [Division::RoundRobin, Division::Stable] {
         let table = Table { mortal: Some(1), ..Table::default() };

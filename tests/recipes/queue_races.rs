@@ -120,7 +120,7 @@ async fn an_item_is_read_behind_the_claim_to_it() {
 }
 
 #[tokio::test]
-async fn whoever_waits_for_an_item_holds_nobody_up_who_does_not() {
+async fn kazoo_366_501_whoever_waits_for_an_item_holds_nobody_up_who_does_not() {
     let ground = Ground::start().await;
     let client = ground.connect().await;
     let queue = queue(&client);

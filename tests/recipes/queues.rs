@@ -189,7 +189,7 @@ async fn fact_12_each_item_is_put_and_done_once_with_every_reply_lost() {
 
 /// Curator puts it back under another name, ahead of all others.
 #[tokio::test]
-async fn an_item_that_is_given_back_keeps_what_it_was_put_with() {
+async fn fact_12_fact_30_an_item_that_is_given_back_keeps_what_it_was_put_with() {
     let ground = Ground::start().await;
     let (client, wire) = ground.connect_wired().await;
     let other = ground.connect().await;
