@@ -111,10 +111,11 @@ mod state;
 mod supervisor;
 mod tap;
 mod tls_error;
+mod told;
 mod watcher;
 
 pub use acl::{Acl, InvalidAcl};
-pub use client::{Client, EventStream, StateStream};
+pub use client::Client;
 pub use connect_string::{ConnectString, HostPort, InvalidConnectString, Scheme};
 pub use create_mode::{CreateMode, InvalidTtl, TTL_MAX};
 pub use error::{Error, ErrorKind, Outcome};
@@ -145,4 +146,5 @@ pub use supervisor::{
 };
 pub use tap::{Direction, TappedFrame, TappedKind, TextTap, WireTap};
 pub use tls_error::{TlsError, TlsFault};
+pub use told::{EventStream, StateStream};
 pub use watcher::{ClientEvent, OneshotWatcher, PersistentWatcher, WatchUpdate, WatchedEvent};

@@ -185,7 +185,7 @@ fn durable() -> Section {
 }
 
 fn ensembles() -> Section {
-    use Figure::{Median, PerSecond, Percentile99, ServerCpu};
+    use Figure::{Median, PerSecond, Percentile99, ServerCpu, ServerMemory};
     Section {
         key: "ensembles",
         title: "Three servers that vote, in memory",
@@ -203,7 +203,7 @@ fn ensembles() -> Section {
             ),
             row(
                 ("connect and close, 16 at a time", "connect", 16, 1),
-                [server(PerSecond, 2.5, 4.0)],
+                [server(PerSecond, 2.5, 4.0), server(ServerMemory, 16.4, 32.8)],
             ),
         ],
     }

@@ -17,16 +17,16 @@ use znode_testing::TestingServer;
 use crate::ground::{Ground, disconnect, is_pending, soon};
 
 /// Everything stands below it.
-const HOME: &str = "/work";
-const COUNTER: &str = "/work/counter";
-const QUEUE: &str = "/work/queue";
-const SIMPLE: &str = "/work/simple";
-const GATE: &str = "/work/gate";
-const DOUBLE: &str = "/work/double";
-const LATCH: &str = "/work/latch";
-const GROUP: &str = "/work/group";
-const IDS: &str = "/work/ids";
-const VALUE: &str = "/work/value";
+const HOME: &str = "/all";
+const COUNTER: &str = "/all/counter";
+const QUEUE: &str = "/all/queue";
+const SIMPLE: &str = "/all/simple";
+const GATE: &str = "/all/gate";
+const DOUBLE: &str = "/all/double";
+const LATCH: &str = "/all/latch";
+const GROUP: &str = "/all/group";
+const IDS: &str = "/all/ids";
+const VALUE: &str = "/all/value";
 
 type Use = fn(Client) -> BoxFuture<'static, Result<(), RecipeError>>;
 
@@ -216,7 +216,7 @@ async fn fact_21_curator_710_729_gh_1277_1292_of_work_that_is_over_nothing_is_le
         }
         let queue = Queue::new(&client, QUEUE);
         let mut taking = Box::pin(queue.take());
-        let node = PersistentNode::ephemeral(&client, "/work/mine", "x").unwrap();
+        let node = PersistentNode::ephemeral(&client, "/all/mine", "x").unwrap();
         let cache = soon(Cache::tree(&client, HOME).start()).await.unwrap();
         let mut values = Counter::<i64>::new(&client, COUNTER).values();
         assert!(is_pending(&mut taking));

@@ -51,7 +51,7 @@ impl Site {
         let server = TestingServer::start_with(spec).await.unwrap();
         let ends = now() + Duration::from_secs(seconds);
         let site = Self { server, ends, rounds: 0 };
-        site.make("/work").await;
+        site.make("/all").await;
         Some(site)
     }
 
@@ -61,7 +61,7 @@ impl Site {
             return None;
         }
         self.rounds += 1;
-        Some(format!("/work/{}", self.rounds))
+        Some(format!("/all/{}", self.rounds))
     }
 
     pub(crate) async fn connect(&self) -> Client {

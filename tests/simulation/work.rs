@@ -15,10 +15,10 @@ use znode_testing::{Faults, Simulation, World};
 
 use crate::SECOND;
 
-const COUNTER: &str = "/work/counter";
-const QUEUE: &str = "/work/queue";
-const DONE: &str = "/work/done";
-const BARRIER: &str = "/work/barrier";
+const COUNTER: &str = "/all/counter";
+const QUEUE: &str = "/all/queue";
+const DONE: &str = "/all/done";
+const BARRIER: &str = "/all/barrier";
 
 /// How long there is work, and trouble.
 const TIME: Duration = Duration::from_secs(20);
