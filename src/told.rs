@@ -114,7 +114,7 @@ impl Client {
     /// plus the [session timeout](Self::session_timeout) `T`, less `T/3` and half a tick, for which
     /// the leader may have waited for news of the session; or earlier, where answers were slow.
     /// The leader's clock may be faster than ours: subtract what may be the difference.
-    /// [`ConnectOptions::tick_time`] says how long a tick is.
+    /// [`ConnectOptions::tick_time`](crate::ConnectOptions::tick_time) says how long a tick is.
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {
