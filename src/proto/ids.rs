@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::jute::{Decode, DecodeError, Decoder, Encode};
+use super::jute::{Decode, DecodeError, Decoder, Encode, Packed};
 
 /// Declares a newtype over an integer that travels as that integer.
 macro_rules! id {
@@ -22,6 +22,16 @@ macro_rules! id {
         impl Encode for $name {
             fn encode(&self, out: &mut Vec<u8>) {
                 self.0.encode(out);
+            }
+        }
+
+        impl Packed for $name {
+            fn pack<'a>(&self, to: &'a mut [u8]) -> &'a mut [u8] {
+                self.0.pack(to)
+            }
+
+            fn unpack(from: &mut &[u8]) -> Self {
+                Self(Packed::unpack(from))
             }
         }
 

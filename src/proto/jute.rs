@@ -77,7 +77,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
+    /// Takes as many bytes as an array has.
+    ///
+    /// # Errors
+    /// [`DecodeError::Truncated`] if there are fewer.
+    pub fn array<const N: usize>(&mut self, what: &'static str) -> Result<[u8; N], DecodeError> {
         match self.rest.split_first_chunk::<N>() {
             Some((taken, rest)) => {
                 self.rest = rest;
@@ -114,7 +118,7 @@ impl<'a> Decoder<'a> {
     /// A length that is negative or goes past the end.
     pub fn string(&mut self) -> Result<Option<Cow<'a, str>>, DecodeError> {
         match self.length("string")? {
-            Some(len) => Ok(Some(String::from_utf8_lossy(self.take("string", len)?))),
+            Some(len) => Ok(Some(text(self.take("string", len)?))),
             None => Ok(None),
         }
     }
@@ -145,6 +149,14 @@ impl<'a> Decoder<'a> {
     }
 }
 
+/// What is UTF-8, as nearly everything is, is told in far fewer steps than what is not.
+fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
 /// A value that can be read from a frame.
 pub trait Decode<'a>: Sized {
     /// The fewest bytes that an encoded value takes; bounds vectors before they are allocated.
@@ -161,6 +173,22 @@ pub trait Decode<'a>: Sized {
 pub trait Encode {
     /// Appends the value.
     fn encode(&self, out: &mut Vec<u8>);
+}
+
+/// A value that takes the same number of bytes whatever it is, so that a record of nothing else is
+/// read and written in one go.
+pub trait Packed {
+    /// Writes the value to the front of `to` and returns what is behind it.
+    ///
+    /// # Panics
+    /// If there is no room.
+    fn pack<'a>(&self, to: &'a mut [u8]) -> &'a mut [u8];
+
+    /// Reads a value from the front of `from` and leaves what is behind it.
+    ///
+    /// # Panics
+    /// If there is none.
+    fn unpack(from: &mut &[u8]) -> Self;
 }
 
 /// The primitive fields, as methods of the buffer that a frame is built in.
@@ -217,6 +245,20 @@ macro_rules! integer {
         impl Encode for $int {
             fn encode(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(&self.to_be_bytes());
+            }
+        }
+
+        impl Packed for $int {
+            fn pack<'a>(&self, to: &'a mut [u8]) -> &'a mut [u8] {
+                let (front, behind) = to.split_first_chunk_mut().expect("room for an integer");
+                *front = self.to_be_bytes();
+                behind
+            }
+
+            fn unpack(from: &mut &[u8]) -> Self {
+                let (front, behind) = from.split_first_chunk().expect("an integer");
+                *from = behind;
+                <$int>::from_be_bytes(*front)
             }
         }
     )*};
@@ -334,6 +376,36 @@ macro_rules! record {
         #[derive(Clone, PartialEq, Eq)]
         pub struct $name<$lt> { $($(#[$field_meta])* pub $field: $kind,)* }
         $crate::record!(@impl ($lt) ($name<$lt>) $($field: $kind,)*);
+    };
+    (packed $(#[$meta:meta])* pub struct $name:ident {
+        $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)*
+    }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct $name { $($(#[$field_meta])* pub $field: $kind,)* }
+
+        impl $crate::proto::Decode<'_> for $name {
+            const MIN_LEN: usize = 0 $(+ <$kind as $crate::proto::Decode<'_>>::MIN_LEN)*;
+
+            fn decode(
+                from: &mut $crate::proto::Decoder<'_>,
+            ) -> Result<Self, $crate::proto::DecodeError> {
+                let bytes: [u8; <Self as $crate::proto::Decode<'_>>::MIN_LEN] =
+                    from.array(stringify!($name))?;
+                let mut rest = &bytes[..];
+                Ok(Self { $($field: $crate::proto::Packed::unpack(&mut rest),)* })
+            }
+        }
+
+        impl $crate::proto::Encode for $name {
+            fn encode(&self, out: &mut Vec<u8>) {
+                let mut bytes = [0; <Self as $crate::proto::Decode<'_>>::MIN_LEN];
+                let rest = &mut bytes[..];
+                $(let rest = $crate::proto::Packed::pack(&self.$field, rest);)*
+                debug_assert!(rest.is_empty());
+                out.extend_from_slice(&bytes);
+            }
+        }
     };
     ($(#[$meta:meta])* pub struct $name:ident {
         $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)*

@@ -38,7 +38,7 @@ pub use connect::{ConnectRequest, ConnectResponse};
 pub use error_code::ErrorCode;
 pub use header::{MultiHeader, ReplyHeader, RequestHeader};
 pub use ids::{SessionId, Version, Xid, Zxid};
-pub use jute::{Decode, DecodeError, Decoder, Encode, JutePut};
+pub use jute::{Decode, DecodeError, Decoder, Encode, JutePut, Packed};
 pub use op_code::OpCode;
 pub use stat::Stat;
 pub use watcher_event::{EventType, KeeperState, WatcherEvent, WatcherType};

@@ -3,6 +3,7 @@
 use super::ids::{SessionId, Version, Zxid};
 
 record! {
+    packed
     /// The metadata of a node, as every read and most writes return it.
     ///
     /// ```no_run
