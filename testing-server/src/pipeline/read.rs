@@ -167,8 +167,11 @@ impl Node {
     fn put_names(&self, node: &DataNode, body: &mut Vec<u8>) {
         let children = node.children();
         body.put(&count(children.len()));
+        // Every child's path is the node's, a slash, and the name; the root's is the slash itself.
+        let above = node.image.path();
+        let behind = if above == b"/" { 1 } else { above.len() + 1 };
         for child in children {
-            body.put_buffer(Some(self.tree.at(*child).name()));
+            body.put_buffer(Some(&self.tree.at(*child).image.path()[behind..]));
         }
     }
 
