@@ -38,6 +38,7 @@ impl Encode for PathBytes<'_> {
 }
 
 record! {
+    packed
     /// What stands before every transaction.
     #[derive(Copy)]
     pub struct TxnHeader {
@@ -55,6 +56,7 @@ record! {
 }
 
 record! {
+    packed
     /// The digest of the tree behind a transaction.
     #[derive(Copy)]
     pub struct TxnDigest {

@@ -1,8 +1,9 @@
 //! A snapshot: sessions, access control lists and nodes, as they were at one zxid.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use adler2::Adler32;
+use simd_adler32::Adler32;
 use znode::proto::{AclRecord, DecodeError, Decoder, Encode, JutePut, SessionId, Zxid};
 use znode::record;
 
@@ -30,6 +31,7 @@ const OPEN_ACL: i64 = -1;
 const FIRST_ACL: i64 = 1;
 
 record! {
+    packed
     /// The metadata of a node, as it is kept.
     #[derive(Copy)]
     pub struct StatPersisted {
@@ -197,10 +199,10 @@ impl<'a> Reader<'a> {
 
     fn seal(&mut self) -> Result<(), String> {
         let at = self.at();
-        self.sum.write_slice(&self.bytes[self.summed..at]);
+        self.sum.write(&self.bytes[self.summed..at]);
         self.summed = at;
         let sum: i64 = self.from.read().map_err(|error: DecodeError| error.to_string())?;
-        if sum != i64::from(self.sum.checksum()) {
+        if sum != i64::from(self.sum.finish()) {
             return Err("the checksum is wrong".to_owned());
         }
         match self.from.take("end", END_LEN) {
@@ -247,8 +249,13 @@ pub(crate) fn put_node(node: &FrozenNode<'_>, out: &mut Vec<u8>) {
 }
 
 /// What seals the parts of a snapshot: a checksum over everything before.
-#[derive(Debug)]
 pub(crate) struct Seal(Adler32);
+
+impl fmt::Debug for Seal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Seal").field(&self.0.finish()).finish()
+    }
+}
 
 impl Seal {
     /// The seal of an empty file.
@@ -258,7 +265,7 @@ impl Seal {
 
     /// Takes in bytes of the file.
     pub(crate) fn note(&mut self, bytes: &[u8]) {
-        self.0.write_slice(bytes);
+        self.0.write(bytes);
     }
 
     /// What stands behind the last node.
@@ -281,7 +288,7 @@ impl Seal {
     fn put(&mut self, out: &mut Vec<u8>, from: usize) {
         self.note(&out[from..]);
         let from = out.len();
-        i64::from(self.0.checksum()).encode(out);
+        i64::from(self.0.finish()).encode(out);
         out.put(&PathBytes(END));
         self.note(&out[from..]);
     }

@@ -20,6 +20,8 @@
 //! it goes bad before the next mark has reached the disk: within that time, usually seconds, such a
 //! write and a torn one look the same.
 
+use simd_adler32::adler32;
+
 use super::Damage;
 
 /// `ZKLG`, version 2, database 0: as other servers begin a log.
@@ -57,7 +59,7 @@ const SECTOR_LEN: usize = 512;
 /// Appends a record with its checksum and its end.
 pub(crate) fn put_entry(entry: &[u8], out: &mut Vec<u8>) {
     let len = i32::try_from(entry.len()).expect("what is longer was refused");
-    out.extend_from_slice(&i64::from(adler2::adler32_slice(entry)).to_be_bytes());
+    out.extend_from_slice(&i64::from(adler32(&entry)).to_be_bytes());
     out.extend_from_slice(&len.to_be_bytes());
     out.extend_from_slice(entry);
     out.push(END_OF_RECORD);
@@ -69,7 +71,7 @@ pub(crate) fn put_mark(synced: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&[0; PREFIX_LEN]);
     let synced = synced.to_be_bytes();
     out.extend_from_slice(&synced);
-    out.extend_from_slice(&adler2::adler32_slice(&synced).to_be_bytes());
+    out.extend_from_slice(&adler32(&synced).to_be_bytes());
     out.extend_from_slice(&MARK_END);
 }
 
@@ -78,7 +80,7 @@ fn mark(bytes: &[u8]) -> Option<usize> {
     let bytes = bytes.strip_suffix(&MARK_END)?;
     let (bytes, sum) = bytes.split_last_chunk::<4>()?;
     let (_, synced) = bytes.split_last_chunk::<8>()?;
-    let is_whole = adler2::adler32_slice(synced) == u32::from_be_bytes(*sum);
+    let is_whole = adler32(synced) == u32::from_be_bytes(*sum);
     usize::try_from(u64::from_be_bytes(*synced)).ok().filter(|_| is_whole)
 }
 
@@ -202,7 +204,7 @@ fn entry_at(bytes: &[u8], at: usize) -> Result<&[u8], &'static str> {
     if end.first() != Some(&END_OF_RECORD) {
         return Err("the end of a record is not marked");
     }
-    if i64::from(adler2::adler32_slice(entry)) != checksum {
+    if i64::from(adler32(&entry)) != checksum {
         return Err("the checksum of a record is wrong");
     }
     Ok(entry)
@@ -224,7 +226,7 @@ fn is_torn(bytes: &[u8], at: usize) -> bool {
     let written = &rest[PREFIX_LEN..];
     // All of it is there, but for a length that was once right.
     if let [entry @ .., END_OF_RECORD] = written
-        && i64::from(adler2::adler32_slice(entry)) == checksum
+        && i64::from(adler32(&entry)) == checksum
     {
         return false;
     }
