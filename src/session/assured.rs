@@ -28,6 +28,8 @@ pub(super) struct Assured {
     /// The tick of the ensemble, if it was told.
     tick: Option<Duration>,
     timeout: Duration,
+    /// How far apart touches are, which every answer asks.
+    spacing: Duration,
     /// When the newest handshake was sent that the leader took part in.
     handshaken_at: Moment,
     /// Packets that this connection has answered, the newest last.
@@ -46,6 +48,7 @@ impl Assured {
         Self {
             tick,
             timeout: Duration::ZERO,
+            spacing: Duration::ZERO,
             handshaken_at: Moment::START,
             touches: VecDeque::new(),
             until: Moment::START,
@@ -61,6 +64,7 @@ impl Assured {
     /// server has answered says nothing any more: it may never have passed that on.
     pub(super) fn handshaken(&mut self, sent_at: Moment, timeout: Duration) {
         self.timeout = timeout;
+        self.spacing = timeout / TOUCHES_PER_TIMEOUT;
         self.handshaken_at = sent_at;
         self.touches.clear();
         self.until = sent_at + timeout - timeout / 3 - self.half_tick();
@@ -78,8 +82,7 @@ impl Assured {
             let until = sent_at + self.timeout - self.timeout / 3 - half_tick;
             self.until = self.until.max(until.min(reported + self.timeout));
         }
-        let spacing = self.timeout / TOUCHES_PER_TIMEOUT;
-        if self.touches.back().is_none_or(|last| now >= last.answered_at + spacing) {
+        if self.touches.back().is_none_or(|last| now >= last.answered_at + self.spacing) {
             if self.touches.len() == TOUCHES_MAX {
                 self.touches.pop_front();
             }
