@@ -40,6 +40,7 @@ install_tools() {
     fi
     command -v java >/dev/null || apt_install default-jre-headless
     command -v mvn >/dev/null || apt_install maven
+    command -v valgrind >/dev/null || apt_install valgrind
     python3 -m venv --help >/dev/null 2>&1 || apt_install python3-venv
     cargo fetch --locked
     rustc --version
@@ -213,4 +214,9 @@ bench_smoke() {
     done
     cargo run --locked -q --release --example bench -- --rate 1000 --seconds 0.3
     cargo run --locked -q --release --example bench -- --constant --no-embedded --seconds 0.3
+}
+
+# What no load changes: fails if anything takes a tenth more than is committed.
+instructions() {
+    cargo run --locked -q --release -p znode-examples --features counting --example instructions
 }

@@ -99,6 +99,10 @@ mod simulation;
 #[doc(hidden)]
 pub mod fuzzing;
 
+#[cfg(any(test, feature = "counting"))]
+#[doc(hidden)]
+pub mod counting;
+
 pub use auth::{Identity, Scheme};
 pub use chaos::{DataFile, DataFiles};
 pub use cluster::{ClusterConnector, ClusterSpec, TestingCluster};

@@ -67,9 +67,10 @@ impl Settings {
     }
 }
 
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "counting", feature = "fuzzing"))]
 impl Settings {
     /// The same with other rules.
+    #[cfg(any(test, feature = "fuzzing"))]
     pub(crate) fn ruled(change: impl FnOnce(&mut Rules)) -> Self {
         let mut settings = Self::fixed();
         change(&mut settings.rules);
