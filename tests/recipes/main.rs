@@ -23,6 +23,7 @@
 //! | `queues` | what is put, taken, acknowledged and given back |
 //! | `queue_races` | whose an item is when several want it, and replies are lost |
 //! | `member` | nodes that come back, and groups |
+//! | `member_races` | nodes that come back where replies are lost, and members that change places |
 //! | `ttl` | nodes that outlive sessions, for a time |
 //! | `partition` | parts that are divided among members |
 //! | `discovery` | services and their instances; with its feature |
@@ -61,6 +62,7 @@ mod lock_delay;
 mod loss;
 mod lost_reply;
 mod member;
+mod member_races;
 mod multi_lock;
 mod mutex;
 mod partition;

@@ -38,9 +38,19 @@ struct Child {
 
 enum Known {
     NotYet,
-    /// It was deleted, and the list that says so is on its way; or it cannot be read.
+    /// It was deleted, and the list that says so is on its way; or its data is not what this
+    /// client's codec reads.
     Nothing,
+    /// It may not be read, and nothing tells when it may: it is asked for again with the next list,
+    /// which may be of another node by this name.
+    Refused,
     Data(Vec<u8>),
+}
+
+impl Child {
+    fn is_refused(&self) -> bool {
+        matches!(self.known, Known::Refused)
+    }
 }
 
 impl Roster {
@@ -53,7 +63,8 @@ impl Roster {
     fn list(&mut self, names: Vec<String>) {
         let mut before = self.children.take().unwrap_or_default();
         let children = names.into_iter().map(|name| {
-            let child = before.remove(&name).unwrap_or_else(|| {
+            let child = before.remove(&name).filter(|child| !child.is_refused());
+            let child = child.unwrap_or_else(|| {
                 let values = self.client.watch_data(&znode::path::join(&self.path, &name));
                 let data = |value: Option<(_, Stat)>| value.map(|(data, _)| data);
                 let values = values.map(move |value| Ok(data(value?).map(Vec::from))).boxed();
@@ -72,15 +83,18 @@ impl Roster {
             self.list(names);
         }
         for (name, child) in self.children.iter_mut().flatten() {
-            while let Poll::Ready(Some(value)) = child.values.poll_next_unpin(cx) {
+            while !child.is_refused()
+                && let Poll::Ready(value) = child.values.poll_next_unpin(cx)
+            {
                 child.known = match value {
-                    Ok(Some(data)) => Known::Data(data),
-                    Ok(None) => Known::Nothing,
-                    Err(error) if is_unreadable(&error) => {
+                    Some(Ok(Some(data))) => Known::Data(data),
+                    Some(Ok(None)) => Known::Nothing,
+                    Some(Err(error)) if is_unreadable(&error) => {
                         tracing::warn!(path = &*self.path, name, %error, "passed over");
                         Known::Nothing
                     }
-                    Err(error) => return Err(error),
+                    Some(Err(error)) => return Err(error),
+                    None => Known::Refused,
                 };
                 self.is_news = true;
             }
@@ -94,7 +108,7 @@ impl Roster {
         for (name, child) in self.children.as_ref()? {
             match &child.known {
                 Known::NotYet => return None,
-                Known::Nothing => {}
+                Known::Nothing | Known::Refused => {}
                 Known::Data(data) => drop(whole.insert(name.clone(), data.clone())),
             }
         }
