@@ -11,6 +11,9 @@ use crate::final_look::{final_look, find_own};
 
 /// How often the parent may be taken away before that is the caller's to hear of.
 const PARENTS_MAX: usize = 10;
+/// How often a create is tried before its failure is the caller's. A server that drops the
+/// connection at every create, as one with a smaller frame limit than ours, ends here.
+const ATTEMPTS_MAX: usize = 10;
 
 /// An ephemeral node of this session. Dropping it deletes the node, in the background.
 #[derive(Debug)]
@@ -91,7 +94,8 @@ impl Presence {
     /// there.
     ///
     /// # Errors
-    /// A server's refusal, or the end of the session.
+    /// A server's refusal, the end of the session, or `ConnectionLoss` after several attempts, none
+    /// of which has made it.
     ///
     /// # Cancel safety
     /// The node's fate stays known to `self`.
@@ -120,46 +124,55 @@ impl Presence {
     /// # Cancel safety
     /// As of [`enter`](Self::enter).
     pub(crate) async fn enter_below(&mut self, data: &[u8]) -> Result<bool, Error> {
-        self.state = State::Unknown(self.client.last_zxid());
-        let made = match &self.whose {
-            Whose::Marked(mark) => self.create_marked(mark).await,
-            _ => match self.client.create_proven(&self.path, data, CreateMode::Ephemeral).await {
-                Err(error) if error.kind() == ErrorKind::NodeExists => Ok(None),
-                made => made.map(|created| Some(created.stat.czxid)),
-            },
+        let seen = self.client.last_zxid();
+        self.state = State::Unknown(seen);
+        let data = match &self.whose {
+            Whose::Marked(mark) => mark.as_bytes(),
+            Whose::Ours | Whose::Sessions => data,
         };
-        match made {
-            Ok(made) => {
-                self.state = made.map_or(State::Absent, State::Standing);
-                Ok(made.is_some())
-            }
-            Err(error) => {
-                if error.outcome() != Outcome::Unknown {
-                    self.state = State::Absent;
+        let mut attempt = 1;
+        let made = loop {
+            let lost = match self.client.create(&self.path, data, CreateMode::Ephemeral).await {
+                Ok(created) => break Some(created.stat.czxid),
+                Err(error) if error.kind() == ErrorKind::NodeExists => break None,
+                Err(error) if error.kind() == ErrorKind::ConnectionLoss => error,
+                Err(error) => {
+                    if error.outcome() != Outcome::Unknown {
+                        self.state = State::Absent;
+                    }
+                    return Err(error);
                 }
-                Err(error)
+            };
+            if lost.outcome() == Outcome::NotSent {
+                continue;
             }
-        }
+            match self.find(seen).await? {
+                Found::Ours(czxid) => break Some(czxid),
+                Found::Others => break None,
+                Found::Nothing if attempt == ATTEMPTS_MAX => {
+                    self.state = State::Absent;
+                    return Err(lost);
+                }
+                Found::Nothing => attempt += 1,
+            }
+        };
+        self.state = made.map_or(State::Absent, State::Standing);
+        Ok(made.is_some())
     }
 
-    /// Creates the node, with the mark for data, and says in which transaction; nothing if
-    /// somebody else's stands there.
-    async fn create_marked(&self, mark: &str) -> Result<Option<Zxid>, Error> {
+    /// Finds out what became of a create that was not answered, whose node is younger than `seen`.
+    async fn find(&self, seen: Zxid) -> Result<Found, Error> {
         let (client, path) = (&self.client, &*self.path);
-        loop {
-            match client.create(path, mark, CreateMode::Ephemeral).await {
-                Ok(created) => return Ok(Some(created.stat.czxid)),
-                Err(error) if error.kind() == ErrorKind::NodeExists => return Ok(None),
-                Err(error) if error.kind() != ErrorKind::ConnectionLoss => return Err(error),
-                Err(error) if error.outcome() == Outcome::NotSent => continue,
-                Err(_) => {}
-            }
-            match find_marked(client, path, mark).await? {
-                Found::Nothing => {}
-                Found::Ours(czxid) => return Ok(Some(czxid)),
-                Found::Others => return Ok(None),
-            }
+        if let Whose::Marked(mark) = &self.whose {
+            return find_marked(client, path, mark).await;
         }
+        Ok(match final_look(client, path, || client.exists(path)).await? {
+            None => Found::Nothing,
+            Some(stat) if stat.czxid > seen && stat.ephemeral_owner == client.session_id() => {
+                Found::Ours(stat.czxid)
+            }
+            Some(_) => Found::Others,
+        })
     }
 
     /// Deletes the node and waits until it certainly is no more; `false` if it was gone already.
@@ -218,7 +231,7 @@ impl Presence {
     }
 }
 
-/// What stands at the path of a claim.
+/// What stands at the path.
 enum Found {
     Nothing,
     Ours(Zxid),

@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use futures::StreamExt;
-use znode::{Acl, CreateMode, Op, Parents, Perms, Version};
-use znode_recipes::{Group, GroupChanges};
+use znode::{Acl, Client, CreateMode, ErrorKind, Op, Outcome, Parents, Perms, Version};
+use znode_recipes::{Group, GroupChanges, PersistentNode, RecipeError, TtlNode};
+use znode_testing::{InstanceSpec, TestingServer};
 
 use crate::ground::{Ground, soon};
 
 const GROUP: &str = "/members";
+const NODE: &str = "/members/one";
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Whether this is the client's own lost connection, with nothing known of what was asked.
+fn is_loss(error: &RecipeError) -> bool {
+    let kind = error.client_error().map(znode::Error::kind);
+    kind == Some(ErrorKind::ConnectionLoss) && error.outcome() == Outcome::Unknown
+}
 
 /// Waits until these are the members, each with its name for data.
 async fn members_are(changes: &mut GroupChanges, wanted: &[&str]) {
@@ -43,4 +54,31 @@ async fn a_member_that_could_not_be_read_once_is_told_of_when_it_can() {
     soon(other.create("/members/c", "c", CreateMode::Ephemeral)).await.unwrap();
     members_are(&mut changes, &["a", "b", "c"]).await;
     assert_eq!(soon(group.members()).await.unwrap().len(), 3);
+}
+
+/// Its limit is lower than the client's, and a closed connection is its answer: for ever, to
+/// whoever asks for ever. On our server only.
+#[tokio::test(start_paused = true)]
+async fn data_at_which_a_server_closes_the_connection_is_refused_and_not_written_for_ever() {
+    let spec = InstanceSpec::new().frame_len_max(16 << 10);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client: Client = server.connect().await.unwrap();
+    let big = vec![b'x'; 32 << 10];
+    let ephemeral = |data: &[u8]| PersistentNode::ephemeral(&client, NODE, data).unwrap();
+    let persistent = |data: &[u8]| PersistentNode::persistent(&client, NODE, data).unwrap();
+    for node in [ephemeral(&big), persistent(&big)] {
+        assert!(is_loss(&soon(node.until_created()).await.unwrap_err()));
+    }
+    let lease = TtlNode::new(&client, NODE, HOUR, &big).unwrap();
+    assert!(is_loss(&soon(lease.until_created()).await.unwrap_err()));
+    assert!(soon(client.exists(NODE)).await.unwrap().is_none());
+    for node in [ephemeral(b"first"), persistent(b"first")] {
+        soon(node.until_created()).await.unwrap();
+        for next in ["second", "third"] {
+            assert!(is_loss(&soon(node.set(&big)).await.unwrap_err()));
+            soon(node.set(next)).await.unwrap();
+            assert_eq!(&soon(client.get_data(NODE)).await.unwrap().0[..], next.as_bytes());
+        }
+        soon(node.remove()).await.unwrap();
+    }
 }

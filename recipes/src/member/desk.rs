@@ -206,6 +206,12 @@ impl Desk {
         self.until(|board| is_new(board).then(|| board.wanted.clone())).await
     }
 
+    /// Whether data is not known to have stood there.
+    pub(super) fn is_new(&self, wanted: &Wanted) -> bool {
+        let written = &self.lock().written;
+        written.number == 0 || written.data != wanted.data
+    }
+
     pub(super) fn tell(&self, state: NodeState) {
         self.change(|board| {
             board.state = state;

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use znode::{
-    Client, CreateMode, Error, ErrorKind, OneshotWatcher, Parents, SessionId, Stat, Version, Zxid,
+    Client, CreateMode, Error, ErrorKind, OneshotWatcher, Outcome, Parents, SessionId, Stat,
+    Version, Zxid,
 };
 
 use super::desk::{Desk, NodeState, Wanted};
@@ -19,6 +20,11 @@ use crate::recipe_error::RecipeError;
 const CONTAINER: i64 = i64::MIN;
 const TTL: i64 = 0xff;
 
+/// How often in a row the connection may be lost over data that never stood there before that is
+/// its owner's to hear of: a server may end it because of that data, which is over a limit of its
+/// own.
+const ATTEMPTS_MAX: usize = 10;
+
 /// One who keeps a node.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -26,6 +32,7 @@ pub(super) struct Keeper {
     path: Arc<str>,
     kind: Kind,
     desk: Arc<Desk>,
+    losses: Losses,
     /// Also of a task that never had its turn.
     _over: Over,
 }
@@ -51,7 +58,8 @@ impl Keeper {
     pub(super) fn persistent(client: &Client, path: &Arc<str>, desk: &Arc<Desk>) -> Self {
         let (client, path, desk) = (client.without_deadline(), Arc::clone(path), Arc::clone(desk));
         let over = Over(Arc::clone(&desk));
-        Self { client, path, kind: Kind::Persistent, desk, _over: over }
+        let (kind, losses) = (Kind::Persistent, Losses::default());
+        Self { client, path, kind, desk, losses, _over: over }
     }
 
     /// Of one that goes when it was not touched for so long.
@@ -82,9 +90,9 @@ impl Keeper {
     async fn keep(&mut self) -> RecipeError {
         loop {
             let wanted = self.desk.wanted();
-            let stands = match self.make(&wanted.data).await {
+            let stands = match self.make(&wanted).await {
                 Ok(Some(czxid)) => Ok(Some(czxid)),
-                Ok(None) => self.go_on_with_other(&wanted.data).await,
+                Ok(None) => self.go_on_with_other(&wanted).await,
                 Err(error) => Err(self.failed(error)),
             };
             let stayed = match stands {
@@ -103,43 +111,60 @@ impl Keeper {
     }
 
     /// Makes the node; `None` if somebody else's stands there, or has a moment ago.
-    async fn make(&mut self, data: &[u8]) -> Result<Option<Zxid>, Error> {
-        match &mut self.kind {
-            Kind::Ephemeral(presence) => match presence.enter(data, Parents::Container).await {
-                Ok(true) => return Ok(Some(presence.czxid())),
-                Ok(false) => {}
-                // A reply was lost, and somebody else was there just then.
-                Err(error) if error.kind() == ErrorKind::ConnectionLoss => return Ok(None),
-                // Too much waits already: so does this.
-                Err(error) if error.kind() == ErrorKind::Overloaded => {
-                    self.client.until_answered(|| self.client.sync(&self.path)).await?;
-                }
-                Err(error) => return Err(error),
-            },
-            Kind::Persistent | Kind::Ttl(_) => {
-                let (client, path) = (&self.client, &*self.path);
-                let (mode, parents) = (self.kind.mode(), Parents::Container);
-                let make = || client.create_with_parents(path, data, mode, parents);
-                match client.until_answered(make).await {
-                    Ok(created) => return Ok(Some(created.stat.czxid)),
-                    Err(error) if error.kind() == ErrorKind::NodeExists => {}
-                    Err(error) => return Err(error),
-                }
+    async fn make(&mut self, wanted: &Wanted) -> Result<Option<Zxid>, Error> {
+        let (client, path, data) = (&self.client, &*self.path, &wanted.data);
+        let mode = self.kind.mode();
+        let made = match &mut self.kind {
+            Kind::Ephemeral(presence) => {
+                let entered = presence.enter(data, Parents::Container).await;
+                entered.map(|is_ours| is_ours.then(|| presence.czxid()))
             }
+            Kind::Persistent | Kind::Ttl(_) => {
+                let made = client.create_with_parents(path, data, mode, Parents::Container).await;
+                made.map(|created| Some(created.stat.czxid))
+            }
+        };
+        match made {
+            Err(error) if error.kind() == ErrorKind::NodeExists => Ok(None),
+            // That was tried often enough.
+            Err(error)
+                if error.kind() == ErrorKind::ConnectionLoss
+                    && matches!(self.kind, Kind::Ephemeral(_))
+                    && self.desk.is_new(wanted) =>
+            {
+                Err(error)
+            }
+            // There it is, or nothing.
+            Err(error) if error.kind() == ErrorKind::ConnectionLoss => self.lost(wanted, error),
+            // Too much waits already: so does this.
+            Err(error) if error.kind() == ErrorKind::Overloaded => {
+                client.until_answered(|| client.sync(path)).await.map(|()| None)
+            }
+            made => made,
         }
-        Ok(None)
+    }
+
+    /// The connection was lost while data was being written: it takes another look to know what
+    /// has become of that, unless it is too often that this is so.
+    fn lost<T>(&mut self, wanted: &Wanted, error: Error) -> Result<Option<T>, Error> {
+        let may_be_refused = error.outcome() == Outcome::Unknown && self.desk.is_new(wanted);
+        match may_be_refused && self.losses.are_too_many(wanted.number) {
+            true => Err(error),
+            false => Ok(None),
+        }
     }
 
     /// Goes on with what stands there, if that is ours to take; otherwise waits until something
     /// happens to it.
-    async fn go_on_with_other(&mut self, data: &[u8]) -> Result<Option<Zxid>, RecipeError> {
+    async fn go_on_with_other(&mut self, wanted: &Wanted) -> Result<Option<Zxid>, RecipeError> {
         let (Some(stat), watcher) = self.look().await? else { return Ok(None) };
         if self.may_take(&stat) {
             if let Kind::Ephemeral(presence) = &mut self.kind {
                 // Before anything is awaited: it goes with this from here on.
                 presence.adopt(stat.czxid);
             }
-            return self.take_over(data, stat).await.map_err(|error| self.failed(error));
+            let taken = self.take_over(wanted, stat).await;
+            return taken.map_err(|error| self.failed(error));
         }
         if !is_of_a_session(&stat) {
             let what = "a node that is not ephemeral stands there";
@@ -160,7 +185,7 @@ impl Keeper {
     }
 
     /// Gives the data to a node that is there; `None` if something has happened to it.
-    async fn take_over(&self, data: &[u8], seen: Stat) -> Result<Option<Zxid>, Error> {
+    async fn take_over(&mut self, wanted: &Wanted, seen: Stat) -> Result<Option<Zxid>, Error> {
         let (client, path) = (&self.client, &*self.path);
         let (found, stat) = match client.until_answered(|| client.get_data(path)).await {
             Ok((found, stat)) => (Some(found), stat),
@@ -173,11 +198,12 @@ impl Keeper {
             return Ok(None);
         }
         // Nobody who watches it is to be woken for nothing.
-        if found.is_some_and(|found| found == data) {
+        if found.is_some_and(|found| found == *wanted.data) {
             return Ok(Some(stat.czxid));
         }
-        match client.set_data(path, data, stat.version).await {
+        match client.set_data(path, &wanted.data, stat.version).await {
             Ok(stat) => Ok(Some(stat.czxid)),
+            Err(error) if error.kind() == ErrorKind::ConnectionLoss => self.lost(wanted, error),
             Err(error) if is_to_be_seen(&error) || error.kind() == ErrorKind::Overloaded => {
                 Ok(None)
             }
@@ -186,7 +212,7 @@ impl Keeper {
     }
 
     /// Sees to the node until it is gone.
-    async fn stay(&self, czxid: Zxid) -> Result<(), RecipeError> {
+    async fn stay(&mut self, czxid: Zxid) -> Result<(), RecipeError> {
         let mut touch_due = None;
         loop {
             let (stat, mut watcher) = self.look().await?;
@@ -214,15 +240,25 @@ impl Keeper {
 
     /// Writes other data, unless something has happened to the node since the last look: whoever
     /// looks again knows more.
-    async fn write(&self, wanted: Wanted, version: Version) -> Result<(), RecipeError> {
-        match self.client.set_data(&self.path, &wanted.data, version).await {
-            Ok(_) => self.desk.tell_written(wanted),
-            Err(error) if is_to_be_seen(&error) => {}
+    async fn write(&mut self, wanted: Wanted, version: Version) -> Result<(), RecipeError> {
+        let refused = match self.client.set_data(&self.path, &wanted.data, version).await {
+            Ok(_) => {
+                self.desk.tell_written(wanted);
+                return Ok(());
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
+                match self.lost::<()>(&wanted, error) {
+                    Ok(_) => return Ok(()),
+                    Err(error) => error,
+                }
+            }
+            Err(error) if is_to_be_seen(&error) => return Ok(()),
             Err(error) if error.is_session_over() => {
                 return Err(self.failed(error).but_unknown());
             }
-            Err(error) => self.desk.tell_refused(wanted.number, self.failed(error)),
-        }
+            Err(error) => error,
+        };
+        self.desk.tell_refused(wanted.number, self.failed(refused));
         Ok(())
     }
 
@@ -264,15 +300,33 @@ impl Kind {
     }
 }
 
-/// Whether it takes another look to know what has become of a write.
+/// Whether something has happened to a node that was to be written, and another look says what.
 fn is_to_be_seen(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::ConnectionLoss | ErrorKind::BadVersion | ErrorKind::NoNode)
+    matches!(error.kind(), ErrorKind::BadVersion | ErrorKind::NoNode)
 }
 
 /// Whether a node goes with a session.
 pub(super) fn is_of_a_session(stat: &Stat) -> bool {
     let SessionId(owner) = stat.ephemeral_owner;
     stat.is_ephemeral() && owner != CONTAINER && owner >> 56 & 0xff != TTL
+}
+
+/// How often in a row the connection was lost over one and the same data.
+#[derive(Debug, Default)]
+struct Losses {
+    number: u64,
+    count: usize,
+}
+
+impl Losses {
+    /// Counts one more; whether that is as often as may be.
+    fn are_too_many(&mut self, number: u64) -> bool {
+        if self.number != number {
+            *self = Self { number, count: 0 };
+        }
+        self.count += 1;
+        self.count >= ATTEMPTS_MAX
+    }
 }
 
 /// Tells that nobody keeps a node any more, when it is dropped.

@@ -142,7 +142,9 @@ impl PersistentNode {
     ///
     /// # Errors
     /// Why it is kept no more:
-    /// - `Client` with the client's own error, as `NoAuth` or the end of the session;
+    /// - `Client` with the client's own error, as `NoAuth` or the end of the session; with
+    ///   `ConnectionLoss` if that comes of it 10 times in a row before it has stood with this data,
+    ///   as from a server whose limit the data is over;
     /// - `Foreign` if it is ephemeral, and a node that is not stands at its path.
     ///
     /// # Cancel safety
@@ -156,7 +158,8 @@ impl PersistentNode {
     ///
     /// # Errors
     /// As [`until_created`](Self::until_created). If a server refuses the data it goes on being
-    /// kept, with that which it had.
+    /// kept, with that which it had; so it does if the connection is lost over it 10 times in a
+    /// row, but then the outcome is `Unknown`, and it may have the data until it is made anew.
     ///
     /// # Cancel safety
     /// From the first poll on, the data is changed all the same.

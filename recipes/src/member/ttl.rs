@@ -112,7 +112,8 @@ impl TtlNode {
     /// # Errors
     /// Why it is kept no more:
     /// - `Client` with the client's own error, as `NoAuth`, `Unimplemented` of a server without
-    ///   times to live, or the end of the session;
+    ///   times to live, or the end of the session; with `ConnectionLoss` as of
+    ///   [`PersistentNode::until_created`];
     /// - `Foreign` if an ephemeral node stands where its child should.
     ///
     /// # Cancel safety
@@ -125,7 +126,7 @@ impl TtlNode {
     ///
     /// # Errors
     /// As [`until_created`](Self::until_created). If a server refuses the data it goes on being
-    /// kept, with that which it had.
+    /// kept, with that which it had, as is said of [`PersistentNode::set`].
     ///
     /// # Cancel safety
     /// From the first poll on, the data is changed all the same.
