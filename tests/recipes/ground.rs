@@ -10,7 +10,8 @@ use tokio::net::TcpStream;
 use znode::{Client, ConnectOptions, CreateMode, Error, ErrorKind, Version};
 use znode_testing::InstanceSpec;
 pub(crate) use znode_tests::support::{
-    Ours, Wire, disconnect, drop_at, end_session, is_pending, reach, reconnect, soon, state_is,
+    Ours, Wire, disconnect, drop_at, end_session, is_pending, reach, readmit, reconnect, soon,
+    state_is,
 };
 
 /// The lock that the tests contend for.

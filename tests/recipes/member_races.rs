@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::StreamExt;
-use znode::{Acl, Client, CreateMode, ErrorKind, Op, Outcome, Parents, Perms, Version};
+use znode::proto::OpCode;
+use znode::{Acl, Client, CreateMode, ErrorKind, Op, Outcome, Parents, Perms, State, Version};
 use znode_recipes::{Group, GroupChanges, PersistentNode, RecipeError, TtlNode};
 use znode_testing::{InstanceSpec, TestingServer};
 
-use crate::ground::{Ground, soon};
+use crate::ground::{Ground, readmit, soon, state_is};
 
 const GROUP: &str = "/members";
 const NODE: &str = "/members/one";
@@ -80,5 +81,37 @@ async fn data_at_which_a_server_closes_the_connection_is_refused_and_not_written
             assert_eq!(&soon(client.get_data(NODE)).await.unwrap().0[..], next.as_bytes());
         }
         soon(node.remove()).await.unwrap();
+    }
+}
+
+/// A server that is behind shows nothing of a create whose reply was lost, and carries it out
+/// later: a look says that there is nothing only behind a `sync`.
+#[tokio::test]
+async fn a_removal_does_not_believe_a_server_that_is_behind() {
+    let ground = Ground::start().await;
+    let other = ground.connect().await;
+    soon(other.ensure_path(NODE, Parents::Container)).await.unwrap();
+    let node = "/members/one/node";
+    for is_lease in [false, true] {
+        let (client, wire) = ground.connect_wired().await;
+        let suspect = state_is(&client, State::Suspect);
+        wire.refuse();
+        let removing = if is_lease {
+            wire.cut_before_reply(OpCode::CreateTtl);
+            let lease = TtlNode::new(&client, node, HOUR, "").unwrap();
+            suspect.await;
+            tokio::spawn(lease.remove())
+        } else {
+            wire.cut_before_reply(OpCode::Create2);
+            let kept = PersistentNode::persistent(&client, node, "").unwrap();
+            suspect.await;
+            tokio::spawn(kept.remove())
+        };
+        readmit(&client, &wire).await;
+        soon(removing).await.unwrap().unwrap();
+        // Of a lease's child, too.
+        let looks = if is_lease { 2 } else { 1 };
+        assert_eq!(wire.count(OpCode::Sync), looks);
+        assert_eq!(soon(other.get_children(NODE)).await.unwrap(), [""; 0]);
     }
 }

@@ -13,6 +13,7 @@ use znode::{
 
 use super::desk::{Desk, NodeState, Wanted};
 use super::touch::Touch;
+use crate::final_look::final_look;
 use crate::presence::Presence;
 use crate::recipe_error::RecipeError;
 
@@ -275,7 +276,8 @@ impl Keeper {
             touch.remove().await?;
         }
         let (client, path) = (&self.client, &*self.path);
-        match client.until_answered(|| client.exists(path)).await? {
+        // A create whose reply was lost may be on its way still.
+        match final_look(client, path, || client.exists(path)).await? {
             Some(stat) if self.may_take(&stat) => {}
             _ => return Ok(()),
         }

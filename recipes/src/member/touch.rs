@@ -7,6 +7,7 @@ use znode::{Client, CreateMode, Error, ErrorKind, Version};
 
 use super::keeper::is_of_a_session;
 use crate::clock::now;
+use crate::final_look::final_look;
 use crate::recipe_error::RecipeError;
 
 /// What the child is called, as Curator has it.
@@ -88,7 +89,8 @@ impl Touch {
 
     /// Deletes the child, unless it is somebody else's.
     pub(super) async fn remove(&self) -> Result<(), Error> {
-        match self.client.until_answered(|| self.client.exists(&self.path)).await? {
+        // A create whose reply was lost may be on its way still, and would outlive the node.
+        match final_look(&self.client, &self.path, || self.client.exists(&self.path)).await? {
             Some(stat) if !is_of_a_session(&stat) => {}
             _ => return Ok(()),
         }
