@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::join_all;
-use tokio::task::JoinHandle;
+use tokio::sync::oneshot;
+use tokio::task::{JoinHandle, JoinSet};
 use znode::proto::OpCode;
 use znode::{Acl, Client, CreateMode, ErrorKind, Zxid};
 use znode_recipes::{
@@ -108,26 +109,63 @@ impl Table {
     }
 }
 
-/// Works at what is its own until the share is over. Says how it ended.
-fn work(mut share: Share, who: usize, table: &Table) -> JoinHandle<Option<RecipeError>> {
+/// One at work at what is its own.
+struct Worker {
+    /// It drops its share when this is dropped.
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Option<RecipeError>>,
+}
+
+impl Worker {
+    /// Waits until its share is over and it has let go of all parts; says how the share ended.
+    async fn ended(self) -> Option<RecipeError> {
+        soon(self.task).await.unwrap()
+    }
+
+    async fn stop(self) {
+        drop(self.stop);
+        assert!(soon(self.task).await.unwrap().is_none());
+    }
+}
+
+fn work(mut share: Share, who: usize, table: &Table) -> Worker {
+    let (stop, mut stopped) = oneshot::channel();
     let table = table.clone();
-    tokio::spawn(async move {
-        while let Some(part) = share.next().await {
-            let part = match part {
-                Ok(part) => part,
-                Err(error) => return Some(error),
+    let task = tokio::spawn(async move {
+        let mut at_work = JoinSet::new();
+        let ended = loop {
+            let part = tokio::select! {
+                biased;
+                _ = &mut stopped => break None,
+                // What fails there fails here.
+                Some(done) = at_work.join_next() => {
+                    done.unwrap();
+                    continue;
+                }
+                part = share.next() => part,
             };
-            table.begin(who, &part);
-            let table = table.clone();
-            tokio::spawn(async move {
-                let worked = part.run(std::future::pending::<()>()).await;
-                table.end(who, &part);
-                assert!(worked.is_err() || part.is_recalled());
-                drop(part);
-            });
+            match part {
+                Some(Ok(part)) => {
+                    table.begin(who, &part);
+                    let table = table.clone();
+                    at_work.spawn(async move {
+                        let worked = part.run(std::future::pending::<()>()).await;
+                        table.end(who, &part);
+                        assert!(worked.is_err() || part.is_recalled());
+                        drop(part);
+                    });
+                }
+                Some(Err(error)) => break Some(error),
+                None => break None,
+            }
+        };
+        drop(share);
+        while let Some(done) = at_work.join_next().await {
+            done.unwrap();
         }
-        None
-    })
+        ended
+    });
+    Worker { stop, task }
 }
 
 #[tokio::test]
@@ -144,17 +182,18 @@ async fn kazoo_259_283_each_part_is_had_by_one_of_those_who_come_and_go() {
             members.push((client, wire, states, work(share, who, &table)));
             all_is_had(&mut members, who + 1).await;
         }
-        // One loses its session, and one its task.
-        let (client, wire, _, task) = members.remove(1);
+        // One loses its session, and one drops its share.
+        let (client, wire, _, worker) = members.remove(1);
         ground.end_session(&client, &wire).await;
-        assert!(soon(task).await.unwrap().unwrap().is_session_over());
+        assert!(worker.ended().await.unwrap().is_session_over());
         all_is_had(&mut members, 3).await;
-        let (.., task) = members.remove(0);
-        task.abort();
+        let (.., worker) = members.remove(0);
+        worker.stop().await;
         all_is_had(&mut members, 2).await;
-        for (.., task) in members {
-            task.abort();
+        for (.., worker) in members {
+            worker.stop().await;
         }
+        assert!(table.uses.lock().unwrap().values().all(|(by, _)| by.is_none()));
         nothing_is_left(&ground, &ground.connect().await).await;
     }
 }
@@ -396,7 +435,13 @@ async fn refusals_and_strangers_are_errors_and_end_the_share() {
         soon(part.recalled()).await;
     }
     assert!(soon(share.next()).await.is_none());
-    assert!(soon(client.get_children(PARTY)).await.is_ok_and(|left| left.len() <= 1));
+    // Its node goes as the share ends, whoever leaves.
+    soon(async {
+        while !client.get_children(PARTY).await.unwrap().is_empty() {
+            client.sync("/").await.unwrap();
+        }
+    })
+    .await;
     assert_eq!(soon(share.leave()).await.unwrap_err().kind(), RecipeErrorKind::Foreign);
     assert_eq!(soon(client.get_children("/tables/locks/c")).await.unwrap().len(), 1);
 }
