@@ -243,9 +243,11 @@ impl Mirror {
             .filter(|node| self.reach.holds(&node.path))
     }
 
-    /// How many nodes it knows of.
+    /// How many nodes it knows of, of those that it copies.
     pub(super) fn len(&self) -> usize {
-        self.slots.len()
+        let root = self.reach.root();
+        let is_beside = !self.reach.holds(root) && self.slots.contains_key(root);
+        self.slots.len() - usize::from(is_beside)
     }
 
     /// What it copies.
