@@ -10,7 +10,7 @@ use znode::proto::OpCode;
 use znode::{Acl, Client, ErrorKind, State, Version};
 use znode_recipes::{
     AtomicValue, Barrier, Cache, CountdownLatch, Counter, DoubleBarrier, Group, NodeState,
-    PersistentNode, Queue, RecipeError, SimpleQueue, UniqueIds,
+    Partitioner, PersistentNode, Queue, RecipeError, ShardedQueue, SimpleQueue, UniqueIds,
 };
 use znode_testing::TestingServer;
 
@@ -355,4 +355,23 @@ async fn fact_05_a_node_of_another_session_is_not_taken_for_ones_own() {
     soon(node.until_created()).await.unwrap();
     let stat = soon(client.exists("/mine")).await.unwrap().unwrap();
     assert_eq!(stat.ephemeral_owner, client.session_id());
+}
+
+/// A clock cannot tell of a moment that is so far off.
+#[tokio::test]
+async fn what_is_to_wait_for_ever_does_not_panic() {
+    let ground = Ground::start().await;
+    let client = ground.connect().await;
+    let queues = ShardedQueue::new(&client, QUEUE).with_check_interval(Duration::MAX);
+    for _ in 0..2 {
+        soon(queues.put("x")).await.unwrap();
+    }
+    assert_eq!(soon(queues.item_count()).await.unwrap(), 2);
+    let parts = Partitioner::new(&client, HOME, ["a"]).unwrap().with_settling(Duration::MAX);
+    let mut share = soon(parts.join("1")).await.unwrap();
+    for _ in 0..3 {
+        soon(client.sync("/")).await.unwrap();
+    }
+    assert!(is_pending(&mut share.next()), "nothing is ever divided");
+    soon(share.leave()).await.unwrap();
 }

@@ -32,8 +32,9 @@ pub(super) struct Allocator {
     /// Who is there.
     names: Watched<(Vec<String>, Stat)>,
     terms: Terms,
-    /// The members that were seen last, until parts are divided among them, and when that is.
-    seen: Option<(Members, Instant)>,
+    /// The members that were seen last, until parts are divided among them, and when that is, if
+    /// ever.
+    seen: Option<(Members, Option<Instant>)>,
     /// Those who stand in line for a part, each in a task of its own: they hold one lock each, so
     /// there is no order in which they take them.
     seeking: JoinSet<Sought>,
@@ -87,7 +88,7 @@ impl Allocator {
     async fn allocate(&mut self) -> RecipeError {
         loop {
             self.pursue();
-            let settles = self.seen.as_ref().map(|(_, settled)| *settled);
+            let settles = self.seen.as_ref().and_then(|(_, settles)| *settles);
             let settled = async {
                 match settles {
                     Some(settles) => sleep_until(settles).await,
@@ -136,7 +137,7 @@ impl Allocator {
     }
 
     fn see(&mut self, names: Vec<String>) {
-        self.seen = Some((Members::of(names), now() + self.terms.settling));
+        self.seen = Some((Members::of(names), now().checked_add(self.terms.settling)));
         if self.terms.settling.is_zero() {
             self.divide();
         }

@@ -336,7 +336,8 @@ impl ShardedQueue {
 
     fn is_to_be_checked(&self) -> bool {
         let state = self.state();
-        state.checked_at.is_none_or(|at| at + self.check_interval <= now())
+        let is_due = |due: Option<Instant>| due.is_some_and(|due| due <= now());
+        state.checked_at.is_none_or(|at| is_due(at.checked_add(self.check_interval)))
             || state.shards.lack_room() && !state.is_left_to_others
     }
 
