@@ -51,6 +51,11 @@ async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
                 answered(shared, read)?;
             }
             () = shared.asked.notified() => {
+                // What may have been missed has to be looked at before anything is certain, and
+                // somebody waits for that.
+                if pause.take().is_some() {
+                    shared.lock().mirror.look_again();
+                }
                 reads.push(probe(shared.client.clone(), shared.path.clone()).boxed());
             }
             () = over(&mut pause) => {
