@@ -16,6 +16,7 @@
 //! | `read_write` | readers and writers, and how one becomes the other |
 //! | `semaphore` | permits: how many are held, and who gets the next |
 //! | `cache` | copies of nodes that follow them |
+//! | `cache_races` | caches at their limits, and whoever waits for them |
 //! | `barrier` | those who wait for each other |
 //! | `counter` | numbers and values that several change |
 //! | `facts_of_work` | what holds of every recipe that is no lock |
@@ -40,6 +41,7 @@ mod ground;
 
 mod barrier;
 mod cache;
+mod cache_races;
 mod cancel;
 mod chaos;
 #[cfg(feature = "gzip")]

@@ -137,11 +137,16 @@ pub struct Cache {
 
 /// Ends with the last handle.
 #[derive(Debug)]
-struct Task(AbortHandle);
+struct Task {
+    shared: Arc<Shared>,
+    task: AbortHandle,
+}
 
 impl Drop for Task {
     fn drop(&mut self) {
-        self.0.abort();
+        // That is no failure.
+        self.shared.close();
+        self.task.abort();
     }
 }
 
@@ -179,7 +184,8 @@ impl CacheBuilder {
         Path::parse(&path).map_err(RecipeError::invalid_path)?;
         let shared = Arc::new(Shared::new(client, path, scope, nodes_max, jitter));
         let task = tokio::spawn(task::follow(Arc::clone(&shared)));
-        let cache = Cache { shared, _task: Arc::new(Task(task.abort_handle())) };
+        let task = Task { shared: Arc::clone(&shared), task: task.abort_handle() };
+        let cache = Cache { shared, _task: Arc::new(task) };
         cache.shared.until(|state| state.mirror.is_filled().then_some(())).await?;
         Ok(cache)
     }
@@ -289,7 +295,7 @@ impl Cache {
     /// somebody else. Of other nodes that says nothing.
     ///
     /// # Errors
-    /// As [`CacheBuilder::start`]; `Client` with `NoAuth` or `InvalidData` of a node that is
+    /// As [`failure`](Self::failure); `Client` with `NoAuth` or `InvalidData` of a node that is
     /// [`hidden`](Self::hidden); `InvalidArgument` if the cache does not hold such nodes, or if
     /// there is no such transaction yet.
     ///
@@ -323,7 +329,8 @@ impl Cache {
         shared.until(is_there).await?
     }
 
-    /// Why the cache does not follow any more, if it does not.
+    /// Why the cache does not follow any more, if it does not: an error as of
+    /// [`start`](CacheBuilder::start), or `Lost` if the runtime that it was started on is gone.
     pub fn failure(&self) -> Option<RecipeError> {
         self.shared.lock().failure.clone()
     }

@@ -135,13 +135,18 @@ impl Shared {
         copied.mirror.look_again();
     }
 
-    /// Nothing follows.
+    /// Nobody reads it any more, and whoever is told of changes is told of nothing else.
+    pub(super) fn close(&self) {
+        self.change(|copied| copied.subscribers.clear());
+    }
+
+    /// Nothing follows, for the first reason that was given.
     pub(super) fn end(&self, error: RecipeError) {
         let watcher = self.change(|copied| {
             for subscriber in copied.subscribers.drain(..) {
                 subscriber.end(error.clone());
             }
-            copied.failure = Some(error);
+            copied.failure.get_or_insert(error);
             copied.watcher.take()
         });
         drop(watcher);

@@ -18,9 +18,24 @@ use crate::recipe_error::RecipeError;
 const UNDER_WAY_MAX: usize = 256;
 
 /// Keeps the copy up to date, until that cannot be done any more.
-pub(super) async fn follow(shared: Arc<Shared>) {
-    let Err(error) = keep(&shared).await;
-    shared.end(error);
+pub(super) fn follow(shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+    // Also of a task that never had its turn.
+    let over = Over(shared);
+    async move {
+        let Err(error) = keep(&over.0).await;
+        over.0.end(error);
+    }
+}
+
+/// Tells that nobody follows the nodes any more, when it is dropped: with the runtime of the task,
+/// or as that panics.
+struct Over(Arc<Shared>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        let Self(shared) = self;
+        shared.end(RecipeError::lost(&shared.path, "nobody follows it any more"));
+    }
 }
 
 async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
