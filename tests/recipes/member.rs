@@ -276,7 +276,6 @@ async fn it_goes_on_with_its_own_sessions_node() {
     assert!(soon(resumed.exists(NODE)).await.unwrap().is_none());
 }
 
-/// Curator's latch and node log it, and stay as they are.
 /// It was deleted while other data was asked for, and that data is refused.
 #[tokio::test]
 async fn a_node_that_cannot_be_made_with_other_data_is_made_with_what_it_had() {
@@ -343,6 +342,7 @@ async fn a_member_that_cannot_be_read_is_passed_over() {
     soon(member.leave()).await.unwrap();
 }
 
+/// Curator's latch and node log it, and stay as they are.
 #[tokio::test]
 async fn refusals_are_errors_and_not_silence() {
     let ground = Ground::start().await;

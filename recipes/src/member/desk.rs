@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use futures::stream::{BoxStream, Stream, StreamExt, unfold};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use znode::{SessionId, Zxid};
 
 use crate::recipe_error::RecipeError;
@@ -90,30 +90,48 @@ struct Board {
     /// Nobody keeps the node any more.
     is_over: bool,
     wanted: Wanted,
-    /// What was written last.
-    written: Wanted,
-    /// What a server would not let be written last.
-    refused: Option<(u64, RecipeError)>,
+    /// What has stood there last, if anything has.
+    written: Option<Arc<[u8]>>,
+    /// Up to which number it is known what became of data that was asked for.
+    settled: u64,
+    /// Those who wait to hear that, in the order of their numbers.
+    waiting: Vec<(u64, oneshot::Sender<Outcome>)>,
 }
 
+/// What became of data that was asked for.
+type Outcome = Result<(), RecipeError>;
+
 impl Board {
-    /// What became of data that was wanted; `None` if that is not known yet.
-    fn outcome(&self, number: u64, path: &str) -> Option<Result<(), RecipeError>> {
-        let written = self.written.number;
-        match (&self.state, &self.refused) {
-            // What was refused had taken the place of what came before and was never written.
-            (_, Some((at, error))) if number == *at || (written < number && number < *at) => {
-                Some(Err(error.clone()))
-            }
-            _ if written >= number => Some(Ok(())),
-            (NodeState::Failed(error), _) => Some(Err(error.clone())),
-            _ if self.is_over => Some(Err(RecipeError::lost(path, "nobody keeps it any more"))),
-            _ => None,
+    /// It is known what became of this and of what it had taken the place of.
+    fn settle(&mut self, number: u64, outcome: &Outcome) {
+        self.settled = self.settled.max(number);
+        let later = self.waiting.partition_point(|(asked, _)| *asked <= number);
+        for (_, waiting) in self.waiting.drain(..later) {
+            // Who does not wait any more need not know.
+            let _ = waiting.send(outcome.clone());
         }
     }
 
-    fn settled(&self) -> u64 {
-        self.refused.as_ref().map_or(0, |(at, _)| *at).max(self.written.number)
+    /// Lets nobody wait for what does not come any more.
+    fn tell_end(&mut self) {
+        if let NodeState::Failed(error) = &self.state {
+            let failed = Err(error.clone());
+            self.settle(self.wanted.number, &failed);
+        } else if self.is_over {
+            self.waiting.clear();
+        }
+    }
+
+    fn write(&mut self, written: Wanted) {
+        self.written = Some(written.data);
+        self.settle(written.number, &Ok(()));
+    }
+
+    fn refuse(&mut self, number: u64, error: &RecipeError) {
+        self.settle(number, &Err(error.clone()));
+        if let Some(written) = self.written.as_ref().filter(|_| self.wanted.number == number) {
+            self.wanted.data = Arc::clone(written);
+        }
     }
 }
 
@@ -121,9 +139,15 @@ impl Desk {
     /// Of a node that is yet to be made, with this data.
     pub(super) fn new(data: &[u8]) -> Self {
         let wanted = Wanted { number: 1, data: data.into() };
-        let written = Wanted { number: 0, data: Arc::default() };
-        let state = NodeState::Absent;
-        let board = Board { state, changes: 0, is_over: false, wanted, written, refused: None };
+        let board = Board {
+            state: NodeState::Absent,
+            changes: 0,
+            is_over: false,
+            wanted,
+            written: None,
+            settled: 0,
+            waiting: Vec::new(),
+        };
         Self { board: Mutex::new(board), changed: Notify::new() }
     }
 
@@ -179,19 +203,25 @@ impl Desk {
         stands.await
     }
 
-    /// Asks for other data; returns its number.
-    pub(super) fn want(&self, data: &[u8]) -> u64 {
-        let mut number = 0;
-        self.change(|board| {
-            number = board.wanted.number + 1;
-            board.wanted = Wanted { number, data: data.into() };
-        });
-        number
+    /// Asks for other data, and waits until it is known what became of it.
+    ///
+    /// # Cancel safety
+    /// From the first poll on, it is asked for.
+    pub(super) async fn want(&self, data: &[u8], path: &str) -> Outcome {
+        let over = |_| Err(RecipeError::lost(path, "nobody keeps it any more"));
+        self.ask(data).await.unwrap_or_else(over)
     }
 
-    /// Waits until it is known what became of data that was asked for.
-    pub(super) async fn outcome(&self, number: u64, path: &str) -> Result<(), RecipeError> {
-        self.until(|board| board.outcome(number, path)).await
+    fn ask(&self, data: &[u8]) -> oneshot::Receiver<Outcome> {
+        let (sender, outcome) = oneshot::channel();
+        self.change(|board| {
+            let number = board.wanted.number + 1;
+            board.wanted = Wanted { number, data: data.into() };
+            board.waiting.retain(|(_, waiting)| !waiting.is_closed());
+            board.waiting.push((number, sender));
+            board.tell_end();
+        });
+        outcome
     }
 
     // ---- for whoever keeps it -----------------------------------------------------------------
@@ -202,20 +232,20 @@ impl Desk {
 
     /// Waits until there is other data to be written.
     pub(super) async fn unsettled(&self) -> Wanted {
-        let is_new = |board: &Board| board.wanted.number > board.settled();
+        let is_new = |board: &Board| board.wanted.number > board.settled;
         self.until(|board| is_new(board).then(|| board.wanted.clone())).await
     }
 
     /// Whether data is not known to have stood there.
     pub(super) fn is_new(&self, wanted: &Wanted) -> bool {
-        let written = &self.lock().written;
-        written.number == 0 || written.data != wanted.data
+        self.lock().written.as_ref() != Some(&wanted.data)
     }
 
     pub(super) fn tell(&self, state: NodeState) {
         self.change(|board| {
             board.state = state;
             board.changes += 1;
+            board.tell_end();
         });
     }
 
@@ -224,41 +254,39 @@ impl Desk {
         self.change(|board| {
             board.state = NodeState::Standing { czxid };
             board.changes += 1;
-            board.written = written;
+            board.write(written);
         });
     }
 
     pub(super) fn tell_written(&self, written: Wanted) {
-        self.change(|board| board.written = written);
+        self.change(|board| board.write(written));
     }
 
     /// A server does not let data be written; the node is to have what it had.
-    pub(super) fn tell_refused(&self, number: u64, error: RecipeError) {
-        self.change(|board| {
-            board.refused = Some((number, error));
-            if board.wanted.number == number {
-                board.wanted.data = Arc::clone(&board.written.data);
-            }
-        });
+    pub(super) fn tell_refused(&self, number: u64, error: &RecipeError) {
+        self.change(|board| board.refuse(number, error));
     }
 
-    /// Nobody keeps it any more.
     /// Whether a node that could not be made with this data is to be made with what it had before;
     /// whoever asked for the data is told that it was refused.
     pub(super) fn falls_back(&self, wanted: &Wanted, error: &RecipeError) -> bool {
-        let is_news = |board: &Board| {
-            let refused = board.refused.as_ref().is_some_and(|(at, _)| *at >= wanted.number);
-            board.written.number > 0 && board.written.number < wanted.number && !refused
-        };
-        let falls_back = !error.is_session_over() && is_news(&self.lock());
-        if falls_back {
-            self.tell_refused(wanted.number, error.clone());
-        }
+        let mut falls_back = false;
+        self.change(|board| {
+            let is_news = board.written.is_some() && wanted.number > board.settled;
+            falls_back = is_news && !error.is_session_over();
+            if falls_back {
+                board.refuse(wanted.number, error);
+            }
+        });
         falls_back
     }
 
+    /// Nobody keeps it any more.
     pub(super) fn tell_over(&self) {
-        self.change(|board| board.is_over = true);
+        self.change(|board| {
+            board.is_over = true;
+            board.tell_end();
+        });
     }
 }
 
@@ -278,45 +306,80 @@ impl fmt::Debug for NodeStates {
 
 #[cfg(test)]
 mod tests {
+    use std::error::Error;
+
+    use tokio::sync::oneshot::error::TryRecvError;
+
     use super::*;
 
-    fn told(desk: &Desk, number: u64) -> Option<bool> {
-        desk.lock().outcome(number, "/a").map(|outcome| outcome.is_ok())
+    /// Whether what was asked for was done, if that is told by now.
+    fn told(outcome: &mut oneshot::Receiver<Outcome>) -> Option<bool> {
+        match outcome.try_recv() {
+            Ok(outcome) => Some(outcome.is_ok()),
+            Err(TryRecvError::Closed) => Some(false),
+            Err(TryRecvError::Empty) => None,
+        }
+    }
+
+    fn refusal(what: &str) -> RecipeError {
+        RecipeError::invalid_argument("/a", what)
     }
 
     #[test]
     fn each_change_of_data_learns_of_its_own_fate() {
         let desk = Desk::new(b"first");
-        let first = desk.wanted();
-        assert_eq!(told(&desk, first.number), None);
-        desk.tell_standing(Zxid(7), first);
-        assert_eq!(told(&desk, 1), Some(true));
-        // One is written with the next, or refused with it.
-        let (passed_over, refused) = (desk.want(b"second"), desk.want(b"third"));
-        desk.tell_refused(refused, RecipeError::invalid_argument("/a", "a server has refused it"));
-        assert_eq!(
-            [1, passed_over, refused].map(|n| told(&desk, n).unwrap()),
-            [true, false, false]
-        );
+        desk.tell_standing(Zxid(7), desk.wanted());
+        let (mut passed_over, mut written) = (desk.ask(b"second"), desk.ask(b"third"));
+        let third = desk.wanted();
+        let mut later = desk.ask(b"fourth");
+        desk.tell_written(third);
+        assert_eq!([&mut passed_over, &mut written].map(told), [Some(true); 2]);
+        assert_eq!(told(&mut later), None);
+        let mut last = desk.ask(b"fifth");
+        desk.tell_refused(desk.wanted().number, &refusal("a server has refused it"));
+        assert_eq!([&mut later, &mut last].map(told), [Some(false); 2]);
         // It is to come back with what it had.
-        assert_eq!(&desk.wanted().data[..], b"first");
-        let later = desk.want(b"fourth");
-        assert_eq!(told(&desk, later), None);
-        desk.tell_written(desk.wanted());
-        assert_eq!([refused, later].map(|n| told(&desk, n).unwrap()), [false, true]);
+        assert_eq!(&desk.wanted().data[..], b"third");
+        let mut never = desk.ask(b"sixth");
         desk.tell_over();
-        assert_eq!(told(&desk, desk.want(b"fifth")), Some(false));
+        assert_eq!([told(&mut never), told(&mut desk.ask(b"seventh"))], [Some(false); 2]);
+    }
+
+    #[test]
+    fn data_that_never_stood_is_not_told_to_be_written_when_what_it_had_is_made_anew() {
+        let desk = Desk::new(b"first");
+        desk.tell_standing(Zxid(7), desk.wanted());
+        let mut waiting = [desk.ask(b"second"), desk.ask(b"third")];
+        desk.tell(NodeState::Absent);
+        assert!(desk.falls_back(&desk.wanted(), &refusal("a server has refused it")));
+        desk.tell_standing(Zxid(8), desk.wanted());
+        assert_eq!(waiting.each_mut().map(told), [Some(false); 2]);
+    }
+
+    #[test]
+    fn whoever_was_refused_is_told_so_though_others_were_since() {
+        let desk = Desk::new(b"first");
+        desk.tell_standing(Zxid(7), desk.wanted());
+        let waiting = ["one", "other"].map(|what| {
+            let outcome = desk.ask(what.as_bytes());
+            desk.tell_refused(desk.wanted().number, &refusal(what));
+            outcome
+        });
+        for (mut outcome, what) in waiting.into_iter().zip(["one", "other"]) {
+            let error = outcome.try_recv().unwrap().unwrap_err();
+            assert_eq!(error.source().unwrap().to_string(), what);
+        }
     }
 
     #[test]
     fn a_node_that_cannot_be_made_with_other_data_is_made_with_what_it_had() {
         let desk = Desk::new(b"first");
-        let refused = RecipeError::invalid_argument("/a", "a server has refused it");
+        let refused = refusal("a server has refused it");
         assert!(!desk.falls_back(&desk.wanted(), &refused), "it never had any");
         desk.tell_standing(Zxid(7), desk.wanted());
-        let second = desk.want(b"second");
+        let mut second = desk.ask(b"second");
         assert!(desk.falls_back(&desk.wanted(), &refused));
-        assert_eq!((told(&desk, second), &desk.wanted().data[..]), (Some(false), &b"first"[..]));
+        assert_eq!((told(&mut second), &desk.wanted().data[..]), (Some(false), &b"first"[..]));
         assert!(!desk.falls_back(&desk.wanted(), &refused), "it is that which is refused now");
     }
 }

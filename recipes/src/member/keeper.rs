@@ -259,7 +259,7 @@ impl Keeper {
             }
             Err(error) => error,
         };
-        self.desk.tell_refused(wanted.number, self.failed(refused));
+        self.desk.tell_refused(wanted.number, &self.failed(refused));
         Ok(())
     }
 

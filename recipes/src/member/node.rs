@@ -164,7 +164,7 @@ impl PersistentNode {
     /// # Cancel safety
     /// From the first poll on, the data is changed all the same.
     pub async fn set(&self, data: impl AsRef<[u8]>) -> Result<(), RecipeError> {
-        self.desk.outcome(self.desk.want(data.as_ref()), &self.path).await
+        self.desk.want(data.as_ref(), &self.path).await
     }
 
     /// Keeps it no more and deletes it, also if it is persistent; when this returns it is gone.
