@@ -10,11 +10,13 @@ use super::board::Board;
 use crate::error::LockError;
 use crate::guard::Guard;
 
-/// One part of a [`Partitioner`](crate::Partitioner), which nobody else has until this is released
-/// or dropped: that is how a member lets go of what it was asked to, and not before it is done
-/// with it.
+/// One part of a [`Partitioner`](crate::Partitioner), which is granted to nobody else until this is
+/// released or dropped, or its session is over: that is how a member lets go of what it was asked
+/// to, and not before it is done with it.
 ///
-/// It holds the lock of the part. Whoever works at it should stop when it is
+/// It holds the lock of the part, and is as certain as that: of a session whose end nobody has
+/// noticed here it is another's already, so what is written should be [guarded](Self::guard), or
+/// carry the [token](Self::token). Whoever works at it should stop when it is
 /// [recalled](Self::recalled), or when its [`guard`](Self::guard) is lost, as that of a session
 /// that is over; [`run`](Self::run) does. A part that is let go of while it is still due to this
 /// member comes again, with a higher token, from the [`Share`](crate::Share).

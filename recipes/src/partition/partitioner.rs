@@ -23,7 +23,10 @@ use crate::sequence::{Mode, Naming};
 const SETTLING: Duration = Duration::from_secs(1);
 
 /// A set of named parts, divided among those who are there: queues among workers, tables among
-/// servers. No part is ever had by two at a time, whatever they know of each other.
+/// servers. A part is granted to one session at a time, whatever members know of each other. One
+/// whose session is over may not know that yet while another has its parts already, as with any
+/// [`Guard`](crate::Guard): what is done with a part should carry its [token](crate::Part::token),
+/// or be written [through its guard](crate::Guard::client).
 ///
 /// It is kazoo's `SetPartitioner` on the wire: members are `<path>/party/<hex>-<id>`, and each part
 /// has a lock at `<path>/locks/<part>`. Who is there only says what each member *seeks*; it has a
@@ -155,8 +158,12 @@ impl Partitioner {
     /// - `InvalidArgument` if no node's name can end with the id;
     /// - `Client` with the client's own error, as `NoAuth` or the end of the session.
     ///
-    /// And from the share, which is over then, also `Foreign` if something else contends where a
-    /// part's lock should be.
+    /// And from the share, also because of the lock of one part, and whatever that is, all of the
+    /// share is over then:
+    /// - `Foreign` if something else contends where the lock should be;
+    /// - `Lost` if its place in line was deleted again and again, or nobody follows its node or the
+    ///   members any more;
+    /// - `Exhausted` if the numbers of those who stand in line are used up.
     ///
     /// # Cancel safety
     /// If the future is dropped, so is the share.
