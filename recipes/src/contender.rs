@@ -9,7 +9,7 @@ use znode::{
 };
 
 use crate::departure::Departure;
-use crate::final_look::{final_look, find_own};
+use crate::final_look::{final_look, find_own, none_without_node};
 use crate::options::LockOptions;
 use crate::sequence::{Mode, Naming};
 use crate::tombstone::Tombstone;
@@ -138,7 +138,7 @@ impl Contender {
                     Err(error) if error.kind() == ErrorKind::ConnectionLoss => {
                         return self.siblings().await;
                     }
-                    listed => return none_without_parent(listed),
+                    listed => return none_without_node(listed),
                 },
                 Err(error) if attempt == ATTEMPTS_MAX => return Err(error),
                 Err(error) if error.kind() == ErrorKind::NoNode && !node.parent.is_root() => {
@@ -164,7 +164,7 @@ impl Contender {
     pub(crate) async fn siblings(&self) -> Result<Vec<String>, Error> {
         let Node { client, parent, .. } = &self.node;
         let listed = client.until_answered(|| client.get_children(parent.as_str()));
-        none_without_parent(listed.await)
+        none_without_node(listed.await)
     }
 
     /// Removes the node and waits until it certainly is no more.
@@ -275,7 +275,7 @@ impl Node {
         }
         let (client, parent) = (&self.client, self.parent.as_str());
         let listed = final_look(client, parent, || client.get_children(parent)).await;
-        let children = none_without_parent(listed)?;
+        let children = none_without_node(listed)?;
         let ours = name(&self.prefix);
         for child in children.iter().filter(|child| child.starts_with(ours)) {
             let path = self.child(child);
@@ -403,12 +403,4 @@ impl Node {
 /// The last component of a path.
 fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
-}
-
-/// A parent that does not exist has no children, which is all that matters here.
-fn none_without_parent(listed: Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
-    match listed {
-        Err(error) if error.kind() == ErrorKind::NoNode => Ok(Vec::new()),
-        listed => listed,
-    }
 }

@@ -1,4 +1,4 @@
-//! A look at ZooKeeper that shows whatever was on its way to it before.
+//! A look at ZooKeeper that shows whatever was on its way to it before, and what looks may find.
 
 use std::future::Future;
 
@@ -43,4 +43,17 @@ where
 pub(crate) async fn find_own(client: &Client, path: &str) -> Result<Option<Stat>, Error> {
     let found = final_look(client, path, || client.exists(path)).await?;
     Ok(found.filter(|stat| stat.ephemeral_owner == client.session_id()))
+}
+
+/// Whether a node is there that this client cannot read, whoever has made it.
+pub(crate) fn is_unreadable(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NoAuth | ErrorKind::InvalidData)
+}
+
+/// A node that does not exist has no children, where that is all that matters.
+pub(crate) fn none_without_node(listed: Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
+    match listed {
+        Err(error) if error.kind() == ErrorKind::NoNode => Ok(Vec::new()),
+        listed => listed,
+    }
 }

@@ -117,6 +117,7 @@
 //! | `presence` | an ephemeral node that goes when whoever wanted it does |
 //! | `counter` | numbers and values that several change |
 //! | `witness`, `final_look` | whether something whose reply was lost has taken effect |
+//! | `notice`, `joined` | waiting for what somebody else changes, and for the end of a task |
 //! | `order` | locks that are asked for in both orders, found in debug builds |
 //! | `options`, `reentrant` | [`LockOptions`], [`ReentrantGuard`] |
 //! | `error`, `recipe_error` | [`LockError`], [`RecipeError`] |
@@ -140,11 +141,13 @@ mod guard;
 mod guard_state;
 mod guarded;
 mod holding;
+mod joined;
 mod layout;
 mod leader;
 mod lock;
 mod loss;
 mod member;
+mod notice;
 mod options;
 mod order;
 mod parked;

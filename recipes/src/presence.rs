@@ -2,12 +2,12 @@
 
 use std::future::pending;
 use std::mem;
-use std::panic::resume_unwind;
 
 use tokio::runtime::Handle;
 use znode::{Client, CreateMode, Error, ErrorKind, Outcome, Parents, Version, Zxid};
 
-use crate::final_look::{final_look, find_own};
+use crate::final_look::{final_look, find_own, is_unreadable};
+use crate::joined::joined;
 
 /// How often the parent may be taken away before that is the caller's to hear of.
 const PARENTS_MAX: usize = 10;
@@ -184,13 +184,10 @@ impl Presence {
     /// If the future is dropped, the deletion goes on in the background.
     pub(crate) async fn leave(&mut self) -> Result<bool, Error> {
         let Some(leaving) = self.departure() else { return Ok(false) };
-        match self.runtime.spawn(leaving).await {
-            Ok(left) => left,
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => resume_unwind(panic),
-                // The runtime shuts down, and this with it.
-                Err(_) => pending().await,
-            },
+        match joined(self.runtime.spawn(leaving).await) {
+            Some(left) => left,
+            // The runtime shuts down, and this with it.
+            None => pending().await,
         }
     }
 
@@ -247,8 +244,7 @@ async fn find_marked(client: &Client, path: &str, mark: &str) -> Result<Found, E
         Err(error) if error.kind() == ErrorKind::NoNode => Ok(Found::Nothing),
         // Whatever it is that cannot be read.
         Ok(_) => Ok(Found::Others),
-        Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Found::Others),
-        Err(error) if error.kind() == ErrorKind::NoAuth => Ok(Found::Others),
+        Err(error) if is_unreadable(&error) => Ok(Found::Others),
         Err(error) => Err(error),
     }
 }

@@ -1,7 +1,7 @@
 //! What the task of a cache and its readers share, and what its watch tells them.
 
 use std::future::poll_fn;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -11,6 +11,7 @@ use znode::{Client, Path, PersistentWatcher, WatchUpdate};
 
 use super::changes::{CacheChange, Subscriber};
 use super::mirror::{Mirror, Scope};
+use crate::notice::Notice;
 use crate::recipe_error::RecipeError;
 
 /// What the task and its readers share.
@@ -21,8 +22,7 @@ pub(super) struct Shared {
     pub(super) scope: Scope,
     pub(super) nodes_max: usize,
     pub(super) jitter: Duration,
-    copied: Mutex<Copied>,
-    changed: Notify,
+    copied: Notice<Copied>,
     /// Somebody wants to know what is true by now.
     pub(super) asked: Notify,
 }
@@ -69,19 +69,17 @@ impl Shared {
             task: None,
             news: News { is_any: true, is_unwatched: true, ..News::default() },
         };
-        let (copied, changed, asked) = (Mutex::new(copied), Notify::new(), Notify::new());
-        Self { client, path, scope, nodes_max, jitter, copied, changed, asked }
+        let (copied, asked) = (Notice::new(copied), Notify::new());
+        Self { client, path, scope, nodes_max, jitter, copied, asked }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Copied> {
-        self.copied.lock().unwrap_or_else(PoisonError::into_inner)
+        self.copied.lock()
     }
 
     /// Changes something that readers may wait for.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Copied) -> T) -> T {
-        let changed = change(&mut self.lock());
-        self.changed.notify_waiters();
-        changed
+        self.copied.change(change)
     }
 
     /// Waits until there is something to be had.
@@ -89,20 +87,11 @@ impl Shared {
         &self,
         look: impl Fn(&Copied) -> Option<T>,
     ) -> Result<T, RecipeError> {
-        loop {
-            let mut changed = std::pin::pin!(self.changed.notified());
-            changed.as_mut().enable();
-            {
-                let state = self.lock();
-                if let Some(found) = look(&state) {
-                    return Ok(found);
-                }
-                if let Some(failure) = &state.failure {
-                    return Err(failure.clone());
-                }
-            }
-            changed.await;
-        }
+        let look = |copied: &mut Copied| {
+            let failed = || copied.failure.clone().map(Err);
+            look(copied).map(Ok).or_else(failed)
+        };
+        self.copied.until(look).await
     }
 
     /// Waits, as the task, until the watch has told something, and takes that in.
@@ -164,10 +153,11 @@ impl Shared {
     }
 
     fn change_if_any(&self, change: impl FnOnce(&mut Copied) -> News) -> News {
-        let news = change(&mut self.lock());
-        if news.is_any {
-            self.changed.notify_waiters();
-        }
+        let mut news = News::default();
+        self.copied.change_if(|copied| {
+            news = change(copied);
+            news.is_any
+        });
         news
     }
 }

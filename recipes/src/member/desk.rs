@@ -1,14 +1,15 @@
 //! Where whoever keeps a node tells what has become of it, and is told what to write.
 
 use std::fmt;
-use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::stream::{BoxStream, Stream, StreamExt, unfold};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use znode::{SessionId, Zxid};
 
+use crate::notice::{Notice, next_state};
 use crate::recipe_error::RecipeError;
 
 /// What has become of a node that is kept.
@@ -77,10 +78,7 @@ pub(super) struct Wanted {
 }
 
 #[derive(Debug)]
-pub(super) struct Desk {
-    board: Mutex<Board>,
-    changed: Notify,
-}
+pub(super) struct Desk(Notice<Board>);
 
 #[derive(Debug)]
 struct Board {
@@ -148,44 +146,21 @@ impl Desk {
             settled: 0,
             waiting: Vec::new(),
         };
-        Self { board: Mutex::new(board), changed: Notify::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Board> {
-        self.board.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Board)) {
-        change(&mut self.lock());
-        self.changed.notify_waiters();
-    }
-
-    /// Waits until there is something to be seen.
-    async fn until<T>(&self, mut see: impl FnMut(&Board) -> Option<T>) -> T {
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if let Some(seen) = see(&self.lock()) {
-                return seen;
-            }
-            changed.await;
-        }
+        Self(Notice::new(board))
     }
 
     // ---- for whoever wants the node -----------------------------------------------------------
 
     pub(super) fn state(&self) -> NodeState {
-        self.lock().state.clone()
+        self.0.lock().state.clone()
     }
 
     /// What becomes of it from now on, and what it is.
     pub(super) fn states(self: &Arc<Self>) -> NodeStates {
         let from = (Arc::clone(self), None);
         NodeStates(Box::pin(unfold(from, |(desk, last): (Arc<Self>, Option<u64>)| async move {
-            let next = desk.until(|board| match (last == Some(board.changes), board.is_over) {
-                (false, _) => Some(Some((board.state.clone(), board.changes))),
-                (true, true) => Some(None),
-                (true, false) => None,
+            let next = desk.0.until(|board| {
+                next_state(last, (board.changes, || board.state.clone()), board.is_over)
             });
             let (state, changes) = next.await?;
             Some((state, (desk, Some(changes))))
@@ -194,7 +169,7 @@ impl Desk {
 
     /// Waits until it stands; returns the transaction that made it.
     pub(super) async fn standing(&self, path: &str) -> Result<Zxid, RecipeError> {
-        let stands = self.until(|board| match &board.state {
+        let stands = self.0.until(|board| match &board.state {
             NodeState::Standing { czxid } => Some(Ok(*czxid)),
             NodeState::Failed(error) => Some(Err(error.clone())),
             _ if board.is_over => Some(Err(RecipeError::lost(path, "nobody keeps it any more"))),
@@ -214,7 +189,7 @@ impl Desk {
 
     fn ask(&self, data: &[u8]) -> oneshot::Receiver<Outcome> {
         let (sender, outcome) = oneshot::channel();
-        self.change(|board| {
+        self.0.change(|board| {
             let number = board.wanted.number + 1;
             board.wanted = Wanted { number, data: data.into() };
             board.waiting.retain(|(_, waiting)| !waiting.is_closed());
@@ -227,22 +202,22 @@ impl Desk {
     // ---- for whoever keeps it -----------------------------------------------------------------
 
     pub(super) fn wanted(&self) -> Wanted {
-        self.lock().wanted.clone()
+        self.0.lock().wanted.clone()
     }
 
     /// Waits until there is other data to be written.
     pub(super) async fn unsettled(&self) -> Wanted {
         let is_new = |board: &Board| board.wanted.number > board.settled;
-        self.until(|board| is_new(board).then(|| board.wanted.clone())).await
+        self.0.until(|board| is_new(board).then(|| board.wanted.clone())).await
     }
 
     /// Whether data is not known to have stood there.
     pub(super) fn is_new(&self, wanted: &Wanted) -> bool {
-        self.lock().written.as_ref() != Some(&wanted.data)
+        self.0.lock().written.as_ref() != Some(&wanted.data)
     }
 
     pub(super) fn tell(&self, state: NodeState) {
-        self.change(|board| {
+        self.0.change(|board| {
             board.state = state;
             board.changes += 1;
             board.tell_end();
@@ -251,7 +226,7 @@ impl Desk {
 
     /// It stands, with this data.
     pub(super) fn tell_standing(&self, czxid: Zxid, written: Wanted) {
-        self.change(|board| {
+        self.0.change(|board| {
             board.state = NodeState::Standing { czxid };
             board.changes += 1;
             board.write(written);
@@ -259,31 +234,30 @@ impl Desk {
     }
 
     pub(super) fn tell_written(&self, written: Wanted) {
-        self.change(|board| board.write(written));
+        self.0.change(|board| board.write(written));
     }
 
     /// A server does not let data be written; the node is to have what it had.
     pub(super) fn tell_refused(&self, number: u64, error: &RecipeError) {
-        self.change(|board| board.refuse(number, error));
+        self.0.change(|board| board.refuse(number, error));
     }
 
     /// Whether a node that could not be made with this data is to be made with what it had before;
     /// whoever asked for the data is told that it was refused.
     pub(super) fn falls_back(&self, wanted: &Wanted, error: &RecipeError) -> bool {
-        let mut falls_back = false;
-        self.change(|board| {
+        self.0.change(|board| {
             let is_news = board.written.is_some() && wanted.number > board.settled;
-            falls_back = is_news && !error.is_session_over();
+            let falls_back = is_news && !error.is_session_over();
             if falls_back {
                 board.refuse(wanted.number, error);
             }
-        });
-        falls_back
+            falls_back
+        })
     }
 
     /// Nobody keeps it any more.
     pub(super) fn tell_over(&self) {
-        self.change(|board| {
+        self.0.change(|board| {
             board.is_over = true;
             board.tell_end();
         });

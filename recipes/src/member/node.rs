@@ -10,6 +10,7 @@ use znode::{Client, Path, Zxid};
 
 use super::desk::{Desk, NodeState, NodeStates};
 use super::keeper::Keeper;
+use crate::joined::joined;
 use crate::recipe_error::RecipeError;
 
 /// A node that comes back: whenever somebody deletes it, it is made anew, with the data that it is
@@ -183,14 +184,8 @@ impl PersistentNode {
             // It may have failed before.
             let _ = remove.send(());
         }
-        match (&mut self.task).await {
-            Ok(removed) => removed,
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => std::panic::resume_unwind(payload),
-                // The runtime ends.
-                Err(_) => Ok(()),
-            },
-        }
+        // Without a runtime, there is nothing more to be done.
+        joined((&mut self.task).await).unwrap_or(Ok(()))
     }
 }
 

@@ -10,6 +10,8 @@ use futures::future::ready;
 use futures::stream::{BoxStream, Stream, StreamExt, iter};
 use znode::{Client, Error, ErrorKind, Stat, Watched};
 
+use crate::final_look::is_unreadable;
+
 /// How many children are read at a time where all are.
 const READS_MAX: usize = 256;
 
@@ -162,9 +164,4 @@ pub(crate) async fn read_children(client: &Client, path: &str) -> Result<Childre
     });
     let reads = iter(reads).buffer_unordered(READS_MAX).try_filter_map(|read| ready(Ok(read)));
     reads.try_collect().await
-}
-
-/// Whether a child is there that this client cannot read, whoever has made it.
-fn is_unreadable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidData | ErrorKind::NoAuth)
 }

@@ -16,6 +16,7 @@ use super::division::{Division, Members};
 use crate::clock::now;
 use crate::error::LockError;
 use crate::guard::Guard;
+use crate::joined::joined;
 use crate::lock::line::Line;
 use crate::member::{NodeState, NodeStates, PersistentNode};
 use crate::recipe_error::RecipeError;
@@ -152,14 +153,7 @@ impl Allocator {
 
     /// Takes what was sought; also where it was given up when that was no secret any more.
     fn take(&mut self, sought: Result<Sought, JoinError>) -> Result<(), RecipeError> {
-        let (part, stood) = match sought {
-            Ok(sought) => sought,
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => std::panic::resume_unwind(payload),
-                // Given up, or the runtime ends.
-                Err(_) => return Ok(()),
-            },
-        };
+        let Some((part, stood)) = joined(sought) else { return Ok(()) };
         let guard = stood.map_err(|error| RecipeError::of_lock(&error))?;
         if let Some(seeker) = self.seekers.remove(&part) {
             // It may be one that was begun since.

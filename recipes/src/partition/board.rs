@@ -1,10 +1,7 @@
 //! Where a member's allocator, its share and its parts meet.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use tokio::sync::Notify;
+use std::sync::Arc;
 
 use super::division::{Division, Members};
 use super::ledger::Ledger;
@@ -12,13 +9,11 @@ use super::part::Part;
 use super::share::ShareState;
 use crate::guard::Guard;
 use crate::holding::Holding;
+use crate::notice::{Notice, next_state};
 use crate::recipe_error::RecipeError;
 
 #[derive(Debug)]
-pub(super) struct Board {
-    state: Mutex<State>,
-    changed: Notify,
-}
+pub(super) struct Board(Notice<State>);
 
 #[derive(Debug)]
 struct State {
@@ -61,40 +56,21 @@ impl Board {
         let (ledger, holdings, ready) = (Ledger::new(parts), BTreeMap::new(), BTreeMap::new());
         let (members, changes, end) = (Vec::new(), 0, None);
         let state = State { ledger, holdings, ready, members, changes, end };
-        Self { state: Mutex::new(state), changed: Notify::new() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        Self(Notice::new(state))
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
-        let changed = {
-            let mut state = self.lock();
+        self.0.change(|state| {
             state.changes += 1;
-            change(&mut state)
-        };
-        self.changed.notify_waiters();
-        changed
-    }
-
-    /// Waits until there is something to be seen.
-    async fn until<T>(&self, mut see: impl FnMut(&mut State) -> Option<T>) -> T {
-        loop {
-            let mut changed = pin!(self.changed.notified());
-            changed.as_mut().enable();
-            if let Some(seen) = see(&mut self.lock()) {
-                return seen;
-            }
-            changed.await;
-        }
+            change(state)
+        })
     }
 
     // ---- for whoever has the share ------------------------------------------------------------
 
     /// The next part to be had; `None` after the end.
     pub(super) async fn next(self: Arc<Self>) -> Option<Result<Part, RecipeError>> {
-        let next = self.until(|state| {
+        let next = self.0.until(|state| {
             if let Some((part, guard)) = state.ready.pop_first() {
                 return Some(Some(Ok((part, guard))));
             }
@@ -105,22 +81,20 @@ impl Board {
     }
 
     pub(super) fn state(&self) -> ShareState {
-        self.lock().share_state()
+        self.0.lock().share_state()
     }
 
     /// What is told of a share once that is not what was told at `last`; `None` after the end.
     pub(super) async fn next_state(&self, last: Option<u64>) -> Option<(ShareState, u64)> {
-        let next = self.until(|state| match (last == Some(state.changes), &state.end) {
-            (false, _) => Some(Some((state.share_state(), state.changes))),
-            (true, Some(_)) => Some(None),
-            (true, None) => None,
+        let next = self.0.until(|state| {
+            next_state(last, (state.changes, || state.share_state()), state.end.is_some())
         });
         next.await
     }
 
     /// What is held, as far as can be known now.
     pub(super) fn held(&self) -> BTreeSet<String> {
-        let state = self.lock();
+        let state = self.0.lock();
         let held = state.holdings.iter().filter(|(_, holding)| !holding.state().is_lost());
         held.map(|(part, _)| (**part).into()).collect()
     }
@@ -128,12 +102,12 @@ impl Board {
     // ---- for whoever has a part ---------------------------------------------------------------
 
     pub(super) fn is_due(&self, part: &str) -> bool {
-        self.lock().ledger.is_due(part)
+        self.0.lock().ledger.is_due(part)
     }
 
     /// Waits until a part is not due any more.
     pub(super) async fn recalled(self: Arc<Self>, part: Arc<str>) {
-        self.until(|state| (!state.ledger.is_due(&part)).then_some(())).await;
+        self.0.until(|state| (!state.ledger.is_due(&part)).then_some(())).await;
     }
 
     /// Its lock was let go of.
@@ -155,12 +129,12 @@ impl Board {
 
     /// Waits until there is something to be sought.
     pub(super) async fn lacks(&self) {
-        self.until(|state| state.ledger.lacks().then_some(())).await;
+        self.0.until(|state| state.ledger.lacks().then_some(())).await;
     }
 
     /// What is to be sought from now on, and what no more.
     pub(super) fn pursue(&self) -> (Vec<Arc<str>>, Vec<Arc<str>>) {
-        let ledger = &mut self.lock().ledger;
+        let ledger = &mut self.0.lock().ledger;
         let given_up = ledger.give_up();
         (ledger.seek(), given_up)
     }

@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::board::Board;
 use super::part::Part;
+use crate::joined::joined;
 use crate::recipe_error::RecipeError;
 
 /// A member's share of the parts of a [`Partitioner`](crate::Partitioner): a stream of them, each
@@ -169,14 +170,8 @@ impl Share {
             // It may have failed before.
             let _ = leave.send(());
         }
-        match (&mut self.task).await {
-            Ok(left) => left,
-            Err(error) => match error.try_into_panic() {
-                Ok(payload) => std::panic::resume_unwind(payload),
-                // The runtime ends.
-                Err(_) => Ok(()),
-            },
-        }
+        // Without a runtime, there is nothing more to be done.
+        joined((&mut self.task).await).unwrap_or(Ok(()))
     }
 }
 

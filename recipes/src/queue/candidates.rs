@@ -14,6 +14,7 @@ use znode::{Client, Error, ErrorKind, OneshotWatcher};
 
 use super::names::{Order, Place};
 use crate::clock::wall_clock;
+use crate::final_look::none_without_node;
 
 /// The node of a queue, and that of the claims to its items.
 #[derive(Debug, Clone)]
@@ -211,22 +212,10 @@ impl Shelf {
     }
 }
 
-/// Whether an item is there that cannot be read by this client, whatever it is.
-pub(super) fn is_unreadable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NoAuth | ErrorKind::InvalidData)
-}
-
 /// What the wall clock says, in milliseconds since 1970.
 pub(super) fn wall_clock_ms() -> i64 {
     let since = wall_clock().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn none_without_node(listed: Result<Vec<String>, Error>) -> Result<Vec<String>, Error> {
-    match listed {
-        Err(error) if error.kind() == ErrorKind::NoNode => Ok(Vec::new()),
-        listed => listed,
-    }
 }
 
 /// Waits until there may be something to take.

@@ -6,11 +6,12 @@ use futures::stream::{Stream, unfold};
 use std::sync::{Arc, OnceLock};
 use znode::{Client, CreateMode, ErrorKind, Op, OpResult, Parents, Path};
 
-use super::candidates::{Candidates, Shelf, is_unreadable, wall_clock_ms};
+use super::candidates::{Candidates, Shelf, wall_clock_ms};
 use super::delivery::Delivery;
 use super::item::{Item, OrderedBy};
 use super::names::{Key, Order, Place, as_name};
 use super::payload;
+use crate::final_look::is_unreadable;
 use crate::presence::Presence;
 use crate::recipe_error::RecipeError;
 use crate::witness::Witnesses;

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use znode::{Client, CreateMode, ErrorKind, Op, Parents, Path};
 
-use super::candidates::{Candidates, Shelf, is_unreadable};
+use super::candidates::{Candidates, Shelf};
 use super::names::{Key, Order, Place};
+use crate::final_look::is_unreadable;
 use crate::layout::Layout;
 use crate::recipe_error::RecipeError;
 use crate::witness::Witnesses;
