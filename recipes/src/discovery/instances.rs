@@ -16,7 +16,8 @@ use crate::recipe_error::RecipeError;
 /// Who offers a service, now and whenever that has changed; see
 /// [`Discovery::changes`](crate::Discovery::changes). It ends after an error.
 ///
-/// Of instances that come and go quickly some may not be told of; the last state always is.
+/// Of instances that come and go quickly some may not be told of; the last state always is. Which
+/// has come is told of once its data is read, and does not hold up news of those that have gone.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {

@@ -77,7 +77,8 @@ pub struct Membership {
 /// Who is in a [`Group`] and with what, now and whenever that has changed; see
 /// [`Group::changes`]. It ends after an error.
 ///
-/// Of memberships that come and go quickly some may not be told of; the last state always is.
+/// Of memberships that come and go quickly some may not be told of; the last state always is. Who
+/// has come is told of once its data is read, and does not hold up news of who has gone.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
