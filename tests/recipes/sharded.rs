@@ -353,3 +353,39 @@ async fn nothing_is_left(ground: &Ground, client: &Client) {
     })
     .await;
 }
+
+#[tokio::test]
+async fn who_gives_up_waiting_leaves_no_watches() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    put_all(&queues(&other), 0..5).await;
+    drain(&queues(&other)).await;
+    let waits = queues(&client);
+    assert!(waits.take_timeout(Duration::from_millis(20)).await.unwrap().is_none());
+    let nothing_is_watched = async || {
+        while !ground.watched().await.is_empty() {
+            soon(client.sync("/")).await.unwrap();
+        }
+    };
+    soon(nothing_is_watched()).await;
+    // One of two who wait gives up, and the other one is served.
+    let clone = waits.clone();
+    let (mut one, mut two) = (Box::pin(waits.take()), Box::pin(clone.take()));
+    assert!(is_pending(&mut one) && is_pending(&mut two));
+    soon(async {
+        while ground.watched().await.len() < 3 {
+            assert!(is_pending(&mut one) && is_pending(&mut two));
+            client.sync("/").await.unwrap();
+        }
+    })
+    .await;
+    drop(one);
+    put_all(&queues(&other), 5..6).await;
+    let delivery = soon(two).await.unwrap();
+    assert_eq!(delivery.data(), b"5");
+    soon(delivery.ack()).await.unwrap();
+    let left = ground.watched().await.len();
+    assert!((1..=5).contains(&left), "{left} watches of two queues");
+    drop((waits, clone));
+    soon(nothing_is_watched()).await;
+}

@@ -239,22 +239,27 @@ impl ShardedQueue {
     /// Takes the first item of any queue that nobody else has taken; waits until there is one, also
     /// in a queue that is yet to be made.
     ///
+    /// It leaves watches for whoever takes next: one on the path and up to two on each queue, until
+    /// this handle and its clones are dropped.
+    ///
     /// # Errors
     /// - As [`Queue::take`];
     /// - `InvalidArgument` if claims or leaders are below the path of the queues; nothing was sent;
     /// - `Foreign` if it is the path of one queue and not of several.
     ///
     /// # Cancel safety
-    /// If the future is dropped, an item that was taken is given back in the background. Watches on
-    /// the queues stay with this handle, and serve whoever takes next.
+    /// If the future is dropped, an item that was taken is given back in the background, and the
+    /// watches go unless somebody else waits with this handle or a clone.
     ///
     /// # Panics
     /// If it is polled outside of a tokio runtime with time enabled.
     pub async fn take(&self) -> Result<Delivery, RecipeError> {
         self.check_paths()?;
+        let waiting = self.taker.wait();
         loop {
-            let (queue, place) = self.taker.next(|name| self.open(name)).await?;
+            let (queue, place) = waiting.next(|name| self.open(name)).await?;
             if let Some(delivery) = queue.claim(place).await? {
+                waiting.served();
                 return Ok(delivery);
             }
         }

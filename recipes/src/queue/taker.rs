@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::StreamExt;
 use futures::future::BoxFuture;
@@ -21,6 +22,15 @@ pub(super) struct Taker {
     client: Client,
     path: Arc<str>,
     round: Arc<Mutex<Round>>,
+    /// How many wait for an item.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// One who waits for an item. The last one who goes without takes all watches along.
+#[derive(Debug)]
+pub(super) struct Waiting<'a> {
+    taker: &'a Taker,
+    is_served: bool,
 }
 
 /// Looking at each queue: what one has seen is not forgotten when another was first, and its
@@ -38,7 +48,21 @@ type Look = (Queue, Result<Place, RecipeError>);
 
 impl Taker {
     pub(super) fn new(client: &Client, path: &str) -> Self {
-        Self { client: client.clone(), path: path.into(), round: Arc::default() }
+        let (round, waiting) = Default::default();
+        Self { client: client.clone(), path: path.into(), round, waiting }
+    }
+
+    /// Begins to wait.
+    pub(super) fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        Waiting { taker: self, is_served: false }
+    }
+}
+
+impl Waiting<'_> {
+    /// It has an item; watches stand for whoever waits next.
+    pub(super) fn served(mut self) {
+        self.is_served = true;
     }
 
     /// An item that may be free, and its queue; waits until there is one. Each queue has its turn.
@@ -52,12 +76,24 @@ impl Taker {
         &self,
         open: impl Fn(&str) -> Queue,
     ) -> Result<(Queue, Place), RecipeError> {
-        let mut round = self.round.lock().await;
-        let next = round.next(self, open).await;
+        let mut round = self.taker.round.lock().await;
+        let next = round.next(self.taker, open).await;
         if next.is_err() {
             *round = Round::default();
         }
         next
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let is_last = self.taker.waiting.fetch_sub(1, Ordering::AcqRel) == 1;
+        if is_last && !self.is_served {
+            // Whoever has it by now has come since, and goes on with it.
+            if let Ok(mut round) = self.taker.round.try_lock() {
+                *round = Round::default();
+            }
+        }
     }
 }
 
