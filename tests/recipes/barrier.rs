@@ -9,7 +9,7 @@ use znode::proto::OpCode;
 use znode::{Acl, Client, CreateMode, ErrorKind, Op, Parents, Version};
 use znode_recipes::{Barrier, CountdownLatch, DoubleBarrier, Inside, RecipeErrorKind};
 
-use crate::ground::{Ground, Wire, drop_at, is_pending, reconnect, soon};
+use crate::ground::{CUTS, Ground, Wire, dropped_at_every_await, is_pending, reconnect, soon};
 
 const GATE: &str = "/barriers/gate";
 const DOUBLE: &str = "/barriers/double";
@@ -312,22 +312,11 @@ async fn those_inside_do_not_wait_for_one_whose_session_ends() {
 async fn entering_and_leaving_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
-    for is_cut in [false, true] {
-        for pending in 1..100 {
-            let (client, wire) = ground.connect_wired().await;
-            if is_cut {
-                wire.cut_before_reply(OpCode::Create2);
-            }
-            let barrier = double(&client, 1);
-            let both = async { barrier.enter().await?.leave().await };
-            let ended = soon(drop_at(pending, both)).await;
-            nobody_is_left(&ground, &other).await;
-            if let Some(ended) = ended {
-                ended.unwrap();
-                assert!(pending > 3, "nothing was dropped");
-                break;
-            }
-        }
+    let both = async |client: &Client| double(client, 1).enter().await?.leave().await;
+    for cut in [None, Some((CUTS[0], OpCode::Create2))] {
+        let clean = async || nobody_is_left(&ground, &other).await;
+        let dropped = dropped_at_every_await(&ground, cut, both, clean).await;
+        assert!(dropped > 2, "nothing was dropped");
     }
 }
 

@@ -12,11 +12,10 @@ use znode_recipes::{
 };
 use znode_testing::TestingServer;
 
-use crate::ground::{Ground, Wire, delete, drop_at, is_pending, reconnect, soon};
+use crate::ground::{CUTS, Ground, delete, dropped_at_every_await, is_pending, reconnect, soon};
 
 const BASE: &str = "/services";
 const SERVICE: &str = "/services/billing";
-const CUTS: [fn(&Wire, OpCode); 2] = [Wire::cut_before_reply, Wire::cut_before_arrival];
 
 fn instance(id: &str) -> ServiceInstance {
     ServiceInstance::new("billing", id).with_address("10.0.0.7").with_port(8080)
@@ -173,29 +172,19 @@ async fn an_instance_is_registered_once_and_changed_and_unregistered_though_repl
 async fn registering_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
-    for is_cut in [false, true] {
-        for pending in 1..100 {
-            let (client, wire) = ground.connect_wired().await;
-            if is_cut {
-                wire.cut_before_reply(OpCode::Create2);
-            }
-            let discovery = Discovery::new(&client, BASE);
-            let all = async {
-                let mut registration = discovery.register(instance("a")).await?;
-                let provider = discovery.provider("billing", Strategy::sticky())?;
-                assert!(provider.instance().await?.is_some());
-                registration.update(instance("a").with_port(1)).await?;
-                drop(provider);
-                registration.unregister().await
-            };
-            let ended = soon(drop_at(pending, all)).await;
-            nothing_is_left(&ground, &other).await;
-            if let Some(ended) = ended {
-                ended.unwrap();
-                assert!(pending > 4, "nothing was dropped");
-                break;
-            }
-        }
+    let all = async |client: &Client| {
+        let discovery = Discovery::new(client, BASE);
+        let mut registration = discovery.register(instance("a")).await?;
+        let provider = discovery.provider("billing", Strategy::sticky())?;
+        assert!(provider.instance().await?.is_some());
+        registration.update(instance("a").with_port(1)).await?;
+        drop(provider);
+        registration.unregister().await
+    };
+    for cut in [None, Some((CUTS[0], OpCode::Create2))] {
+        let clean = async || nothing_is_left(&ground, &other).await;
+        let dropped = dropped_at_every_await(&ground, cut, all, clean).await;
+        assert!(dropped > 3, "nothing was dropped");
     }
 }
 

@@ -2,11 +2,13 @@
 //! live, and an observer who sees what was left behind.
 
 use std::env;
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use znode::proto::OpCode;
 use znode::{Client, ConnectOptions, CreateMode, Error, ErrorKind, Version};
 use znode_testing::InstanceSpec;
 pub(crate) use znode_tests::support::{
@@ -18,6 +20,14 @@ pub(crate) use znode_tests::support::{
 pub(crate) const LOCK: &str = "/locks/one";
 /// A session that a test can wait for the end of.
 pub(crate) const SHORT: Duration = Duration::from_millis(400);
+
+/// How often something is dropped before it never ends: nothing that is tested so is pending this
+/// often.
+const DROPS_MAX: usize = 200;
+
+/// How a link is cut, as [`Wire::cut_before_reply`] and [`Wire::cut_before_arrival`] do it.
+pub(crate) type Cut = fn(&Wire, OpCode);
+pub(crate) const CUTS: [Cut; 2] = [Wire::cut_before_reply, Wire::cut_before_arrival];
 
 /// A server with a node of the test's own.
 pub(crate) struct Ground {
@@ -111,6 +121,31 @@ impl Ground {
         paths.retain(|path| path.starts_with(&below));
         paths
     }
+}
+
+/// Has each of many clients ask for something, with its link cut so, and drops what it asks for:
+/// the first one when that is pending for the first time, the next one when it is for the second,
+/// until one comes to its end, which must be a good one. After each, waits until all is clean.
+/// Returns how many were dropped.
+pub(crate) async fn dropped_at_every_await<E: fmt::Debug>(
+    ground: &Ground,
+    cut: Option<(Cut, OpCode)>,
+    ask: impl AsyncFn(&Client) -> Result<(), E>,
+    until_clean: impl AsyncFn(),
+) -> usize {
+    for dropped in 0..DROPS_MAX {
+        let (client, wire) = ground.connect_wired().await;
+        if let Some((cut, op)) = cut {
+            cut(&wire, op);
+        }
+        let ended = soon(drop_at(dropped + 1, ask(&client))).await;
+        until_clean().await;
+        if let Some(ended) = ended {
+            ended.unwrap();
+            return dropped;
+        }
+    }
+    panic!("it never ends");
 }
 
 /// What Apache's `wchp` tells: a line for each path, then an indented one for each session.

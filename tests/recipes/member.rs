@@ -8,13 +8,13 @@ use znode::{Acl, Client, ConnectOptions, CreateMode, ErrorKind, Parents, Perms, 
 use znode_recipes::{
     Group, Layout, Membership, NodeState, NodeStates, PersistentNode, RecipeError, RecipeErrorKind,
 };
-use znode_tests::support::readmit;
 
-use crate::ground::{Ground, Wire, delete, disconnect, drop_at, is_pending, reconnect, soon};
+use crate::ground::{
+    CUTS, Ground, delete, disconnect, dropped_at_every_await, is_pending, readmit, reconnect, soon,
+};
 
 const NODE: &str = "/members/one";
 const GROUP: &str = "/members";
-const CUTS: [fn(&Wire, OpCode); 2] = [Wire::cut_before_reply, Wire::cut_before_arrival];
 
 type Begin = fn(&Client, &str, &str) -> Result<PersistentNode, RecipeError>;
 const KINDS: [Begin; 2] = [
@@ -494,26 +494,15 @@ async fn a_member_of_a_party_stands_there_as_kazoo_makes_it() {
 async fn joining_and_setting_and_leaving_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
-    for cut in [None, Some(CUTS[0]), Some(CUTS[1])] {
-        for pending in 1..100 {
-            let (client, wire) = ground.connect_wired().await;
-            if let Some(cut) = cut {
-                cut(&wire, OpCode::Create2);
-            }
-            let group = Group::new(&client, GROUP);
-            let all = async {
-                let membership = group.join("a", "first").await?;
-                membership.set("second").await?;
-                membership.leave().await
-            };
-            let ended = soon(drop_at(pending, all)).await;
-            nothing_is_left(&ground, &other).await;
-            if let Some(ended) = ended {
-                ended.unwrap();
-                assert!(pending > 3, "nothing was dropped");
-                break;
-            }
-        }
+    let all = async |client: &Client| {
+        let membership = Group::new(client, GROUP).join("a", "first").await?;
+        membership.set("second").await?;
+        membership.leave().await
+    };
+    for cut in [None, Some((CUTS[0], OpCode::Create2)), Some((CUTS[1], OpCode::Create2))] {
+        let clean = async || nothing_is_left(&ground, &other).await;
+        let dropped = dropped_at_every_await(&ground, cut, all, clean).await;
+        assert!(dropped > 2, "nothing was dropped");
     }
 }
 

@@ -15,12 +15,11 @@ use znode_recipes::{
     ShareState, ShareStates,
 };
 
-use crate::ground::{Ground, Wire, delete, drop_at, is_pending, soon};
+use crate::ground::{CUTS, Ground, Wire, delete, dropped_at_every_await, is_pending, soon};
 
 const TABLES: &str = "/tables";
 const PARTY: &str = "/tables/party";
 const PARTS: [&str; 5] = ["a", "b", "c", "d", "e"];
-const CUTS: [fn(&Wire, OpCode); 2] = [Wire::cut_before_reply, Wire::cut_before_arrival];
 
 fn tables(client: &Client) -> Partitioner {
     Partitioner::new(client, TABLES, PARTS).unwrap().with_settling(Duration::ZERO)
@@ -463,32 +462,20 @@ async fn guards_of_parts_promise_what_was_asked_for() {
 async fn a_share_can_be_dropped_at_every_await_while_any_reply_is_lost() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
+    let all = async |client: &Client| {
+        let mut share = tables(client).join("1").await?;
+        let first = share.next().await.expect("it goes on")?;
+        let second = share.next().await.expect("it goes on")?;
+        first.release().await.unwrap();
+        share.leave().await?;
+        second.release().await.unwrap();
+        Ok::<_, RecipeError>(())
+    };
     let cuts = [OpCode::Create2, OpCode::GetChildren, OpCode::Exists, OpCode::Delete];
     let cuts = cuts.into_iter().flat_map(|op| CUTS.map(|cut| Some((cut, op))));
     for cut in std::iter::once(None).chain(cuts) {
-        for pending in 1..200 {
-            let (client, wire) = ground.connect_wired().await;
-            if let Some((cut, op)) = cut {
-                cut(&wire, op);
-            }
-            let tables = tables(&client);
-            let all = async {
-                let mut share = tables.join("1").await?;
-                let first = share.next().await.expect("it goes on")?;
-                let second = share.next().await.expect("it goes on")?;
-                first.release().await.unwrap();
-                share.leave().await?;
-                second.release().await.unwrap();
-                Ok::<_, RecipeError>(())
-            };
-            let ended = soon(drop_at(pending, all)).await;
-            nothing_is_left(&ground, &other).await;
-            if let Some(ended) = ended {
-                ended.unwrap();
-                assert!(pending > 5, "nothing was dropped");
-                break;
-            }
-            assert!(pending < 199, "it never ends");
-        }
+        let clean = async || nothing_is_left(&ground, &other).await;
+        let dropped = dropped_at_every_await(&ground, cut, all, clean).await;
+        assert!(dropped > 4, "nothing was dropped");
     }
 }

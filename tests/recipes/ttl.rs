@@ -9,12 +9,11 @@ use znode::{Client, CreateMode, ErrorKind, Stat, TTL_MAX, Version, Zxid};
 use znode_recipes::{NodeState, NodeStates, RecipeError, RecipeErrorKind, TtlNode};
 use znode_testing::{InstanceSpec, TestingServer};
 
-use crate::ground::{Ground, Wire, delete, drop_at, soon};
+use crate::ground::{CUTS, Ground, delete, dropped_at_every_await, soon};
 
 const NODE: &str = "/leases/one";
 const TOUCH: &str = "/leases/one/touch";
 const HOUR: Duration = Duration::from_secs(3600);
-const CUTS: [fn(&Wire, OpCode); 2] = [Wire::cut_before_reply, Wire::cut_before_arrival];
 
 fn lease(client: &Client, data: &str) -> TtlNode {
     TtlNode::new(client, NODE, HOUR, data).unwrap()
@@ -174,27 +173,17 @@ async fn it_is_made_once_and_set_and_removed_though_replies_are_lost() {
 async fn it_can_be_dropped_at_every_await() {
     let ground = Ground::start().await;
     let other = ground.connect().await;
-    for cut in [None, Some(CUTS[0]), Some(CUTS[1])] {
-        for pending in 1..100 {
-            let (client, wire) = ground.connect_wired().await;
-            if let Some(cut) = cut {
-                cut(&wire, OpCode::CreateTtl);
-            }
-            let all = async {
-                let node = lease(&client, "first");
-                node.until_created().await?;
-                node.set("second").await?;
-                node.remove().await
-            };
-            let ended = soon(drop_at(pending, all)).await;
-            // What was made goes in its time; nobody makes it again, or looks after it.
-            clear(&ground, &other).await;
-            if let Some(ended) = ended {
-                ended.unwrap();
-                assert!(pending > 3, "nothing was dropped");
-                break;
-            }
-        }
+    let all = async |client: &Client| {
+        let node = lease(client, "first");
+        node.until_created().await?;
+        node.set("second").await?;
+        node.remove().await
+    };
+    for cut in [None, Some((CUTS[0], OpCode::CreateTtl)), Some((CUTS[1], OpCode::CreateTtl))] {
+        // What was made goes in its time; nobody makes it again, or looks after it.
+        let clean = async || clear(&ground, &other).await;
+        let dropped = dropped_at_every_await(&ground, cut, all, clean).await;
+        assert!(dropped > 2, "nothing was dropped");
     }
 }
 
