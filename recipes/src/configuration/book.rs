@@ -174,6 +174,7 @@ impl Book {
 mod tests {
     use proptest::collection::vec;
     use proptest::prelude::*;
+    use znode::Zxid;
 
     use super::super::eye::{Eye, Sight, sees};
     use super::*;
@@ -274,9 +275,10 @@ mod tests {
             let mut last = 0;
             let order = shown.into_iter().map(|index| index % books.len());
             for index in order.chain([books.len() - 1]) {
-                if let Sight::New(row) = eye.look(&books[index]) {
+                if let Sight::New(row) = eye.look(&books[index], Zxid(1)) {
                     prop_assert!(row.version > last);
                     last = row.version;
+                    eye.saw(last);
                 }
             }
             prop_assert_eq!(last, sees(books.last().unwrap(), &member).unwrap().version);

@@ -2,12 +2,16 @@
 //!
 //! Pure.
 
+use znode::Zxid;
+
 use super::book::{Book, PERCENT_MAX, Row};
 
 /// A member that follows a configuration.
 #[derive(Debug, Clone)]
 pub(super) struct Eye {
     member: String,
+    /// The transaction that made the book; `None` before it was shown one.
+    made: Option<Zxid>,
     /// Of the newest book that it was shown.
     change: u64,
     /// The number of the version that it saw last.
@@ -20,28 +24,32 @@ pub(super) enum Sight {
     New(Row),
     /// It has seen that; or there is nothing for it yet.
     Nothing,
-    /// The book is older than one that it has seen.
-    Older,
+    /// The book is older than one that it has seen, or is another one, made anew.
+    Other,
 }
 
 impl Eye {
     pub(super) fn new(member: &str) -> Self {
-        Self { member: member.to_owned(), change: 0, version: 0 }
+        Self { member: member.to_owned(), made: None, change: 0, version: 0 }
     }
 
-    pub(super) fn look(&mut self, book: &Book) -> Sight {
-        if book.change < self.change {
-            return Sight::Older;
+    /// What a book that was made in this transaction has for the member: the same again, until it
+    /// [has seen](Self::saw) that.
+    pub(super) fn look(&mut self, book: &Book, made: Zxid) -> Sight {
+        if *self.made.get_or_insert(made) != made || book.change < self.change {
+            return Sight::Other;
         }
         self.change = book.change;
         match sees(book, &self.member) {
-            Some(row) if row.version > self.version => {
-                self.version = row.version;
-                Sight::New(row)
-            }
-            Some(row) if row.version < self.version => Sight::Older,
+            Some(row) if row.version > self.version => Sight::New(row),
+            Some(row) if row.version < self.version => Sight::Other,
             _ => Sight::Nothing,
         }
+    }
+
+    /// The member has seen what this version says, or was told that nothing does.
+    pub(super) fn saw(&mut self, version: u64) {
+        self.version = version;
     }
 }
 
@@ -73,6 +81,26 @@ fn draw(name: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_book_that_was_made_anew_is_not_taken_for_the_one_before() {
+        let (mut eye, book) = (Eye::new("host"), Book::default().publish(None, 9).unwrap());
+        assert!(matches!(eye.look(&book, Zxid(7)), Sight::New(_)));
+        eye.saw(1);
+        assert_eq!(eye.look(&book, Zxid(7)), Sight::Nothing);
+        assert_eq!(eye.look(&book, Zxid(8)), Sight::Other, "nothing says that it is as before");
+        let further = book.publish(Some(1), 9).unwrap();
+        assert_eq!(eye.look(&further, Zxid(8)), Sight::Other);
+        assert!(matches!(eye.look(&further, Zxid(7)), Sight::New(_)));
+    }
+
+    #[test]
+    fn a_version_that_could_not_be_read_is_looked_at_again() {
+        let (mut eye, book) = (Eye::new("host"), Book::default().publish(None, 9).unwrap());
+        let again = book.stage(Some(1), 0, 9).unwrap();
+        assert!(matches!(eye.look(&book, Zxid(7)), Sight::New(_)));
+        assert_eq!(eye.look(&again, Zxid(7)), Sight::New(book.versions[0]));
+    }
 
     #[test]
     fn a_fraction_of_the_members_is_chosen() {

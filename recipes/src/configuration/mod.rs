@@ -1,6 +1,7 @@
 //! Settings that one publishes and many follow: versions, rolled out by degrees, and taken back.
 
 mod book;
+mod desk;
 mod eye;
 mod format;
 mod published;

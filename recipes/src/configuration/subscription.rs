@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::stream::Stream;
-use futures::task::AtomicWaker;
 use tokio::task::AbortHandle;
+use znode::{Path, Zxid};
 
 use super::book::{Book, Row};
+use super::desk::{Desk, Read};
 use super::eye::{Eye, Sight};
 use super::settings::{Settings, Tree};
 use super::store::Store;
@@ -42,8 +43,10 @@ pub struct Release<T> {
 /// subscription that had ended before this one began. Of some that come and go quickly
 /// not all may be told; the last always is. What is no settings is told as an error, and the last
 /// good ones [stay](Self::latest): `InvalidValue` if they are not what this program takes for some,
-/// `Foreign` if the nodes are not, or were made anew; `Lost` if they were deleted. The stream goes
-/// on, and ends behind an error of the client.
+/// `Foreign` if the nodes are not, or were made anew; `Lost` if they were deleted; `Client` if what
+/// a version says may not be read, which is tried again when the book changes next. The stream goes
+/// on. It ends behind `InvalidPath`, of which nothing was sent, and behind an error of the client
+/// at the book itself: the end of the session, or `NoAuth`.
 ///
 /// Dropping it, and whatever [`Latest`] there is, ends the watch.
 ///
@@ -83,24 +86,6 @@ struct Following<T> {
     task: AbortHandle,
 }
 
-/// Where the task puts what it has read. What that means, users' code says: it runs when they ask,
-/// and never on the task.
-struct Desk<T> {
-    state: Mutex<State<T>>,
-    waker: AtomicWaker,
-}
-
-struct State<T> {
-    /// Read, and not looked at yet.
-    read: Option<(Book, Row, Tree)>,
-    failed: Option<RecipeError>,
-    good: Option<Arc<Release<T>>>,
-    /// What the stream has to tell: a good one, and what has gone wrong since.
-    news: Option<Arc<Release<T>>>,
-    error: Option<RecipeError>,
-    is_over: bool,
-}
-
 impl<T: Settings> Release<T> {
     /// # Errors
     /// `InvalidValue` if that is none.
@@ -121,9 +106,7 @@ impl<T: Settings> Release<T> {
 
 impl<T: Settings> Subscription<T> {
     pub(super) fn start(store: Store, eye: Eye) -> Self {
-        let state =
-            State { read: None, failed: None, good: None, news: None, error: None, is_over: false };
-        let desk = Arc::new(Desk { state: Mutex::new(state), waker: AtomicWaker::new() });
+        let desk = Arc::new(Desk::new());
         let path = Arc::clone(&store.path);
         let task = tokio::spawn(follow(store, eye, Arc::clone(&desk))).abort_handle();
         Self(Arc::new(Following { desk, path, task }))
@@ -149,50 +132,21 @@ impl<T: Settings> Latest<T> {
 
 impl<T: Settings> Following<T> {
     fn latest(&self) -> Option<Arc<Release<T>>> {
-        self.take_in();
-        self.desk.state().good.clone()
-    }
-
-    /// Looks at what was read.
-    fn take_in(&self) {
-        let (read, failed) = {
-            let mut state = self.desk.state();
-            (state.read.take(), state.failed.take())
-        };
-        // Users' code runs with nothing held.
-        let looked = read
-            .map(|(book, row, tree)| (row.version, Release::read(&self.path, &book, row, &tree)));
-        let mut state = self.desk.state();
-        // Somebody else may have looked at a later one meanwhile.
-        let last = state.good.as_ref().map_or(0, |good| good.version);
-        match looked {
-            Some((version, Ok(release))) if version > last => {
-                let release = Arc::new(release);
-                (state.good, state.news) = (Some(Arc::clone(&release)), Some(release));
-                state.error = None;
-            }
-            Some((version, Err(error))) if version > last => state.error = Some(error),
-            _ => {}
-        }
-        if failed.is_some() {
-            state.error = failed;
-        }
-    }
-}
-
-impl<T> Desk<T> {
-    fn state(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn tell(&self, what: impl FnOnce(&mut State<T>)) {
-        what(&mut self.state());
-        self.waker.wake();
+        self.desk.latest(&self.path)
     }
 }
 
 /// Reads whatever there is for a member to see, until the session is over.
 async fn follow<T>(store: Store, mut eye: Eye, desk: Arc<Desk<T>>) {
+    let failed = match Path::parse(&store.path) {
+        Ok(_) => watch(&store, &mut eye, &desk).await,
+        Err(invalid) => Some(RecipeError::invalid_path(invalid)),
+    };
+    desk.end(failed);
+}
+
+/// The same, below a path that can be one; returns what has ended it.
+async fn watch<T>(store: &Store, eye: &mut Eye, desk: &Desk<T>) -> Option<RecipeError> {
     // What the same member has seen in another session, this one's server may not know yet. If it
     // fails, what is read behind it fails in the same way.
     let _ = store.client.until_answered(|| store.client.sync(&store.path)).await;
@@ -202,24 +156,23 @@ async fn follow<T>(store: Store, mut eye: Eye, desk: Arc<Desk<T>>) {
         let looked = match read {
             Ok(None) if !has_seen => continue,
             Ok(None) => Err(RecipeError::lost(&store.path, "somebody has deleted it")),
-            Ok(Some((data, _))) => {
+            Ok(Some((data, stat))) => {
                 has_seen = true;
                 match store.decode(&data) {
-                    Ok(book) => look(&store, &mut eye, book).await,
+                    Ok(book) => look(store, eye, book, stat.czxid).await,
                     Err(error) => Err(error),
                 }
             }
-            Err(error) => Err(store.failed(error)),
+            Err(error) => return Some(store.failed(error)),
         };
         match looked {
             Ok(None) => {}
-            Ok(Some(read)) => desk.tell(|state| {
-                (state.read, state.failed) = (Some(read), None);
-            }),
-            Err(error) => desk.tell(|state| state.failed = Some(error)),
+            Ok(Some(read)) => desk.put(read),
+            Err(error) if error.is_session_over() => return Some(error),
+            Err(error) => desk.fail(error),
         }
     }
-    desk.tell(|state| state.is_over = true);
+    None
 }
 
 /// Reads what a book has for a member, if that is new.
@@ -227,21 +180,25 @@ async fn look(
     store: &Store,
     eye: &mut Eye,
     book: Book,
-) -> Result<Option<(Book, Row, Tree)>, RecipeError> {
-    let row = match eye.look(&book) {
+    made: Zxid,
+) -> Result<Option<Read>, RecipeError> {
+    let row = match eye.look(&book, made) {
         Sight::Nothing => return Ok(None),
         Sight::New(row) => row,
-        Sight::Older => {
-            let what = "somebody has made it anew, with numbers that were given before";
+        Sight::Other => {
+            let what = "somebody has made it anew, or has set it back";
             return Err(RecipeError::foreign(&store.path, what));
         }
     };
     if let Some(tree) = store.tree(row.content).await? {
+        eye.saw(row.version);
         return Ok(Some((book, row, tree)));
     }
-    // It was taken away meanwhile, if there is another book now, of which the watch tells.
+    // It was taken away meanwhile, if there is another book now, of which the watch tells: what
+    // that has for the member is looked for then.
     match store.book(true).await? {
         Some((now, _)) if now.change == book.change => {
+            eye.saw(row.version);
             Err(RecipeError::missing_version(&store.path, row.version))
         }
         _ => Ok(None),
@@ -258,20 +215,7 @@ impl<T: Settings> Stream for Subscription<T> {
     type Item = Result<Arc<Release<T>>, RecipeError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let desk = &self.0.desk;
-        // Before it looks, so that nothing comes in between.
-        desk.waker.register(cx.waker());
-        let was_over = desk.state().is_over;
-        self.0.take_in();
-        let mut state = desk.state();
-        if let Some(release) = state.news.take() {
-            return Poll::Ready(Some(Ok(release)));
-        }
-        match state.error.take() {
-            Some(error) => Poll::Ready(Some(Err(error))),
-            None if was_over => Poll::Ready(None),
-            None => Poll::Pending,
-        }
+        self.0.desk.poll_next(&self.0.path, cx)
     }
 }
 
