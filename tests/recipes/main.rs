@@ -29,6 +29,7 @@
 //! | `partition` | parts that are divided among members |
 //! | `discovery` | services and their instances; with its feature |
 //! | `configuration` | settings that one publishes and many follow |
+//! | `configuration_races` | the same, made anew and read while links are down |
 //! | `transaction` | what several do all of them or none |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
@@ -47,6 +48,7 @@ mod chaos;
 #[cfg(feature = "gzip")]
 mod compressed;
 mod configuration;
+mod configuration_races;
 mod cost;
 mod counter;
 mod cut_off;

@@ -185,7 +185,8 @@ impl<T: Settings> Configuration<T> {
     ///
     /// # Errors
     /// As [`publish`](Self::publish); `Conflict` also if `to` is not kept any more; `InvalidValue`
-    /// if it is not what its readers take for settings by now.
+    /// if it is not what its readers take for settings by now; `Foreign` also if somebody has
+    /// deleted what it says. Then nothing was done.
     ///
     /// # Cancel safety
     /// As [`publish`](Self::publish).
@@ -193,14 +194,7 @@ impl<T: Settings> Configuration<T> {
     /// # Panics
     /// As [`publish`](Self::publish).
     pub async fn roll_back(&self, from: u64, to: u64) -> Result<u64, RecipeError> {
-        let book = self.store.book(false).await?;
-        // What is not kept is for the change to say, behind a sync.
-        if let Some(row) = book.and_then(|(book, _)| book.row(to))
-            && let Some(tree) = self.store.tree(row.content).await?
-            && let Err(invalid) = T::from_tree(&tree)
-        {
-            return Err(RecipeError::invalid_value(self.path(), invalid.to_string()));
-        }
+        self.check_kept(to).await?;
         self.change(None, |book| book.roll_back(from, to, self.kept)).await
     }
 
@@ -263,7 +257,8 @@ impl<T: Settings> Configuration<T> {
     /// ones are at hand, and a stream tells of each change.
     ///
     /// It costs a `sync`, one watch, one read for each change of the book, and the reads of a tree
-    /// for each version that this member sees.
+    /// for each version that this member sees. If the path cannot be one, nothing is sent, and the
+    /// stream yields `InvalidPath`, and ends.
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) {
@@ -288,6 +283,33 @@ impl<T: Settings> Configuration<T> {
 
     fn checked(&self, settings: &T) -> Result<Tree, RecipeError> {
         checked(settings).map_err(|what| RecipeError::invalid_value(self.path(), what))
+    }
+
+    /// Checks that a version which is kept is one that its readers take for settings.
+    async fn check_kept(&self, version: u64) -> Result<(), RecipeError> {
+        let mut last = None;
+        loop {
+            let book = self.store.book(true).await?;
+            // What is not kept is for the change to say.
+            let Some((change, row)) =
+                book.and_then(|(book, _)| Some((book.change, book.row(version)?)))
+            else {
+                return Ok(());
+            };
+            match self.store.tree(row.content).await? {
+                Some(tree) => {
+                    let invalid = |what: T::Invalid| {
+                        RecipeError::invalid_value(self.path(), what.to_string())
+                    };
+                    return T::from_tree(&tree).map(drop).map_err(invalid);
+                }
+                // It was taken away meanwhile, if there is another book now.
+                None if last == Some(change) => {
+                    return Err(RecipeError::missing_version(self.path(), version));
+                }
+                None => last = Some(change),
+            }
+        }
     }
 
     fn check_percent(&self, percent: u8) -> Result<(), RecipeError> {
@@ -340,7 +362,7 @@ impl<T: Settings> Configuration<T> {
                 // Nor is it known whether what was read is there still.
                 Ok(Committed::NoWitness) => {}
                 Ok(Committed::Answered(_) | Committed::Unheard) => {
-                    store.clean(&after).await;
+                    store.clean(&after, self.witnesses()).await;
                     return Ok(after.next - 1);
                 }
                 Err(error) => self.is_beaten(error, version.is_none()).await?,

@@ -11,6 +11,7 @@ use super::format::{decode_book, decode_names, encode_names};
 use super::settings::Tree;
 use crate::final_look::final_look;
 use crate::recipe_error::RecipeError;
+use crate::witness::{Committed, Witnesses};
 
 /// The child of the book below which the trees stand, each called after its version.
 const VERSIONS: &str = "versions";
@@ -94,9 +95,10 @@ impl Store {
         std::iter::once(first).chain(below)
     }
 
-    /// Deletes the trees of versions that are not kept any more. What cannot be deleted is left for
-    /// whoever publishes next.
-    pub(super) async fn clean(&self, book: &Book) {
+    /// Deletes the trees of versions that are not kept any more, as long as a witness stands that
+    /// has stood since the book was written: in one that was made anew, other versions have their
+    /// numbers. What cannot be deleted is left for whoever publishes next.
+    pub(super) async fn clean(&self, book: &Book, witnesses: &Witnesses) {
         let versions = znode::path::join(&self.path, VERSIONS);
         let listed = self.client.until_answered(|| self.client.get_children(&versions)).await;
         let listed = listed.unwrap_or_default();
@@ -109,11 +111,14 @@ impl Store {
             let below = names.iter().rev().map(|name| znode::path::join(&root, name));
             let ops = below.chain([root.clone()]).map(|path| Op::delete(path, Version::ANY));
             let ops: Vec<_> = ops.collect();
-            match self.client.until_answered(|| self.client.multi(ops.iter().cloned())).await {
-                Err(error) if error.kind() != ErrorKind::NoNode => {
-                    tracing::warn!(path = root, %error, "an old version stays");
-                }
-                _ => {}
+            if !witnesses.is_standing() {
+                return;
+            }
+            match witnesses.commit_below(&ops).await {
+                Ok(Committed::NoWitness) => return,
+                Ok(Committed::Answered(_) | Committed::Unheard) => {}
+                Err(error) if is_missing(&error) => {}
+                Err(error) => tracing::warn!(path = root, %error, "an old version stays"),
             }
         }
     }
@@ -136,4 +141,9 @@ impl Store {
     pub(super) fn failed(&self, error: znode::Error) -> RecipeError {
         RecipeError::client(&self.path, error)
     }
+}
+
+/// Whether somebody else has deleted it, or a part of it.
+fn is_missing(error: &RecipeError) -> bool {
+    error.client_error().is_some_and(|error| error.kind() == ErrorKind::NoNode)
 }
