@@ -98,7 +98,9 @@ impl Ballot {
     /// Votes, once, whatever replies are lost. A vote that was cast before may be cast again, and
     /// is the same one.
     ///
-    /// A no aborts the transaction, and the last yes commits it, in the same write.
+    /// A no aborts the transaction, and the last yes commits it, in the same write. Of several that
+    /// are cast at once none may be seen to be the last: so whoever has voted, and decided nothing
+    /// with that, looks once more, and commits it if all have voted by then.
     ///
     /// # Errors
     /// - `Conflict` if this participant has voted otherwise before;

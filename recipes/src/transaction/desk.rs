@@ -1,11 +1,12 @@
 //! Where somebody who has a part in a transaction looks at it, and writes what is to be written.
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::join_all;
-use znode::{Client, Error, ErrorKind, Op, Outcome, Stat, Version};
+use futures::future::{join_all, join3};
+use znode::{Client, Error, ErrorKind, Op, OpResult, Outcome, RetryPolicy, Stat, Version};
 
 use super::decision::{Decision, Party, Vote};
 use super::record::{Charter, Record, decode_vote, encode_vote};
@@ -17,6 +18,9 @@ use crate::recipe_error::RecipeError;
 /// How often the connection may be lost at one write before that is the caller's to hear of: a
 /// server may end it because of the write itself, whose data is over a limit of its own.
 pub(super) const LOSSES_MAX: usize = 10;
+/// The pauses between two attempts at a write that there is no room for.
+const PAUSE_MIN: Duration = Duration::from_millis(10);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A node as it was read; `None` if there is none.
 type Read = Option<(Vec<u8>, Stat)>;
@@ -103,13 +107,31 @@ impl Desk {
         }
     }
 
-    /// Does what is to be done, once, whatever replies are lost: looks, and writes what the rules
-    /// say, until that fits what is there.
+    /// Does what is to be done, once, whatever replies are lost.
     ///
     /// # Errors
     /// `Lost` if our own node is gone; `Conflict` if we have voted otherwise; `Foreign` if
     /// something else stands there; `Client` with the client's own error.
     pub(super) async fn settle(&self, intent: Intent) -> Result<Settled, RecipeError> {
+        let (settled, has_written) = self.carry_out(intent).await?;
+        if !has_written || settled.decision.is_some() {
+            return Ok(settled);
+        }
+        // Two who vote at once do not see each other's vote, and each takes the other for missing.
+        // Whoever was written last sees both now.
+        match self.carry_out(Intent::Await).await {
+            Ok((Settled { decision, .. }, _)) => Ok(Settled { decision, ..settled }),
+            Err(error) => {
+                // The vote is cast all the same: what is wrong is told to whoever waits.
+                tracing::debug!(path = &*self.path, %error, "votes are not counted");
+                Ok(settled)
+            }
+        }
+    }
+
+    /// Looks, and writes what the rules say, until that fits what is there; returns also whether
+    /// something was written for certain by the last write.
+    async fn carry_out(&self, intent: Intent) -> Result<(Settled, bool), RecipeError> {
         let mut is_doubtful = intent == Intent::GiveUp;
         let (mut may_be_done, mut losses) = (false, 0);
         let but_maybe = |error: RecipeError, may_be_done| match may_be_done {
@@ -125,8 +147,10 @@ impl Desk {
             };
             let cast = own.and_then(|cast| cast.vote);
             let plan = match next(&view, &self.party, intent) {
-                Step::Told(decision) => return Ok(Settled { cast, decision: Some(decision) }),
-                Step::Wait => return Ok(Settled { cast, decision: None }),
+                Step::Told(decision) => {
+                    return Ok((Settled { cast, decision: Some(decision) }, false));
+                }
+                Step::Wait => return Ok((Settled { cast, decision: None }, false)),
                 Step::Contradicts(before) => {
                     let what = format!("{} has voted {before} before", self.party);
                     return Err(RecipeError::conflict(&self.path, what));
@@ -134,10 +158,10 @@ impl Desk {
                 Step::Write(plan) => plan,
             };
             is_doubtful = true;
-            match self.client.multi(self.ops(&view, &plan)).await {
+            match commit(&self.client, &self.ops(&view, &plan)).await {
                 Ok(_) => {
                     let cast = plan.vote.map(|(vote, _)| vote).or(cast);
-                    return Ok(Settled { cast, decision: plan.decision });
+                    return Ok((Settled { cast, decision: plan.decision }, true));
                 }
                 Err(error) if error.kind() == ErrorKind::ConnectionLoss && losses < LOSSES_MAX => {
                     losses += usize::from(error.outcome() == Outcome::Unknown);
@@ -154,12 +178,11 @@ impl Desk {
 
     /// Everything that stands there.
     async fn view(&self, is_doubtful: bool) -> Result<View, RecipeError> {
-        let read = if is_doubtful {
-            final_look(&self.client, &self.path, || self.read()).await
-        } else {
-            self.client.until_answered(|| self.read()).await
-        };
-        let (record, seat, nodes) = read.map_err(|error| RecipeError::client(&self.path, error))?;
+        let failed = |error| RecipeError::client(&self.path, error);
+        if is_doubtful {
+            sync(&self.client, &self.path).await.map_err(failed)?;
+        }
+        let (record, seat, nodes) = self.read().await.map_err(failed)?;
         let record = self.record(record.as_ref().map(|(data, stat)| (&data[..], stat)))?;
         let mut ballots = BTreeMap::new();
         for (name, node) in self.charter.participants.iter().zip(nodes) {
@@ -178,22 +201,28 @@ impl Desk {
     }
 
     /// One round trip: the record, the node of a coordinator, and those of all participants.
+    ///
+    /// Each node is asked for again by itself, since all at once may be more than this client may
+    /// ever ask for; but none before the record: what is said of a decision is the last word.
     async fn read(&self) -> Result<(Read, Read, Vec<Read>), Error> {
-        let record = self.client.get_data(&self.path);
-        let is_seat = matches!(*self.party, Party::Coordinator);
-        let seat = is_seat.then(|| self.client.get_data(&self.own));
-        let nodes = self.charter.participants.iter().map(|name| {
-            let path = znode::path::join(&self.path, &self.charter.node_of(name));
-            self.client.get_data(&path)
-        });
-        let nodes: Vec<_> = nodes.collect();
-        let record = found(record.await)?;
-        let seat = match seat {
-            Some(seat) => found(seat.await)?,
-            None => None,
+        let read = async |path: &str| {
+            found(self.client.until_answered(|| self.client.get_data(path)).await)
         };
-        let nodes: Result<Vec<_>, _> = join_all(nodes).await.into_iter().map(found).collect();
-        Ok((record, seat, nodes?))
+        let all = async || {
+            let record = async { found(self.client.get_data(&self.path).await) };
+            let seat = async {
+                match *self.party {
+                    Party::Coordinator => read(&self.own).await,
+                    Party::Participant(_) => Ok(None),
+                }
+            };
+            let nodes = self.charter.participants.iter().map(async |name| {
+                read(&znode::path::join(&self.path, &self.charter.node_of(name))).await
+            });
+            let (record, seat, nodes) = join3(record, seat, join_all(nodes)).await;
+            Ok((record?, seat?, nodes.into_iter().collect::<Result<_, _>>()?))
+        };
+        self.client.until_answered(all).await
     }
 
     /// What is there as a record of this transaction.
@@ -232,6 +261,27 @@ impl Desk {
 
 /// The version of a record that nobody has decided: it is written once.
 const UNDECIDED: Version = Version(0);
+
+/// Waits for everything that was on its way: what is read behind it is final, also over another
+/// connection, since a session never goes back.
+///
+/// # Errors
+/// The end of the session.
+pub(super) async fn sync(client: &Client, path: &str) -> Result<(), Error> {
+    final_look(client, path, || ready(Ok(()))).await
+}
+
+/// Carries out a ZooKeeper transaction once there is room for it. What was concluded from something
+/// older by then is refused.
+///
+/// # Errors
+/// As of [`Client::multi`], but `Overloaded`.
+pub(super) async fn commit(client: &Client, ops: &[Op]) -> Result<Vec<OpResult>, Error> {
+    // Those who ask for something else meanwhile, in step, would never leave any.
+    let policy = RetryPolicy::exponential(PAUSE_MIN, PAUSE_MAX);
+    let is_full = |error: &Error| error.kind() == ErrorKind::Overloaded;
+    policy.run_if(client, is_full, || client.multi(ops.iter().cloned())).await
+}
 
 /// A record that was read.
 ///
