@@ -1,15 +1,16 @@
 //! Transactions among several participants: how they are proposed, found again and taken over.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use znode::{Client, CreateMode, Error, ErrorKind, Op, Outcome, Parents, Path};
+use znode::{Client, CreateMode, Error, ErrorKind, Op, Outcome, Parents, Path, Version};
 
 use super::ballots::Ballots;
 use super::decision::{Decision, Party, Vote};
-use super::desk::{Desk, LOSSES_MAX, decode, found};
+use super::desk::{Desk, LOSSES_MAX, commit, decode, found, sync};
+use super::limits::check;
 use super::proposal::Proposal;
 use super::record::{Charter, Record, decode_vote, encode_vote};
 use super::seat::Seat;
@@ -18,13 +19,6 @@ use crate::recipe_error::RecipeError;
 
 /// For how long one waits for a decision, unless it is said otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many take part in one transaction, and how long its payload is: the decision looks at each
-/// of them and is written beside it, and what a server takes as one request is a megabyte, unless
-/// it was told otherwise. What was proposed must never be too large to be decided.
-const PARTICIPANTS_MAX: usize = 1_000;
-const PAYLOAD_MAX: usize = 512 * 1024;
-/// How many bytes the names of all participants have.
-const NAMES_MAX: usize = 64 * 1024;
 
 /// What several participants do all of them or none: they are asked, each votes once, and it is
 /// committed if all have said yes.
@@ -37,12 +31,13 @@ const NAMES_MAX: usize = 64 * 1024;
 /// The decision is one write, made in a ZooKeeper transaction that checks what it was concluded
 /// from: so anybody who has a part may decide, and whoever comes second is told. It is written with
 /// the vote that it follows from, by whoever casts that: the last yes commits, the first no
-/// aborts. So the coordinator may die as soon as it has proposed. And nobody is blocked for ever:
+/// aborts. Where several cast their last yeses at once, one of them writes it right behind its
+/// vote. So the coordinator may die as soon as it has proposed. And nobody is blocked for ever:
 /// whoever waits longer than the [patience](Self::with_patience) of the transaction aborts it,
 /// unless everybody has voted by then.
 ///
 /// Proposing is one request, and so is each vote, behind one round trip in which all nodes are
-/// read; waiting is a watch.
+/// read. A vote that decides nothing is followed by another such round trip. Waiting is a watch.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
@@ -157,7 +152,9 @@ impl TwoPhaseCommit {
     /// - `InvalidPath`, before anything is sent;
     /// - `InvalidArgument` if the id or the name of a participant cannot be part of a node's name,
     ///   if there is no participant, if one is named twice, if there are more than 1,000 or their
-    ///   names have more than 64 KiB, or if the payload has more than 512 KiB; nothing was sent;
+    ///   names have more than 64 KiB, if the payload has more than 512 KiB, or if a decision could
+    ///   be longer than the one MiB that a client sends at once: it has the payload, each name
+    ///   three times, and for each participant the path; nothing was sent;
     /// - `Conflict` if a transaction of this id stands already; `Foreign` if something else does;
     /// - `Client` with the client's own error, as `NoAuth`, or the end of the session. Then its
     ///   [outcome](RecipeError::outcome) may be `Unknown`; a lost connection is told only after 10
@@ -184,7 +181,7 @@ impl TwoPhaseCommit {
             participants,
             payload: payload.as_ref().to_vec(),
         };
-        check(&path, &charter)?;
+        check(self.client.chroot().as_str().len() + path.len(), &path, &charter)?;
         let nodes = charter.participants.iter();
         let nodes: Vec<_> =
             nodes.map(|name| znode::path::join(&path, &charter.node_of(name))).collect();
@@ -236,9 +233,13 @@ impl TwoPhaseCommit {
         let failed = |error| RecipeError::client(&path, error);
         // Something else that stands there is left as it is.
         if self.read(&path).await?.is_none() {
-            return Ok(None);
+            // A server that is behind does not know of it yet.
+            sync(client, &path).await.map_err(failed)?;
+            if self.read(&path).await?.is_none() {
+                return Ok(None);
+            }
         }
-        let seat = Seat::new(client, &path);
+        let mut seat = Seat::unproven(client, &path);
         match client.create_proven(seat.path(), "", CreateMode::Ephemeral).await {
             Ok(_) => {}
             Err(error) if error.kind() == ErrorKind::NoNode => {
@@ -248,7 +249,8 @@ impl TwoPhaseCommit {
             Err(error) => return Err(failed(error)),
         }
         // What is read now stands for as long as our node does.
-        let Some(record) = self.read(&path).await? else { return Ok(None) };
+        let Some((record, _)) = self.read(&path).await? else { return Ok(None) };
+        seat.prove();
         let (charter, own) = (Arc::new(record.charter), seat.path().to_owned());
         let desk = Desk::new(client, &path, charter, Party::Coordinator, own);
         Ok(Some(Proposal::new(desk, seat)))
@@ -256,7 +258,7 @@ impl TwoPhaseCommit {
 
     /// All transactions that stand, by their ids, as the server that this client is connected to
     /// knows them: those that are undecided, and those that somebody has to apply yet. What is no
-    /// transaction is passed over, with a warning in the log.
+    /// transaction, or may not be read, is passed over, with a warning in the log.
     ///
     /// # Errors
     /// `InvalidPath`, before anything is sent; `Client` with the client's own error.
@@ -278,7 +280,7 @@ impl TwoPhaseCommit {
             match transaction {
                 // What everybody has applied is over, also where its node is left of it.
                 Ok(found) => all.extend(found.filter(|it| !it.is_over())),
-                Err(error) if error.client_error().is_some() => return Err(error),
+                Err(error) if is_fatal(&error) => return Err(error),
                 Err(error) => tracing::warn!(path = error.path(), %error, "passed over"),
             }
         }
@@ -288,8 +290,11 @@ impl TwoPhaseCommit {
     /// What this participant is to vote on, and what it has voted on and not applied yet; and
     /// whatever is proposed to it from then on, each once.
     ///
-    /// It costs one watch, and two round trips whenever a transaction has come or gone. What is no
-    /// transaction is passed over, with a warning in the log.
+    /// It costs one watch. Whenever a transaction has come or gone, all names are read again; then,
+    /// at once, one `exists` for each transaction that was seen and still stands, and two reads,
+    /// one behind the other, for each that is new. What is no transaction, or may not be read, is
+    /// passed over, with a warning in the log; what may not be read is tried again with the next
+    /// change. If the path cannot be one, nothing is sent, and the stream yields `InvalidPath`.
     pub fn ballots(&self, participant: impl Into<String>) -> Ballots {
         Ballots::new(&self.client, &self.path, participant.into())
     }
@@ -299,7 +304,7 @@ impl TwoPhaseCommit {
         let failed = |error| RecipeError::client(path, error);
         let mut losses = 0;
         loop {
-            let Err(error) = client.multi(ops.iter().cloned()).await else { return Ok(()) };
+            let Err(error) = commit(client, ops).await else { return Ok(()) };
             match (error.kind(), error.op_index()) {
                 (ErrorKind::ConnectionLoss, _) if error.outcome() == Outcome::NotSent => {}
                 (ErrorKind::ConnectionLoss, _) => {
@@ -313,8 +318,8 @@ impl TwoPhaseCommit {
                     }
                 }
                 (ErrorKind::NoNode, Some(0)) if &*self.path != "/" => {
-                    let made = client.ensure_path(&self.path, Parents::Container).await;
-                    made.map_err(failed)?;
+                    let make = || client.ensure_path(&self.path, Parents::Container);
+                    client.until_answered(make).await.map_err(failed)?;
                 }
                 (ErrorKind::NodeExists, Some(0)) => {
                     if let Err(error) = self.clear(path).await {
@@ -336,29 +341,32 @@ impl TwoPhaseCommit {
     /// died before it could.
     async fn clear(&self, path: &str) -> Result<(), RecipeError> {
         let stands = || RecipeError::conflict(path, "a transaction of this id stands already");
-        let Some(record) = self.read(path).await? else { return Ok(()) };
+        let Some((record, version)) = self.read(path).await? else { return Ok(()) };
         if record.decision.is_none() {
             return Err(stands());
         }
-        match self.client.until_answered(|| self.client.delete(path, 1)).await {
+        match self.client.until_answered(|| self.client.delete(path, version)).await {
             Err(error) if error.kind() == ErrorKind::NotEmpty => Err(stands()),
-            Err(error) if error.kind() != ErrorKind::NoNode => {
-                Err(RecipeError::client(path, error))
+            // Somebody else has, and may have proposed another one.
+            Err(error) if matches!(error.kind(), ErrorKind::NoNode | ErrorKind::BadVersion) => {
+                Ok(())
             }
-            _ => Ok(()),
+            cleared => cleared.map(drop).map_err(|error| RecipeError::client(path, error)),
         }
     }
 
-    async fn read(&self, path: &str) -> Result<Option<Record>, RecipeError> {
+    /// A record, with the version of its node; `None` if there is none.
+    async fn read(&self, path: &str) -> Result<Option<(Record, Version)>, RecipeError> {
         let read = self.client.until_answered(|| self.client.get_data(path)).await;
         let read = found(read).map_err(|error| RecipeError::client(path, error))?;
-        read.map(|(data, stat)| decode(path, &data, &stat)).transpose()
+        let record = read.map(|(data, stat)| Ok((decode(path, &data, &stat)?, stat.version)));
+        record.transpose()
     }
 
     /// What stands of a transaction; `None` if it has gone.
     async fn transaction(&self, id: String) -> Result<Option<Transaction>, RecipeError> {
         let path = znode::path::join(&self.path, &id);
-        let Some(record) = self.read(&path).await? else { return Ok(None) };
+        let Some((record, _)) = self.read(&path).await? else { return Ok(None) };
         let nodes = record.charter.participants.iter().map(|name| async {
             let node = znode::path::join(&path, &record.charter.node_of(name));
             let read = self.client.until_answered(|| self.client.get_data(&node)).await;
@@ -403,29 +411,7 @@ impl Transaction {
     }
 }
 
-/// Checks whom a transaction is to be among.
-fn check(path: &str, charter: &Charter) -> Result<(), RecipeError> {
-    let refused = |what: String| Err(RecipeError::invalid_argument(path, what));
-    let count = charter.participants.len();
-    if count == 0 || count > PARTICIPANTS_MAX {
-        return refused(format!("{count} participants are not 1 to {PARTICIPANTS_MAX}"));
-    }
-    let bytes: usize = charter.participants.iter().map(String::len).sum();
-    if bytes > NAMES_MAX {
-        return refused(format!("names of {bytes} bytes are more than {NAMES_MAX}"));
-    }
-    let bytes = charter.payload.len();
-    if bytes > PAYLOAD_MAX {
-        return refused(format!("a payload of {bytes} bytes is more than {PAYLOAD_MAX}"));
-    }
-    let mut names = BTreeSet::new();
-    for name in &charter.participants {
-        if name.is_empty() || child(path, &charter.node_of(name)).is_err() {
-            return refused(format!("no participant can be called {name:?}"));
-        }
-        if !names.insert(name) {
-            return refused(format!("participant {name:?} is named twice"));
-        }
-    }
-    Ok(())
+/// Whether it keeps one from reading anything: what may not be read may be somebody else's.
+fn is_fatal(error: &RecipeError) -> bool {
+    error.client_error().is_some_and(|error| error.kind() != ErrorKind::NoAuth)
 }

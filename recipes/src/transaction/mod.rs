@@ -5,6 +5,7 @@ mod ballots;
 mod commit;
 mod decision;
 mod desk;
+mod limits;
 mod proposal;
 mod record;
 mod rules;

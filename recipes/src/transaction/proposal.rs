@@ -78,7 +78,7 @@ impl Proposal {
     /// As [`outcome`](Self::outcome).
     pub async fn outcome_within(&self, patience: Duration) -> Result<Decision, RecipeError> {
         if let Some(decision) = self.decision.get() {
-            return Ok(decision.clone());
+            return Ok(self.told(decision.clone()).await);
         }
         let decision = self.desk.decision(patience).await?;
         Ok(self.told(decision).await)
@@ -96,7 +96,7 @@ impl Proposal {
     /// As [`outcome`](Self::outcome).
     pub async fn abort(&self) -> Result<Decision, RecipeError> {
         if let Some(decision) = self.decision.get() {
-            return Ok(decision.clone());
+            return Ok(self.told(decision.clone()).await);
         }
         let settled = self.desk.settle(Intent::Withdraw).await?;
         // A withdrawal is decided whatever was voted.
@@ -105,7 +105,8 @@ impl Proposal {
         Ok(self.told(decision).await)
     }
 
-    /// Knows the decision, and lets the transaction go once everybody else does.
+    /// Knows the decision, and lets the transaction go once everybody else does: again, if it was
+    /// dropped before that was done.
     async fn told(&self, decision: Decision) -> Decision {
         let decision = self.decision.get_or_init(|| decision).clone();
         if let Err(error) = self.seat.leave().await {

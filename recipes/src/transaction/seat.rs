@@ -8,6 +8,9 @@ use znode::{Client, Error, ErrorKind, Op, Version};
 
 use crate::final_look::find_own;
 
+/// What a coordinator's node is called, before a GUID.
+pub(super) const COORDINATOR: &str = "coordinator";
+
 /// A coordinator's node: ephemeral, so that a transaction stands for as long as whoever has
 /// proposed it may want to know what becomes of it. Dropping it gives the node up, in the
 /// background.
@@ -17,19 +20,37 @@ pub(super) struct Seat {
     path: String,
     /// Where it is given up: it may be dropped outside of any runtime.
     runtime: Handle,
+    /// Whether what it stands below is a transaction for certain, which goes with it if nobody else
+    /// is left: else only the node itself is given up.
+    is_proven: bool,
     /// Whether it is given up already, or was never asked for.
     is_empty: AtomicBool,
 }
 
 impl Seat {
-    /// One that is about to be asked for, below a transaction's node.
+    /// One that is about to be asked for, below a node that is made with it.
     ///
     /// # Panics
     /// Outside of a tokio runtime.
     pub(super) fn new(client: &Client, transaction: &str) -> Self {
-        let path = znode::path::join(transaction, &format!("coordinator-{}", client.guid()));
+        let mut seat = Self::unproven(client, transaction);
+        seat.prove();
+        seat
+    }
+
+    /// One that is about to be asked for, below a node that may have become another one by then.
+    ///
+    /// # Panics
+    /// Outside of a tokio runtime.
+    pub(super) fn unproven(client: &Client, transaction: &str) -> Self {
+        let path = znode::path::join(transaction, &format!("{COORDINATOR}-{}", client.guid()));
         let (client, runtime) = (client.clone(), Handle::current());
-        Self { client, path, runtime, is_empty: AtomicBool::new(false) }
+        Self { client, path, runtime, is_proven: false, is_empty: AtomicBool::new(false) }
+    }
+
+    /// It stands below a transaction: that was read since it has stood.
+    pub(super) fn prove(&mut self) {
+        self.is_proven = true;
     }
 
     pub(super) fn path(&self) -> &str {
@@ -46,7 +67,11 @@ impl Seat {
         self.is_empty.store(true, Ordering::Relaxed);
     }
 
+    /// Gives it up, unless that was done.
     pub(super) async fn leave(&self) -> Result<(), Error> {
+        if self.is_empty.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         leave(&self.client, &self.path).await?;
         self.forget();
         Ok(())
@@ -59,9 +84,13 @@ impl Drop for Seat {
             return;
         }
         let (client, path) = (self.client.clone(), std::mem::take(&mut self.path));
+        let is_proven = self.is_proven;
         drop(self.runtime.spawn(async move {
             let left = match find_own(&client, &path).await {
-                Ok(Some(_)) => leave(&client, &path).await,
+                Ok(Some(_)) if is_proven => leave(&client, &path).await,
+                Ok(Some(_)) => {
+                    client.until_answered(|| client.delete(&path, Version::ANY)).await.map(drop)
+                }
                 found => found.map(drop),
             };
             if let Err(error) = left {
