@@ -1,14 +1,15 @@
 //! What a participant is asked, one transaction after another.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::future::ready;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::future::join_all;
-use futures::stream::{BoxStream, Stream, StreamExt, try_unfold};
-use znode::{Client, Error, Stat, Watched, Zxid};
+use futures::stream::{BoxStream, Stream, StreamExt, once, try_unfold};
+use znode::{Client, Error, ErrorKind, Path, Stat, Watched, Zxid};
 
 use super::ballot::Ballot;
 use super::decision::Party;
@@ -17,7 +18,11 @@ use super::record::decode_vote;
 use crate::recipe_error::RecipeError;
 
 /// The transactions that a participant has not finished, those that were proposed first first; see
-/// [`TwoPhaseCommit::ballots`](crate::TwoPhaseCommit::ballots). It ends after an error.
+/// [`TwoPhaseCommit::ballots`](crate::TwoPhaseCommit::ballots).
+///
+/// It ends after an error: `InvalidPath`, of which nothing was sent, or `Client` with the client's
+/// own error, as the end of the session, or `NoAuth` if the names of the transactions may not be
+/// read.
 ///
 /// ```no_run
 /// # async fn example(client: znode::Client) -> Result<(), znode_recipes::RecipeError> {
@@ -54,6 +59,9 @@ struct Clerk {
 
 impl Ballots {
     pub(super) fn new(client: &Client, path: &Arc<str>, participant: String) -> Self {
+        if let Err(invalid) = Path::parse(path) {
+            return Self(once(ready(Err(RecipeError::invalid_path(invalid)))).boxed());
+        }
         let (client, path, names) = (client.clone(), Arc::clone(path), client.watch_children(path));
         let clerk = Clerk { client, path, participant, seen: BTreeMap::new() };
         let desks = Desks { names, clerk, next: VecDeque::new() };
@@ -80,7 +88,8 @@ impl Desks {
 impl Clerk {
     /// What there is to vote on among these, that was not seen yet.
     async fn look(&mut self, names: Vec<String>) -> Result<BTreeMap<Zxid, Ballot>, Error> {
-        self.seen.retain(|name, _| names.contains(name));
+        let standing: BTreeSet<_> = names.iter().collect();
+        self.seen.retain(|name, _| standing.contains(name));
         let looks = names.into_iter().map(|name| async {
             let path = znode::path::join(&self.path, &name);
             let seen = self.seen.get(&name).copied();
@@ -90,9 +99,15 @@ impl Clerk {
                     return Ok(None);
                 }
             }
-            let read = self.client.until_answered(|| self.client.get_data(&path)).await;
-            let Some((data, stat)) = found(read)? else { return Ok(None) };
-            Ok::<_, Error>(Some((name, stat.czxid, self.ballot(&path, &data, &stat).await?)))
+            match self.read(&path).await {
+                Ok(read) => Ok(read.map(|(czxid, ballot)| (name, czxid, ballot))),
+                // It may be read some day: it is looked at again with the next change.
+                Err(error) if error.kind() == ErrorKind::NoAuth => {
+                    tracing::warn!(path, %error, "passed over");
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            }
         });
         let mut fresh = BTreeMap::new();
         let looked: Vec<_> = join_all(looks).await;
@@ -102,6 +117,13 @@ impl Clerk {
             fresh.extend(ballot.map(|ballot| (czxid, ballot)));
         }
         Ok(fresh)
+    }
+
+    /// A transaction that was not seen yet; `None` if it has gone.
+    async fn read(&self, path: &str) -> Result<Option<(Zxid, Option<Ballot>)>, Error> {
+        let read = self.client.until_answered(|| self.client.get_data(path)).await;
+        let Some((data, stat)) = found(read)? else { return Ok(None) };
+        Ok(Some((stat.czxid, self.ballot(path, &data, &stat).await?)))
     }
 
     /// The ballot of a transaction; `None` if this participant has none there, or not any more.
