@@ -31,6 +31,8 @@
 //! | `configuration` | settings that one publishes and many follow |
 //! | `configuration_races` | the same, made anew and read while links are down |
 //! | `transaction` | what several do all of them or none |
+//! | `transaction_cuts` | the same, where replies are lost and futures dropped |
+//! | `transaction_races` | the same, where several come at once and others have a hand |
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
@@ -83,4 +85,6 @@ mod sharded;
 mod standby;
 mod timeout;
 mod transaction;
+mod transaction_cuts;
+mod transaction_races;
 mod ttl;
