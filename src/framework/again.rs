@@ -12,6 +12,11 @@ use crate::retry::RetryPolicy;
 const PAUSE_MIN: Duration = Duration::from_millis(10);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// How often in all something is asked for whose reply is lost each time, and which has not taken
+/// effect: a server may close the connection at it, because it takes no frame that large, and would
+/// do so for ever.
+pub(super) const ATTEMPTS_MAX: usize = 10;
+
 impl Client {
     /// Repeats `op` while its connection is lost, or [too many requests wait
     /// already](crate::ConnectOptions::waiting_max), and ends with the session at the latest. For

@@ -5,7 +5,7 @@ use std::mem;
 
 use tokio::runtime::Handle;
 
-use super::again::is_lost;
+use super::again::{ATTEMPTS_MAX, is_lost};
 use super::guid;
 use crate::client::Client;
 use crate::create_mode::CreateMode;
@@ -14,10 +14,6 @@ use crate::ops::Created;
 use crate::path;
 use crate::proto::{Stat, Zxid};
 use crate::reply::Reply;
-
-/// How often a create is tried before its failure is the caller's. A server that drops the
-/// connection at every create, as one with a smaller frame limit than ours, ends here.
-const ATTEMPTS_MAX: usize = 10;
 
 impl Client {
     /// Creates a node with a GUID in front of its name, `<parent>/_c_<uuid>-<name>`, so that

@@ -1,6 +1,6 @@
 //! Writes whose outcome is looked up after a lost reply, and told only where it is proven.
 
-use super::again::is_lost;
+use super::again::{ATTEMPTS_MAX, is_lost};
 use crate::client::Client;
 use crate::create_mode::CreateMode;
 use crate::error::{Error, ErrorKind, Outcome};
@@ -15,7 +15,7 @@ impl Client {
     ///
     /// | the node | so | result |
     /// |---|---|---|
-    /// | is not there | if it was made, it was deleted again | it is asked for again |
+    /// | is not there | if it was made, it was deleted again | it is asked for again, up to 10 times in all |
     /// | is no younger than the call | it stood there all the time | `NodeExists` |
     /// | is ephemeral, and this session's | this session made it, since the call | as if answered |
     /// | is anything else | | `ConnectionLoss`, its outcome `Unknown` |
@@ -41,7 +41,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`create`](Self::create); `BadArguments` for sequential modes, of which nothing can be
-    /// proven without a GUID. If the session ends before there is a proof, its outcome is
+    /// proven without a GUID. `ConnectionLoss` if ten replies in all were lost and nothing has come
+    /// of it: a server closes the connection at a frame that is too large for it. If the session ends before there is a proof, its outcome is
     /// `Unknown`.
     ///
     /// # Cancel safety
@@ -59,6 +60,7 @@ impl Client {
         }
         let data = data.as_ref();
         let seen = self.last_zxid();
+        let mut lost_count = 0;
         loop {
             let lost = match self.create(path, data, mode).await {
                 Err(error) if is_lost(&error) => error,
@@ -67,7 +69,9 @@ impl Client {
             if lost.outcome() == Outcome::NotSent {
                 continue;
             }
+            lost_count += 1;
             match self.synced(path).await.map_err(|error| error.unproven(NAME, path))? {
+                None if lost_count == ATTEMPTS_MAX => return Err(lost),
                 None => {}
                 Some(stat) if stat.czxid <= seen => {
                     return Err(Error::rejected(NAME, ErrorCode::NodeExists).with_path(Some(path)));
@@ -87,7 +91,7 @@ impl Client {
     ///
     /// | the node | so | result |
     /// |---|---|---|
-    /// | has the version that was read | nobody has written it | it is asked for again |
+    /// | has the version that was read | nobody has written it | it is asked for again, up to 10 times in all |
     /// | was written once, and not since the call | somebody else was faster | `BadVersion` |
     /// | was written once, and has other data | somebody else was faster | `BadVersion` |
     /// | is anything else | | `ConnectionLoss`, its outcome `Unknown` |
@@ -106,7 +110,8 @@ impl Client {
     /// ```
     ///
     /// # Errors
-    /// As [`set_data`](Self::set_data). If the session ends before there is a proof, its outcome
+    /// As [`set_data`](Self::set_data); `ConnectionLoss`, too, if ten replies in all were lost and
+    /// nothing has come of it. If the session ends before there is a proof, its outcome
     /// is `Unknown`.
     ///
     /// # Cancel safety
@@ -121,6 +126,7 @@ impl Client {
 
         let data = data.as_ref();
         let seen = self.last_zxid();
+        let mut lost_count = 0;
         loop {
             let lost = match self.set_data(path, data, read.version).await {
                 Err(error) if is_lost(&error) => error,
@@ -129,6 +135,7 @@ impl Client {
             if lost.outcome() == Outcome::NotSent {
                 continue;
             }
+            lost_count += 1;
             let look = self.until_answered(|| {
                 let (sync, look) = (self.sync(path), self.get_data(path));
                 async {
@@ -148,7 +155,7 @@ impl Client {
                 let refused = Error::rejected(NAME, ErrorCode::BadVersion);
                 return Err(refused.with_path(Some(path)));
             }
-            if stat.version != read.version {
+            if stat.version != read.version || lost_count == ATTEMPTS_MAX {
                 return Err(lost);
             }
         }

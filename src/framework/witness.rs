@@ -2,7 +2,7 @@
 
 use tokio::runtime::Handle;
 
-use super::again::is_lost;
+use super::again::{ATTEMPTS_MAX, is_lost};
 use crate::client::Client;
 use crate::create_mode::CreateMode;
 use crate::error::{Error, Outcome};
@@ -18,7 +18,7 @@ impl Client {
     /// As the last of its operations, the transaction creates a witness: an ephemeral node of this
     /// session with a GUID in its name below `witnesses`, a node that must exist. After a lost
     /// reply and a `sync`, the witness is there if and only if the transaction has taken effect;
-    /// if not, it is carried out again. Then the witness is deleted. That makes two writes of
+    /// if not, it is carried out again, up to ten times in all. Then the witness is deleted. That makes two writes of
     /// one, and a list that others should not watch.
     ///
     /// ```no_run
@@ -38,7 +38,8 @@ impl Client {
     ///
     /// # Errors
     /// As [`multi`](Self::multi), where the witness is the operation after the last. Its outcome
-    /// is `Unknown` only if the session ends meanwhile.
+    /// is `Unknown` only if the session ends meanwhile, or if ten replies were lost and nothing has
+    /// come of it: a server closes the connection at a frame that is too large for it.
     ///
     /// # Cancel safety
     /// If the future is dropped, a transaction that is in line takes effect or not, whole; a task
@@ -56,6 +57,7 @@ impl Client {
         ops.push(Op::create(&path, "", CreateMode::Ephemeral));
         let mut witness =
             Witness { client: self.clone(), path, runtime: Handle::current(), may_stand: false };
+        let mut lost_count = 0;
         loop {
             let reply = self.multi(ops.iter().cloned());
             witness.may_stand = true;
@@ -68,6 +70,7 @@ impl Client {
                 }
             };
             if lost.outcome() == Outcome::Unknown {
+                lost_count += 1;
                 let found = self.synced(&witness.path).await;
                 let found = found.map_err(|error| error.unproven(NAME, &witness.path))?;
                 if let Some(stat) = found.filter(|stat| self.owns(stat.ephemeral_owner)) {
@@ -75,6 +78,9 @@ impl Client {
                 }
             }
             witness.may_stand = false;
+            if lost_count == ATTEMPTS_MAX {
+                return Err(lost);
+            }
         }
     }
 

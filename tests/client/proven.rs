@@ -5,6 +5,7 @@ use znode::{Client, ConnectOptions, CreateMode, ErrorKind, Op, Outcome, SessionI
 
 use crate::ground::{Ground, disconnect, expire, is_pending, soon};
 use crate::sweep::{nothing_protected, sweep};
+use znode_testing::{InstanceSpec, TestingServer};
 use znode_tests::support::Wire;
 
 const PERSISTENT: CreateMode = CreateMode::Persistent;
@@ -109,6 +110,30 @@ async fn a_protected_create_can_be_given_up_at_every_await() {
         })
         .await;
     }
+}
+
+/// A server whose frame limit is lower than the client's answers by closing the connection, which is
+/// a lost reply each time.
+#[tokio::test]
+async fn what_a_server_closes_the_connection_at_is_not_asked_for_for_ever() {
+    let spec = InstanceSpec::new().frame_len_max(16 << 10);
+    let server = TestingServer::start_with(spec).await.unwrap();
+    let client = server.connect().await.unwrap();
+    let big = vec![b'x'; 32 << 10];
+    let lost = [
+        soon(client.create_proven("/big", &big, PERSISTENT)).await.map(drop),
+        soon(client.create_proven("/big", &big, EPHEMERAL)).await.map(drop),
+        soon(client.multi_proven([Op::create("/big", &big, PERSISTENT)], "/")).await.map(drop),
+    ];
+    soon(client.create("/big", "small", PERSISTENT)).await.unwrap();
+    let (_, read) = soon(client.get_data("/big")).await.unwrap();
+    let written = soon(client.set_data_proven("/big", &big, &read)).await.map(drop);
+    for result in lost.into_iter().chain([written]) {
+        let error = result.unwrap_err();
+        assert_eq!((error.kind(), error.outcome()), (ErrorKind::ConnectionLoss, Outcome::Unknown));
+    }
+    assert_eq!(&soon(client.get_data("/big")).await.unwrap().0[..], b"small");
+    assert!(names(&client).await.iter().all(|name| ["big", "zookeeper"].contains(&&**name)));
 }
 
 #[tokio::test]
