@@ -26,6 +26,9 @@ const TTL: i64 = 0xff;
 /// own.
 const ATTEMPTS_MAX: usize = 10;
 
+/// How long is waited where too much waits already.
+const PAUSE: Duration = Duration::from_millis(10);
+
 /// One who keeps a node.
 #[derive(Debug)]
 pub(super) struct Keeper {
@@ -137,9 +140,10 @@ impl Keeper {
             }
             // There it is, or nothing.
             Err(error) if error.kind() == ErrorKind::ConnectionLoss => self.lost(wanted, error),
-            // Too much waits already: so does this.
+            // Too much waits already: so does this, without a request that would wait as well.
             Err(error) if error.kind() == ErrorKind::Overloaded => {
-                client.until_answered(|| client.sync(path)).await.map(|()| None)
+                tokio::time::sleep(PAUSE).await;
+                Ok(None)
             }
             made => made,
         }
