@@ -36,6 +36,7 @@
 //! | `multi_lock` | several locks as one, and one lock several times |
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
+//! | `listings` | lists that are longer than a request may be |
 //! | `facts` | what no other room tells of |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -64,6 +65,7 @@ mod grace;
 mod guarded;
 mod layout;
 mod leader;
+mod listings;
 mod lock_delay;
 mod loss;
 mod lost_reply;
