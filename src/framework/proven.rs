@@ -15,7 +15,7 @@ impl Client {
     ///
     /// | the node | so | result |
     /// |---|---|---|
-    /// | is not there | if it was made, it was deleted again | it is asked for again, up to 10 times in all |
+    /// | is not there | if it was made, it was deleted again | it is asked for, 10 times in all |
     /// | is no younger than the call | it stood there all the time | `NodeExists` |
     /// | is ephemeral, and this session's | this session made it, since the call | as if answered |
     /// | is anything else | | `ConnectionLoss`, its outcome `Unknown` |
@@ -42,8 +42,8 @@ impl Client {
     /// # Errors
     /// As [`create`](Self::create); `BadArguments` for sequential modes, of which nothing can be
     /// proven without a GUID. `ConnectionLoss` if ten replies in all were lost and nothing has come
-    /// of it: a server closes the connection at a frame that is too large for it. If the session ends before there is a proof, its outcome is
-    /// `Unknown`.
+    /// of it: a server closes the connection at a frame that is too large for it. If the session
+    /// ends before there is a proof, its outcome is `Unknown`.
     ///
     /// # Cancel safety
     /// If the future is dropped, a create that is in line takes effect.
@@ -91,7 +91,7 @@ impl Client {
     ///
     /// | the node | so | result |
     /// |---|---|---|
-    /// | has the version that was read | nobody has written it | it is asked for again, up to 10 times in all |
+    /// | has the version that was read | nobody has written it | it is asked for, 10 times in all |
     /// | was written once, and not since the call | somebody else was faster | `BadVersion` |
     /// | was written once, and has other data | somebody else was faster | `BadVersion` |
     /// | is anything else | | `ConnectionLoss`, its outcome `Unknown` |

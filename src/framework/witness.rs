@@ -18,8 +18,8 @@ impl Client {
     /// As the last of its operations, the transaction creates a witness: an ephemeral node of this
     /// session with a GUID in its name below `witnesses`, a node that must exist. After a lost
     /// reply and a `sync`, the witness is there if and only if the transaction has taken effect;
-    /// if not, it is carried out again, up to ten times in all. Then the witness is deleted. That makes two writes of
-    /// one, and a list that others should not watch.
+    /// if not, it is carried out again, up to ten times in all. Then the witness is deleted. That
+    /// makes two writes of one, and a list that others should not watch.
     ///
     /// ```no_run
     /// # async fn example(client: znode::Client) -> Result<(), znode::Error> {

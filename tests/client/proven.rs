@@ -112,8 +112,8 @@ async fn a_protected_create_can_be_given_up_at_every_await() {
     }
 }
 
-/// A server whose frame limit is lower than the client's answers by closing the connection, which is
-/// a lost reply each time.
+/// A server whose frame limit is lower than the client's answers by closing the connection, which
+/// is a lost reply each time.
 #[tokio::test]
 async fn what_a_server_closes_the_connection_at_is_not_asked_for_for_ever() {
     let spec = InstanceSpec::new().frame_len_max(16 << 10);

@@ -34,7 +34,7 @@ async fn what_stands_among_more_strangers_than_a_frame_can_name_is_found_and_the
     let queue = Queue::new(&client, ALL);
     soon(queue.put("item")).await.unwrap();
     let delivery = soon(queue.take()).await.unwrap();
-    assert_eq!(&delivery.data()[..], b"item");
+    assert_eq!(delivery.data(), b"item");
     soon(delivery.ack()).await.unwrap();
 
     let mutex = Mutex::new(&client, ALL);
