@@ -18,7 +18,7 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 home="${CARGO_TARGET_DIR:-$here/../../target}/interop/curator-$VERSION"
 
 fetch() {
-    [ ! -f "$home/lib/curator-x-discovery-$VERSION.jar" ] || return 0
+    [ ! -f "$home/lib/curator-test-$VERSION.jar" ] || return 0
     local work
     mkdir -p "$home"
     work="$(mktemp -d "$home/fetch.XXXXXX")"
@@ -45,6 +45,17 @@ fetch() {
       <groupId>org.apache.curator</groupId>
       <artifactId>curator-x-discovery</artifactId>
       <version>$VERSION</version>
+    </dependency>
+    <dependency>
+      <groupId>org.apache.curator</groupId>
+      <artifactId>curator-test</artifactId>
+      <version>$VERSION</version>
+      <exclusions>
+        <exclusion>
+          <groupId>io.netty</groupId>
+          <artifactId>netty-tcnative-boringssl-static</artifactId>
+        </exclusion>
+      </exclusions>
     </dependency>
     <dependency>
       <groupId>org.slf4j</groupId>

@@ -233,3 +233,24 @@ async fn waiting_where_there_is_nothing_costs_one_request() {
         .await;
     }
 }
+
+/// The next items are read with the removal of one: what others do to them meanwhile counts.
+#[tokio::test]
+async fn what_was_read_ahead_is_taken_as_it_is_by_then() {
+    let ground = Ground::start().await;
+    let (client, other) = (ground.connect().await, ground.connect().await);
+    let queue = SimpleQueue::new(&client, "/ahead");
+    for item in ["a", "b", "c"] {
+        soon(queue.put(item)).await.unwrap();
+    }
+    assert_eq!(soon(queue.take()).await.unwrap(), b"a");
+    let mut names = soon(other.get_children("/ahead")).await.unwrap();
+    names.sort_unstable();
+    let [second, third] = [0, 1].map(|nth| format!("/ahead/{}", names[nth]));
+    soon(other.set_data(&second, "B", Version::ANY)).await.unwrap();
+    soon(other.delete(&third, Version::ANY)).await.unwrap();
+    soon(queue.put("d")).await.unwrap();
+    assert_eq!(soon(queue.take()).await.unwrap(), b"B");
+    assert_eq!(soon(queue.take()).await.unwrap(), b"d");
+    assert_eq!(soon(queue.try_take()).await.unwrap(), None);
+}

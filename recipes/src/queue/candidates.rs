@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::future::pending;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -35,7 +36,24 @@ pub(super) struct Candidates {
     seen: Arc<Mutex<Seen>>,
     /// Items that nobody can take, and that were warned of.
     bad: Arc<std::sync::Mutex<BTreeSet<String>>>,
+    rivals: Arc<Rivals>,
 }
+
+/// How many others seem to take as well.
+///
+/// If all of them tried the first item, one would get it and the rest would have asked for
+/// nothing, each time. So each aims at one of the first few, as many as there seem to be rivals:
+/// whoever finds an item gone aims among one more, whoever gets one among one less. One who takes
+/// alone takes the first.
+#[derive(Debug, Default)]
+struct Rivals {
+    count: AtomicUsize,
+    /// Goes round, so that nobody aims at the same place again.
+    aim: AtomicUsize,
+}
+
+/// How many rivals are reckoned with at most.
+const RIVALS_MAX: usize = 15;
 
 #[derive(Debug, Default)]
 struct Seen {
@@ -55,7 +73,8 @@ struct Look {
 }
 
 impl Candidates {
-    /// The first item that may be free; waits until there is one.
+    /// The first item that may be free, or with [rivals](Rivals) one of the first; waits until
+    /// there is one.
     ///
     /// # Errors
     /// A server's refusal, or the end of the session.
@@ -65,7 +84,7 @@ impl Candidates {
     pub(super) async fn next(&self, shelf: &Shelf) -> Result<Place, Error> {
         let mut seen = self.seen.lock().await;
         loop {
-            if let Some(place) = seen.pop() {
+            if let Some(place) = seen.pop(self.aim(shelf)) {
                 return Ok(place);
             }
             let look = self.look_closely(shelf).await?;
@@ -87,7 +106,7 @@ impl Candidates {
     /// As of [`next`](Self::next).
     pub(super) async fn try_next(&self, shelf: &Shelf) -> Result<Option<Place>, Error> {
         let mut seen = self.seen.try_lock().ok();
-        if let Some(place) = seen.as_mut().and_then(|seen| seen.pop()) {
+        if let Some(place) = seen.as_mut().and_then(|seen| seen.pop(0)) {
             return Ok(Some(place));
         }
         let mut places = self.look(shelf).await?;
@@ -97,6 +116,33 @@ impl Candidates {
             seen.places = places;
         }
         Ok(first)
+    }
+
+    /// One of the first items that are known to have been there, if there is any; nobody is asked.
+    pub(super) fn seen(&self, shelf: &Shelf) -> Option<Place> {
+        self.seen.try_lock().ok()?.pop(self.aim(shelf))
+    }
+
+    /// An item was taken, or was gone already.
+    pub(super) fn aimed(&self, was_there: bool) {
+        let count = &self.rivals.count;
+        let now = count.load(Ordering::Relaxed);
+        let next = if was_there { now.saturating_sub(1) } else { RIVALS_MAX.min(now + 1) };
+        // Of two that count at once one may be forgotten: it is a guess in any case.
+        count.store(next, Ordering::Relaxed);
+    }
+
+    /// Which of the items that were seen is tried: the first, or with rivals one of the first few.
+    /// Clients of different sessions begin at different ones. Where later items may be ahead of
+    /// earlier ones, it is always the first.
+    fn aim(&self, shelf: &Shelf) -> usize {
+        let rivals = self.rivals.count.load(Ordering::Relaxed);
+        if rivals == 0 || shelf.order.is_overtaken() {
+            return 0;
+        }
+        let round = self.rivals.aim.fetch_add(1, Ordering::Relaxed);
+        let session = usize::try_from(shelf.client.session_id().0 & 0xff).unwrap_or_default();
+        session.wrapping_add(round) % (rivals + 1)
     }
 
     /// Passes an item over as long as it is there, and says so once.
@@ -180,14 +226,16 @@ impl Candidates {
 }
 
 impl Seen {
-    /// The first item that was seen, unless others may have come that are ahead of it.
-    fn pop(&mut self) -> Option<Place> {
+    /// The item that was seen at this place among them, or the last, unless others may have come
+    /// that are ahead of it.
+    fn pop(&mut self, aim: usize) -> Option<Place> {
         let has_changed = self.changed.as_mut().is_some_and(|it| it.now_or_never().is_some());
         if has_changed {
             self.changed = None;
             self.places.clear();
         }
-        self.places.pop_front()
+        let last = self.places.len().checked_sub(1)?;
+        self.places.remove(aim.min(last))
     }
 }
 
@@ -235,5 +283,37 @@ async fn wait(
         event = items => event.map(drop),
         Some(event) = claims => event.map(drop),
         () = due => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(count: usize) -> Seen {
+        let name = |nth| format!("qn-{nth:010}");
+        let places = (0..count).map(|nth| Order::Simple.place(&name(nth)).unwrap());
+        Seen { places: places.collect(), changed: None }
+    }
+
+    #[test]
+    fn items_are_popped_where_one_aims_and_the_last_if_there_are_fewer() {
+        let mut seen = seen(4);
+        let popped = [2, 0, 7, 1, 0].map(|aim| seen.pop(aim).map(|place| place.name));
+        let names = [2, 0, 3, 1].map(|nth| Some(format!("qn-{nth:010}")));
+        assert_eq!(popped[..4], names);
+        assert_eq!(popped[4], None);
+    }
+
+    #[test]
+    fn rivals_are_those_who_were_faster_lately() {
+        let candidates = Candidates::default();
+        let count = || candidates.rivals.count.load(Ordering::Relaxed);
+        candidates.aimed(true);
+        assert_eq!(count(), 0);
+        (0..100).for_each(|_| candidates.aimed(false));
+        assert_eq!(count(), RIVALS_MAX);
+        (0..RIVALS_MAX).for_each(|_| candidates.aimed(true));
+        assert_eq!(count(), 0);
     }
 }

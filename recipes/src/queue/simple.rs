@@ -1,9 +1,11 @@
 //! A queue without acknowledgements: what is taken is gone.
 
-use std::sync::{Arc, OnceLock};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use znode::{Client, CreateMode, ErrorKind, Op, Parents, Path};
+use bytes::Bytes;
+use znode::{Client, CreateMode, Error, ErrorKind, Op, Parents, Path, Reply, Stat};
 
 use super::candidates::{Candidates, Shelf};
 use super::names::{Key, Order, Place};
@@ -41,10 +43,23 @@ const WITNESSES: &str = "-witnesses";
 pub struct SimpleQueue {
     shelf: Shelf,
     candidates: Candidates,
+    ahead: Arc<Mutex<VecDeque<Ahead>>>,
     parents: Parents,
     /// Made with the first change.
     witnesses: Arc<OnceLock<Witnesses>>,
 }
+
+/// An item that is being read before anybody has asked for it, in the same batch as the removal of
+/// the one before: then its own removal is all that is waited for. Whoever removes it proves that
+/// it is still what was read.
+#[derive(Debug)]
+struct Ahead {
+    place: Place,
+    read: Reply<(Bytes, Stat)>,
+}
+
+/// How many items are read ahead. With others about, the next one is likely to be gone.
+const AHEAD_MAX: usize = 2;
 
 impl SimpleQueue {
     /// The queue at `path`. Whether that can be a path is checked when it is first asked of.
@@ -52,8 +67,8 @@ impl SimpleQueue {
         let (client, path) = (client.without_deadline(), path.into());
         let claims = format!("{path}{WITNESSES}").into();
         let shelf = Shelf { client, path: path.into(), claims, order: Order::Simple };
-        let (candidates, witnesses) = (Candidates::default(), Arc::default());
-        Self { shelf, candidates, parents: Parents::Container, witnesses }
+        let (candidates, ahead, witnesses) = Default::default();
+        Self { shelf, candidates, ahead, parents: Parents::Container, witnesses }
     }
 
     /// The same queue, as others name its items.
@@ -100,7 +115,10 @@ impl SimpleQueue {
         }
     }
 
-    /// Takes the first item; waits until there is one.
+    /// Takes the first item; waits until there is one. Where others take as well, it is one of the
+    /// first few: as many as it seems to have rivals, so that not all of them ask for the same one.
+    ///
+    /// It reads up to two items ahead, which others may take all the same.
     ///
     /// # Errors
     /// As [`put`](Self::put); if the outcome is `Unknown`, an item may be taken that nobody has.
@@ -114,9 +132,16 @@ impl SimpleQueue {
     pub async fn take(&self) -> Result<Vec<u8>, RecipeError> {
         self.check_path()?;
         loop {
-            let place = self.candidates.next(&self.shelf).await;
-            let place = place.map_err(|error| self.failed(error))?;
-            if let Some(data) = self.remove(place).await? {
+            let (place, read) = match self.next_ahead() {
+                Some(Ahead { place, read }) => (place, Some(read)),
+                None => {
+                    let place = self.candidates.next(&self.shelf).await;
+                    (place.map_err(|error| self.failed(error))?, None)
+                }
+            };
+            let taken = self.remove(place, read).await?;
+            self.candidates.aimed(taken.is_some());
+            if let Some(data) = taken {
                 return Ok(data);
             }
         }
@@ -137,7 +162,7 @@ impl SimpleQueue {
         loop {
             let place = self.candidates.try_next(&self.shelf).await;
             let Some(place) = place.map_err(|error| self.failed(error))? else { return Ok(None) };
-            if let Some(data) = self.remove(place).await? {
+            if let Some(data) = self.remove(place, None).await? {
                 return Ok(Some(data));
             }
         }
@@ -185,12 +210,48 @@ impl SimpleQueue {
         }
     }
 
-    /// Takes an item out; `None` if somebody else was faster, or nobody can read it.
-    async fn remove(&self, place: Place) -> Result<Option<Vec<u8>>, RecipeError> {
+    fn next_ahead(&self) -> Option<Ahead> {
+        self.ahead().pop_front()
+    }
+
+    /// Has the next items read, as far as it is known which these are.
+    fn read_ahead(&self) {
+        if self.shelf.order.is_overtaken() {
+            return;
+        }
+        let mut ahead = self.ahead();
+        while ahead.len() < AHEAD_MAX {
+            let Some(place) = self.candidates.seen(&self.shelf) else { return };
+            let read = self.shelf.client.get_data(&znode::path::join(self.path(), &place.name));
+            ahead.push_back(Ahead { place, read });
+        }
+    }
+
+    fn ahead(&self) -> MutexGuard<'_, VecDeque<Ahead>> {
+        self.ahead.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an item out, which may be read already; `None` if somebody else was faster, or nobody
+    /// can read it.
+    async fn remove(
+        &self,
+        place: Place,
+        mut read: Option<Reply<(Bytes, Stat)>>,
+    ) -> Result<Option<Vec<u8>>, RecipeError> {
         let path = znode::path::join(self.path(), &place.name);
         let client = &self.shelf.client;
         loop {
-            let (data, stat) = match client.until_answered(|| client.get_data(&path)).await {
+            let read = match read.take() {
+                Some(read) => read.await,
+                None => client.get_data(&path).await,
+            };
+            let read = match read {
+                Err(error) if is_unanswered(&error) => {
+                    client.until_answered(|| client.get_data(&path)).await
+                }
+                read => read,
+            };
+            let (data, stat) = match read {
                 Err(error) if error.kind() == ErrorKind::NoNode => return Ok(None),
                 Err(error) if is_unreadable(&error) => {
                     self.candidates.pass_over(&place, &path, &error);
@@ -198,6 +259,7 @@ impl SimpleQueue {
                 }
                 read => read.map_err(|error| self.failed(error))?,
             };
+            self.read_ahead();
             let removal = Op::delete(&path, stat.version);
             match self.witnesses().commit(std::slice::from_ref(&removal)).await {
                 Ok(_) => return Ok(Some(data.to_vec())),
@@ -231,9 +293,14 @@ impl SimpleQueue {
         Ok(())
     }
 
-    fn failed(&self, error: znode::Error) -> RecipeError {
+    fn failed(&self, error: Error) -> RecipeError {
         RecipeError::client(self.path(), error)
     }
+}
+
+/// Whether no server has answered, and the session may live on.
+fn is_unanswered(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::ConnectionLoss | ErrorKind::Overloaded)
 }
 
 /// Whether an operation, this one if it is said, has failed so.
