@@ -208,11 +208,13 @@ kazoo_ours() {
 
 bench_smoke() {
     local mode
-    for mode in get set mixed create-delete connect churn fan-out lock contend queue counter cache; do
+    for mode in get set mixed create-delete connect churn fan-out lock contend contend-once queue \
+        counter cache start start-cluster failover fsync ping-pong grow-nodes grow-watches grow-sessions; do
         cargo run --locked -q --release --example bench -- \
             --mode "$mode" --sessions 2 --nodes 1000 --seconds 0.3
     done
     cargo run --locked -q --release --example bench -- --rate 1000 --seconds 0.3
+    cargo run --locked -q --release --example bench -- --unordered --seconds 0.3
     cargo run --locked -q --release --example bench -- --constant --no-embedded --seconds 0.3
 }
 

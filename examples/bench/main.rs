@@ -4,7 +4,11 @@
 //! one run on one machine.
 
 mod constant;
+mod embedded;
 mod fill;
+mod fsync;
+mod growth;
+mod live;
 mod measure;
 mod options;
 mod ping_pong;
@@ -42,10 +46,10 @@ async fn run(options: &Options) -> Result<(), Error> {
         tokio::io::stdin().read_to_end(&mut Vec::new()).await?;
         return Ok(());
     }
-    if options.mode == Mode::PingPong {
-        let mut table = Table::new(["raw loopback".to_owned()]);
+    if let Some(what) = options.mode.without_servers() {
+        let mut table = Table::new([what.to_owned()]);
         for _ in 0..options.rounds.max(1) {
-            table.add(0, ping_pong::run(options)?);
+            table.add(0, alone(options).await?);
         }
         table.print(options);
         return Ok(());
@@ -59,6 +63,16 @@ async fn run(options: &Options) -> Result<(), Error> {
     }
     table.print(options);
     Ok(())
+}
+
+/// One round of what needs no server that runs already.
+async fn alone(options: &Options) -> Result<Figures, Error> {
+    match options.mode {
+        Mode::PingPong => ping_pong::run(options),
+        Mode::Fsync => fsync::run(options),
+        Mode::Failover => embedded::fail_over(options).await,
+        _ => embedded::start(options).await,
+    }
 }
 
 /// One round on one server: fresh sessions, a home of their own, load, and nothing left behind.
@@ -80,17 +94,23 @@ async fn measure(options: &Options, target: &Target) -> Result<Figures, Error> {
         Mode::Lock | Mode::Contend | Mode::Queue | Mode::Counter => {
             turns::run(options, &sessions).await?
         }
+        Mode::ContendOnce => turns::bursts(options, &sessions).await?,
+        Mode::GrowNodes => growth::nodes(options, &owner, &home).await?,
+        Mode::GrowSessions => growth::sessions(options, target).await?,
+        Mode::GrowWatches => growth::watches(options, &owner, &home).await?,
+        Mode::Plant => fill::plant(&owner, options).await?,
         Mode::Cache => {
-            let nodes = fill::plant(&owner, &home, options).await?;
-            fill::fill(options, &door.open().await?, &home, nodes).await?
+            fill::plant(&owner, options).await?;
+            fill::fill(options, &door.open().await?).await?
         }
         _ => requests::run(options, &sessions).await?,
     };
     for (client, _) in sessions {
         client.close().await?;
     }
-    // A server of constant answers has made nothing, whatever it says.
-    if home.starts_with(HOME) {
+    // A server of constant answers has made nothing, whatever it says; what a server has grown by
+    // is looked at afterwards.
+    if home.starts_with(HOME) && options.mode != Mode::GrowNodes {
         owner.delete_all(&home).await?;
     }
     owner.close().await?;
@@ -98,10 +118,22 @@ async fn measure(options: &Options, target: &Target) -> Result<Figures, Error> {
 }
 
 impl Mode {
+    /// What is measured, if it is no server that runs already.
+    fn without_servers(self) -> Option<&'static str> {
+        match self {
+            Self::PingPong => Some("raw loopback"),
+            Self::Fsync => Some("raw file"),
+            Self::Start => Some("embedded server"),
+            Self::StartCluster | Self::Failover => Some("embedded cluster"),
+            _ => None,
+        }
+    }
+
     /// How many sessions there are beside those that the load opens by itself.
     fn sessions(self, options: &Options) -> usize {
         match self {
-            Self::Connect | Self::Churn | Self::Cache => 0,
+            Self::Connect | Self::Churn | Self::Plant | Self::Cache => 0,
+            Self::GrowNodes | Self::GrowSessions | Self::GrowWatches => 0,
             Self::Queue => 2 * options.sessions.max(1),
             _ => options.sessions.max(1),
         }
@@ -110,7 +142,9 @@ impl Mode {
     /// The node of a session: its own, or that of all.
     fn path(self, home: &str, number: usize) -> String {
         match self {
-            Self::FanOut | Self::Contend | Self::Queue | Self::Counter => format!("{home}/all"),
+            Self::FanOut | Self::Contend | Self::ContendOnce | Self::Queue | Self::Counter => {
+                format!("{home}/all")
+            }
             _ => format!("{home}/{number}"),
         }
     }
@@ -119,7 +153,7 @@ impl Mode {
     async fn lay_out(self, owner: &Client, path: &str, payload: usize) -> Result<(), Error> {
         let data = match self {
             Self::Counter => return Ok(()),
-            Self::Lock | Self::Contend | Self::Queue => Vec::new(),
+            Self::Lock | Self::Contend | Self::ContendOnce | Self::Queue => Vec::new(),
             _ => vec![b'x'; payload],
         };
         owner.create(path, data, CreateMode::Persistent).await?;

@@ -21,10 +21,16 @@ pub(crate) struct Span {
     end: Instant,
 }
 
-/// How long what happened in a span took, each in nanoseconds.
+/// What has happened in a span.
 pub(crate) struct Times {
     span: Span,
-    histogram: Histogram<u64>,
+    counted: Counted,
+}
+
+/// How often something happened, and how long it took, each in nanoseconds.
+pub(crate) struct Counted {
+    pub(crate) done: u64,
+    pub(crate) latencies: Histogram<u64>,
 }
 
 /// What a process has used up.
@@ -64,9 +70,11 @@ impl Span {
     ) -> Result<Figures, Error> {
         tokio::time::sleep_until(self.begin).await;
         let before = Used::by_now(options);
-        let mut all = Histogram::new(DIGITS)?;
+        let mut all = Counted::nothing()?;
         while let Some(times) = tasks.join_next().await {
-            all.add(times??.histogram)?;
+            let counted = times??.counted;
+            all.done += counted.done;
+            all.latencies.add(counted.latencies)?;
         }
         let cost = before.until_now(options);
         Ok(Figures::new(self.end - self.begin, cost, &all))
@@ -75,17 +83,50 @@ impl Span {
 
 impl Times {
     pub(crate) fn of(span: Span) -> Result<Self, Error> {
-        Ok(Self { span, histogram: Histogram::new(DIGITS)? })
+        Ok(Self { span, counted: Counted::nothing()? })
     }
 
-    /// Something that began at `asked` is done; whether the span goes on.
+    /// Something that began at `asked` is done; whether the span goes on. What ends in the span
+    /// counts, and how long it took if it has also begun there: so those that take long are not
+    /// counted less often than they happen.
     #[expect(clippy::disallowed_methods, reason = "programs may read the clock")]
     pub(crate) fn record(&mut self, asked: Instant) -> Result<bool, Error> {
         let now = Instant::now();
-        if asked >= self.span.begin && now <= self.span.end {
-            self.histogram.record(nanos(now - asked)?)?;
+        let Span { begin, end } = self.span;
+        if begin <= now && now <= end {
+            self.counted.done += 1;
+            if begin <= asked {
+                self.counted.latencies.record(nanos(now - asked)?)?;
+            }
         }
         Ok(!self.span.is_over(now))
+    }
+
+    /// Something that was due at a moment is done. Whatever was due in the span is timed, however
+    /// late it comes: the worst would be missed otherwise.
+    #[expect(clippy::disallowed_methods, reason = "programs may read the clock")]
+    pub(crate) fn record_due(&mut self, due: Instant) -> Result<(), Error> {
+        let now = Instant::now();
+        let Span { begin, end } = self.span;
+        self.counted.done += u64::from(begin <= now && now <= end);
+        if begin <= due && due < end {
+            self.counted.latencies.record(nanos(now - due)?)?;
+        }
+        Ok(())
+    }
+}
+
+impl Counted {
+    /// Nothing so far.
+    pub(crate) fn nothing() -> Result<Self, Error> {
+        Ok(Self { done: 0, latencies: Histogram::new(DIGITS)? })
+    }
+
+    /// So many things more are done, each of which took as long.
+    pub(crate) fn note(&mut self, took: Duration, done: usize) -> Result<(), Error> {
+        let done = u64::try_from(done)?;
+        self.done += done;
+        Ok(self.latencies.record_n(nanos(took)?, done)?)
     }
 }
 
@@ -106,13 +147,8 @@ impl Used {
 }
 
 /// A duration as histograms take it.
-pub(crate) fn nanos(duration: Duration) -> Result<u64, Error> {
+fn nanos(duration: Duration) -> Result<u64, Error> {
     Ok(u64::try_from(duration.as_nanos())?)
-}
-
-/// An empty histogram, for what is timed by hand.
-pub(crate) fn histogram() -> Result<Histogram<u64>, Error> {
-    Ok(Histogram::new(DIGITS)?)
 }
 
 /// Processor time that a process has used, user and system.
@@ -130,9 +166,9 @@ fn cpu_seconds(pid: &str) -> f64 {
     }
 }
 
-/// What of this process is in memory, in MiB.
-pub(crate) fn resident_mib() -> f64 {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+/// What of a process is in memory, in MiB.
+pub(crate) fn resident_mib(pid: &str) -> f64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().trim_end_matches("kB").trim().parse::<f64>().ok());
     kib.map_or(f64::NAN, |kib| kib / 1024.0)

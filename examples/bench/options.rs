@@ -1,5 +1,6 @@
 //! What the bench is asked to do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -35,6 +36,9 @@ pub(crate) struct Options {
     /// get, set and mixed. Without it, a request is asked when another one is answered
     #[arg(long)]
     pub(crate) rate: Option<f64>,
+    /// Await requests in no order, each by itself, instead of one after the other
+    #[arg(long)]
+    pub(crate) unordered: bool,
     /// Let a lock go by dropping its guard, which nobody waits for
     #[arg(long)]
     pub(crate) dropped: bool,
@@ -60,6 +64,9 @@ pub(crate) struct Options {
     /// Print JSON, one object for each server
     #[arg(long)]
     pub(crate) json: bool,
+    /// Where the file lies that is synced
+    #[arg(long, default_value_os_t = std::env::temp_dir())]
+    pub(crate) directory: PathBuf,
     /// Serve constant answers until standard input ends, on the address that is printed
     #[arg(long)]
     pub(crate) serve_constant: bool,
@@ -85,14 +92,32 @@ pub(crate) enum Mode {
     Lock,
     /// The same, and all sessions want the same lock
     Contend,
+    /// The same, and each takes it once: from when all set out until the last has let it go
+    ContendOnce,
     /// Put items into a queue and take them out again
     Queue,
     /// Add one to a counter that all sessions share
     Counter,
-    /// Fill a cache of a whole tree
+    /// Lay out the tree at `/cache-tree` that a cache is filled with, unless it is there
+    Plant,
+    /// Fill a cache of that tree; if another process has laid it out, that has left no memory here
     Cache,
+    /// Make nodes: what the server's memory grows by
+    GrowNodes,
+    /// Open sessions, and leave them be: the same
+    GrowSessions,
+    /// Watch every node of so many: the same
+    GrowWatches,
+    /// Start an embedded server, until it has acknowledged a first write
+    Start,
+    /// The same with three servers that vote
+    StartCluster,
+    /// Have the leader of three servers die, until a session that stood before has written again
+    Failover,
     /// Send a byte to and fro over a raw socket: what no request can beat
     PingPong,
+    /// Append so many records at a time to a file, and sync it: what no durable write can beat
+    Fsync,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use znode_examples::Error;
 
-use crate::measure::{Used, histogram, nanos};
+use crate::measure::{Counted, Used};
 use crate::options::Options;
 use crate::report::Figures;
 
@@ -23,17 +23,17 @@ pub(crate) fn run(options: &Options) -> Result<Figures, Error> {
         let mut byte = [0];
         while far.read_exact(&mut byte).and_then(|()| far.write_all(&byte)).is_ok() {}
     });
-    let mut times = histogram()?;
+    let mut counted = Counted::nothing()?;
     let (before, began) = (Used::by_now(options), Instant::now());
     while began.elapsed() < options.measured() {
         let asked = Instant::now();
         let mut byte = [0];
         near.write_all(&byte)?;
         near.read_exact(&mut byte)?;
-        times.record(nanos(asked.elapsed())?)?;
+        counted.note(asked.elapsed(), 1)?;
     }
     let (took, cost) = (began.elapsed(), before.until_now(options));
     drop(near);
     echo.join().map_err(|_| "the echo has panicked")?;
-    Ok(Figures::new(took, cost, &times))
+    Ok(Figures::new(took, cost, &counted))
 }

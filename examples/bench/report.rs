@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
-
-use crate::measure::Cost;
+use crate::measure::{Cost, Counted};
 use crate::options::Options;
 
 /// What one round on one server has given.
@@ -12,27 +10,36 @@ use crate::options::Options;
 pub(crate) struct Figures {
     per_second: f64,
     p50_us: f64,
+    p90_us: f64,
     p99_us: f64,
+    p999_us: f64,
     max_us: f64,
     /// Processor time of this process for each operation; includes an embedded server.
     cpu_us: f64,
     /// The same of the servers that were named.
     server_cpu_us: f64,
-    /// What stayed in memory, where that is what is measured.
+    /// What stayed in memory, where that is what is measured: of it all, and what was allocated.
     resident_mib: f64,
+    live_mib: f64,
+    /// How many bytes of the servers' memory each of what was made takes.
+    server_bytes: f64,
 }
 
 /// A figure: its name in JSON, its heading, the digits behind the point, and how one gets it.
 type Column = (&'static str, &'static str, usize, fn(&Figures) -> f64);
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 11] = [
     ("operations_per_second", "operations/s", 0, |figures| figures.per_second),
     ("p50_us", "p50 µs", 1, |figures| figures.p50_us),
+    ("p90_us", "p90 µs", 1, |figures| figures.p90_us),
     ("p99_us", "p99 µs", 1, |figures| figures.p99_us),
+    ("p999_us", "p99.9 µs", 1, |figures| figures.p999_us),
     ("max_us", "max µs", 1, |figures| figures.max_us),
     ("cpu_us_per_operation", "CPU µs/op", 2, |figures| figures.cpu_us),
     ("server_cpu_us_per_operation", "server µs/op", 2, |figures| figures.server_cpu_us),
     ("resident_mib", "resident MiB", 1, |figures| figures.resident_mib),
+    ("live_mib", "live MiB", 1, |figures| figures.live_mib),
+    ("server_bytes_each", "server B each", 0, |figures| figures.server_bytes),
 ];
 
 /// The rounds of each server.
@@ -43,22 +50,35 @@ pub(crate) struct Table {
 
 impl Figures {
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-    pub(crate) fn new(measured: Duration, cost: Cost, latencies: &Histogram<u64>) -> Self {
+    pub(crate) fn new(measured: Duration, cost: Cost, counted: &Counted) -> Self {
         let us = |nanos: u64| nanos as f64 / 1e3;
-        let operations = latencies.len() as f64;
+        let Counted { done, latencies } = counted;
+        let operations = *done as f64;
         Self {
             per_second: operations / measured.as_secs_f64(),
             p50_us: us(latencies.value_at_quantile(0.5)),
+            p90_us: us(latencies.value_at_quantile(0.9)),
             p99_us: us(latencies.value_at_quantile(0.99)),
+            p999_us: us(latencies.value_at_quantile(0.999)),
             max_us: us(latencies.max()),
             cpu_us: cost.own_cpu * 1e6 / operations,
             server_cpu_us: cost.servers_cpu * 1e6 / operations,
             resident_mib: f64::NAN,
+            live_mib: f64::NAN,
+            server_bytes: f64::NAN,
         }
     }
 
-    pub(crate) fn with_resident(mut self, mib: f64) -> Self {
-        self.resident_mib = mib;
+    /// What stayed in memory, in MiB: of it all, and what was allocated.
+    pub(crate) fn with_memory(mut self, resident: f64, live: f64) -> Self {
+        (self.resident_mib, self.live_mib) = (resident, live);
+        self
+    }
+
+    /// By how many MiB the servers have grown for so many things that were made.
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(crate) fn with_growth(mut self, mib: f64, made: usize) -> Self {
+        self.server_bytes = mib * 1024.0 * 1024.0 / made as f64;
         self
     }
 }

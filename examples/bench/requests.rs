@@ -5,6 +5,7 @@ use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -48,7 +49,9 @@ pub(crate) async fn run(
             data: vec![b'x'; options.payload],
             asked: 0,
         };
-        if options.rate.is_some() {
+        if options.unordered {
+            tasks.spawn(load.ask_whoever_answers(span, options.depth.max(1)));
+        } else if options.rate.is_some() {
             let (bell, due) = mpsc::unbounded_channel();
             bells.push(bell);
             tasks.spawn(load.ask_when_due(span, due));
@@ -102,6 +105,25 @@ impl Load {
         Ok(times)
     }
 
+    /// The same by futures that are awaited in no order, each polled by itself: how clients are
+    /// driven whose requests are not in line before they are polled.
+    #[expect(clippy::disallowed_methods, reason = "programs may read the clock")]
+    async fn ask_whoever_answers(mut self, span: Span, depth: usize) -> Result<Times, Error> {
+        let mut times = Times::of(span)?;
+        let mut ask = || {
+            let (asked, request) = (Instant::now(), self.ask());
+            async move { request.answered().await.map(|()| asked) }
+        };
+        let mut under_way: FuturesUnordered<_> = (0..depth).map(|_| ask()).collect();
+        while let Some(asked) = under_way.next().await {
+            if !times.record(asked?)? {
+                break;
+            }
+            under_way.push(ask());
+        }
+        Ok(times)
+    }
+
     /// Open loop: a request is late from when it was due, whether or not it could be asked then.
     async fn ask_when_due(
         mut self,
@@ -118,7 +140,7 @@ impl Load {
                     due = bell.recv() => due,
                     answered = request.answer() => {
                         answered?;
-                        times.record(*asked)?;
+                        times.record_due(*asked)?;
                         under_way.pop_front();
                         continue;
                     }
@@ -129,7 +151,7 @@ impl Load {
         }
         for (asked, request) in under_way {
             request.answered().await?;
-            times.record(asked)?;
+            times.record_due(asked)?;
         }
         Ok(times)
     }

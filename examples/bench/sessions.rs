@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use znode::{Client, CreateMode, Version};
 use znode_examples::Error;
 
-use crate::measure::{Span, Times, Used, histogram, nanos};
+use crate::measure::{Counted, Span, Times, Used};
 use crate::options::{Mode, Options};
 use crate::report::Figures;
 use crate::target::Target;
@@ -50,7 +50,7 @@ pub(crate) async fn fan_out(
 ) -> Result<Figures, Error> {
     let Some((owner, path)) = sessions.first() else { return Err("no session".into()) };
     let span = Span::after_warmup(options);
-    let mut times = histogram()?;
+    let mut counted = Counted::nothing()?;
     let (mut before, mut began) = (Used::by_now(options), Instant::now());
     let mut measures = false;
     while !span.is_over(Instant::now()) {
@@ -66,9 +66,8 @@ pub(crate) async fn fan_out(
         owner.set_data(path, vec![b'y'; options.payload], Version::ANY).await?;
         try_join_all(watches).await?;
         if measures {
-            let took = nanos(changed.elapsed())?;
-            times.record_n(took, u64::try_from(sessions.len())?)?;
+            counted.note(changed.elapsed(), sessions.len())?;
         }
     }
-    Ok(Figures::new(began.elapsed(), before.until_now(options), &times))
+    Ok(Figures::new(began.elapsed(), before.until_now(options), &counted))
 }

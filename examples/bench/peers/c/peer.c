@@ -18,7 +18,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static int connected, under_way, failed;
 static double begin_at, end_at, cpu_at_begin = -1;
 static float *times;
-static long count;
+static long count, done;
 
 static double now(void) {
     struct timespec at;
@@ -41,8 +41,11 @@ static void answered(int rc, double *asked) {
         failed = rc;
     if (cpu_at_begin < 0 && at >= begin_at)
         cpu_at_begin = cpu();
-    if (*asked >= begin_at && at <= end_at && count < TIMES_MAX)
-        times[count++] = (at - *asked) * 1e6;
+    if (at >= begin_at && at <= end_at) {
+        done++;
+        if (*asked >= begin_at && count < TIMES_MAX)
+            times[count++] = (at - *asked) * 1e6;
+    }
     under_way--;
     pthread_cond_signal(&changed);
     pthread_mutex_unlock(&lock);
@@ -87,7 +90,7 @@ int main(int argc, char **argv) {
         pthread_cond_wait(&changed, &lock);
     pthread_mutex_unlock(&lock);
     snprintf(path, sizeof path, "/peer-%d", getpid());
-    zoo_create(handle, path, data, payload, &ZOO_OPEN_ACL_UNSAFE, 0, 0, 0);
+    failed = zoo_create(handle, path, data, payload, &ZOO_OPEN_ACL_UNSAFE, 0, 0, 0);
     begin_at = now() + atof(argv[6]);
     end_at = begin_at + atof(argv[7]);
     while (now() < end_at && !failed) {
@@ -110,8 +113,8 @@ int main(int argc, char **argv) {
     qsort(times, count, sizeof *times, ascending);
     printf("{\"operations_per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
            "\"cpu_us_per_operation\":%.2f}\n",
-           count / (end_at - begin_at), times[count / 2], times[(long)(count * .99)],
-           used * 1e6 / count);
+           done / (end_at - begin_at), times[count / 2], times[(long)(count * .99)],
+           used * 1e6 / done);
     fflush(stdout);
     _exit(0);
 }

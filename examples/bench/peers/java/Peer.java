@@ -12,6 +12,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 
 import org.apache.curator.framework.CuratorFramework;
 import org.apache.curator.framework.CuratorFrameworkFactory;
@@ -21,6 +22,8 @@ import org.apache.curator.framework.recipes.cache.CuratorCacheListener;
 import org.apache.curator.framework.recipes.locks.InterProcessMutex;
 import org.apache.curator.framework.recipes.queue.SimpleDistributedQueue;
 import org.apache.curator.retry.RetryNTimes;
+import org.apache.curator.test.TestingCluster;
+import org.apache.curator.test.TestingServer;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.KeeperException;
 import org.apache.zookeeper.Watcher.Event.KeeperState;
@@ -37,8 +40,13 @@ public final class Peer {
     private final int depth;
     private final byte[] data;
     private final int nodes;
-    private final long begin;
-    private final long end;
+    private final double warmup;
+    private final double seconds;
+    /** From when to when what happens counts: from when every session stands. */
+    private volatile long begin;
+    private volatile long end;
+    /** How many items a queue holds at most: producers wait. */
+    private final Semaphore queued = new Semaphore(64);
     private final String mark = "/peer-" + ProcessHandle.current().pid();
 
     private interface Turn {
@@ -49,10 +57,12 @@ public final class Peer {
     private final class Times {
         private long[] each = new long[1 << 12];
         private int count;
+        private long done;
 
-        /** Whether it goes on. */
+        /** Whether it goes on. What ends in time counts, and how long it took if it has begun there. */
         boolean note(long asked) {
             long now = System.nanoTime();
+            done += now >= begin && now <= end ? 1 : 0;
             if (asked >= begin && now <= end) {
                 if (count == each.length) {
                     each = Arrays.copyOf(each, 2 * count);
@@ -70,16 +80,23 @@ public final class Peer {
         depth = Integer.parseInt(arguments[3]);
         data = new byte[Integer.parseInt(arguments[4])];
         nodes = Integer.parseInt(arguments[7]);
-        begin = System.nanoTime() + (long) (Double.parseDouble(arguments[5]) * 1e9);
-        end = begin + (long) (Double.parseDouble(arguments[6]) * 1e9);
+        warmup = Double.parseDouble(arguments[5]);
+        seconds = Double.parseDouble(arguments[6]);
+    }
+
+    private void starts() {
+        begin = System.nanoTime() + (long) (warmup * 1e9);
+        end = begin + (long) (seconds * 1e9);
     }
 
     public static void main(String[] arguments) throws Exception {
         Peer peer = new Peer(arguments);
-        if (peer.mode.equals("cache")) {
-            peer.fill();
-        } else {
-            peer.measure();
+        switch (peer.mode) {
+            case "cache" -> peer.fill();
+            case "contend-once" -> peer.bursts();
+            case "start" -> peer.start(Peer::startServer);
+            case "start-cluster" -> peer.start(Peer::startCluster);
+            default -> peer.measure();
         }
         System.out.flush();
         Runtime.getRuntime().halt(0);
@@ -97,51 +114,129 @@ public final class Peer {
                 case "counter" -> counted.add(counter());
                 case "queue" -> {
                     SimpleDistributedQueue producer = new SimpleDistributedQueue(curator(), mark);
-                    others.add(again(() -> producer.offer(data)));
+                    others.add(forEver(() -> {
+                        queued.acquire();
+                        producer.offer(data);
+                    }));
                     SimpleDistributedQueue consumer = new SimpleDistributedQueue(curator(), mark);
-                    counted.add(again(consumer::take));
+                    counted.add(again(() -> {
+                        consumer.take();
+                        queued.release();
+                    }));
                 }
                 default -> throw new IllegalArgumentException("no " + mode + " here");
             }
         }
         ExecutorService threads = Executors.newFixedThreadPool(counted.size() + others.size());
+        starts();
         others.forEach(threads::submit);
         List<Future<Times>> running = new ArrayList<>();
         counted.forEach(task -> running.add(threads.submit(task)));
         TimeUnit.NANOSECONDS.sleep(begin - System.nanoTime());
         double before = cpuSeconds();
         long[] all = new long[0];
+        long done = 0;
         for (Future<Times> task : running) {
             Times times = task.get();
+            done += times.done;
             int count = all.length;
             all = Arrays.copyOf(all, count + times.count);
             System.arraycopy(times.each, 0, all, count, times.count);
         }
-        report(all, (end - begin) / 1e9, cpuSeconds() - before, Double.NaN);
+        report(all, done, (end - begin) / 1e9, cpuSeconds() - before, "");
     }
 
-    private void report(long[] all, double seconds, double cpu, double resident) {
+    private static void report(long[] all, long done, double seconds, double cpu, String memory) {
         Arrays.sort(all);
-        String memory = Double.isNaN(resident) ? "" : String.format(",\"resident_mib\":%.1f", resident);
         System.out.printf(
                 "{\"operations_per_second\":%.1f,\"p50_us\":%.1f,\"p99_us\":%.1f,"
                         + "\"cpu_us_per_operation\":%.2f%s}%n",
-                all.length / seconds,
+                done / seconds,
                 all[all.length / 2] / 1e3,
                 all[(int) ((all.length - 1) * .99)] / 1e3,
-                cpu * 1e6 / all.length,
+                cpu * 1e6 / done,
                 memory);
     }
 
-    /** So many requests under way, asked again by whoever is told of an answer. */
-    private Callable<Times> requests(String path) throws Exception {
-        CountDownLatch connected = new CountDownLatch(1);
-        ZooKeeper client = new ZooKeeper(connect, SESSION_MS, event -> {
-            if (event.getState() == KeeperState.SyncConnected) {
-                connected.countDown();
+    /** All take the same lock once, and again when the last one has let it go. */
+    private void bursts() throws Exception {
+        List<Callable<Void>> turns = new ArrayList<>();
+        for (int i = 0; i < sessions; i++) {
+            InterProcessMutex mutex = new InterProcessMutex(curator(), mark);
+            turns.add(() -> {
+                mutex.acquire();
+                mutex.release();
+                return null;
+            });
+        }
+        ExecutorService threads = Executors.newFixedThreadPool(sessions);
+        starts();
+        long done = 0;
+        long took = 0;
+        double before = Double.NaN;
+        while (System.nanoTime() < end) {
+            if (Double.isNaN(before) && System.nanoTime() >= begin) {
+                before = cpuSeconds();
             }
-        });
-        connected.await();
+            long began = System.nanoTime();
+            for (Future<Void> turn : threads.invokeAll(turns)) {
+                turn.get();
+            }
+            if (!Double.isNaN(before)) {
+                took += System.nanoTime() - began;
+                done += sessions;
+            }
+        }
+        report(new long[] {took / done}, done, took / 1e9, cpuSeconds() - before, "");
+    }
+
+    private interface Started {
+        AutoCloseable start(Consumer<String> connect) throws Exception;
+    }
+
+    private static AutoCloseable startServer(Consumer<String> connect) throws Exception {
+        TestingServer server = new TestingServer(true);
+        connect.accept(server.getConnectString());
+        return server;
+    }
+
+    private static AutoCloseable startCluster(Consumer<String> connect) throws Exception {
+        TestingCluster cluster = new TestingCluster(3);
+        cluster.start();
+        connect.accept(cluster.getConnectString());
+        return cluster;
+    }
+
+    /** Starts servers again and again, each time until a first write is acknowledged. */
+    private void start(Started started) throws Exception {
+        starts();
+        // A few at least, however short the time is.
+        int warmups = 2;
+        List<Long> took = new ArrayList<>();
+        double resident = Double.NaN;
+        double before = cpuSeconds();
+        while (System.nanoTime() < end || took.size() < warmups + 3) {
+            double residentBefore = residentMib();
+            long asked = System.nanoTime();
+            String[] connect = new String[1];
+            try (AutoCloseable server = started.start(told -> connect[0] = told)) {
+                ZooKeeper client = connected(connect[0]);
+                client.create("/first", data, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
+                took.add(System.nanoTime() - asked);
+                double grown = residentMib() - residentBefore;
+                resident = Double.isNaN(resident) ? grown : Math.max(resident, grown);
+                client.close();
+            }
+        }
+        double cpu = cpuSeconds() - before;
+        String memory = String.format(",\"resident_mib\":%.1f", resident);
+        long[] warm = took.stream().skip(warmups).mapToLong(Long::longValue).toArray();
+        double spent = Arrays.stream(warm).sum() / 1e9;
+        report(warm, warm.length, spent, cpu * warm.length / took.size(), memory);
+    }
+
+    private Callable<Times> requests(String path) throws Exception {
+        ZooKeeper client = connected(connect);
         client.create(path, data, Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
         boolean sets = mode.equals("set");
         return () -> {
@@ -150,7 +245,6 @@ public final class Peer {
             while (System.nanoTime() < end) {
                 room.acquire();
                 long asked = System.nanoTime();
-                // One thread of the client's tells of all answers.
                 if (sets) {
                     client.setData(path, data, -1, (rc, p, context, stat) -> {
                         check(rc);
@@ -170,6 +264,17 @@ public final class Peer {
         };
     }
 
+    private static ZooKeeper connected(String connect) throws Exception {
+        CountDownLatch connected = new CountDownLatch(1);
+        ZooKeeper client = new ZooKeeper(connect, SESSION_MS, event -> {
+            if (event.getState() == KeeperState.SyncConnected) {
+                connected.countDown();
+            }
+        });
+        connected.await();
+        return client;
+    }
+
     private static void check(int rc) {
         if (rc != KeeperException.Code.OK.intValue()) {
             System.err.println(KeeperException.Code.get(rc));
@@ -186,6 +291,21 @@ public final class Peer {
                 turn.take();
             } while (times.note(asked));
             return times;
+        };
+    }
+
+    /** For those that keep the others busy; whatever goes wrong must not look like having done less. */
+    private static Callable<Times> forEver(Turn turn) {
+        return () -> {
+            try {
+                while (true) {
+                    turn.take();
+                }
+            } catch (Exception problem) {
+                problem.printStackTrace();
+                Runtime.getRuntime().halt(1);
+                return null;
+            }
         };
     }
 
@@ -216,28 +336,13 @@ public final class Peer {
         return client;
     }
 
-    /** The tree as the bench lays it out; it is left, since Curator deletes one node after the other. */
+    /** The tree that the bench has laid out. */
     private void fill() throws Exception {
+        String mark = "/cache-tree";
         CuratorFramework client = curator();
-        client.create().forPath(mark);
-        int made = 0;
-        Semaphore room = new Semaphore(1000);
-        for (int branch = 0; made < nodes; branch++) {
-            for (int leaf = -1; leaf < 100 && made < nodes; leaf++, made++) {
-                String path = String.format("%s/%05d", mark, branch);
-                room.acquire();
-                client.create()
-                        .inBackground((c, event) -> {
-                            check(event.getResultCode());
-                            room.release();
-                        })
-                        .forPath(leaf < 0 ? path : String.format("%s/%03d", path, leaf), data);
-            }
-        }
-        room.acquire(1000);
-        for (int i = 0; i < 3; i++) {
-            System.gc();
-        }
+        client.checkExists().forPath(mark);
+        // Before the rest: it collects what getting there has left.
+        double live = liveMib();
         double resident = residentMib();
         double before = cpuSeconds();
         long asked = System.nanoTime();
@@ -249,12 +354,24 @@ public final class Peer {
         filled.await();
         long took = System.nanoTime() - asked;
         double cpu = cpuSeconds() - before;
+        long[] all = new long[nodes + 1];
+        Arrays.fill(all, took);
+        double grown = residentMib() - resident;
+        String memory = String.format(
+                ",\"resident_mib\":%.1f,\"live_mib\":%.1f", grown, liveMib() - live);
         if (cache.size() != nodes + 1) {
             throw new IllegalStateException("the cache holds " + cache.size());
         }
-        long[] all = new long[nodes + 1];
-        Arrays.fill(all, took);
-        report(all, took / 1e9, cpu, residentMib() - resident);
+        report(all, all.length, took / 1e9, cpu, memory);
+    }
+
+    /** What is still wanted of the heap. */
+    private static double liveMib() {
+        for (int i = 0; i < 3; i++) {
+            System.gc();
+        }
+        Runtime runtime = Runtime.getRuntime();
+        return (runtime.totalMemory() - runtime.freeMemory()) / 1024.0 / 1024.0;
     }
 
     private static double residentMib() throws IOException {

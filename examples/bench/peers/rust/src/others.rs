@@ -13,9 +13,10 @@ pub(crate) async fn zookeeper_async(connect: &str) -> Outcome<zk_async::ZooKeepe
 }
 
 impl Requests for zk_async::ZooKeeper {
-    async fn make(&self, path: &str, data: &[u8]) {
+    async fn make(&self, path: &str, data: &[u8]) -> Outcome<()> {
         let acl = zk_async::Acl::open_unsafe().clone();
-        let _ = self.create(path, data.to_vec(), acl, zk_async::CreateMode::Persistent).await;
+        self.create(path, data.to_vec(), acl, zk_async::CreateMode::Persistent).await?;
+        Ok(())
     }
 
     async fn get(&self, path: &str) -> Outcome<()> {
@@ -35,13 +36,14 @@ pub(crate) async fn tokio_zookeeper(connect: &str) -> Outcome<tokio_zk::ZooKeepe
 }
 
 impl Requests for tokio_zk::ZooKeeper {
-    async fn make(&self, path: &str, data: &[u8]) {
+    async fn make(&self, path: &str, data: &[u8]) -> Outcome<()> {
         let acl = tokio_zk::Acl::open_unsafe();
-        let _ = self.create(path, data.to_vec(), acl, tokio_zk::CreateMode::Persistent).await;
+        self.create(path, data.to_vec(), acl, tokio_zk::CreateMode::Persistent).await??;
+        Ok(())
     }
 
     async fn get(&self, path: &str) -> Outcome<()> {
-        self.get_data(path).await?;
+        self.get_data(path).await?.ok_or("there is no such node")?;
         Ok(())
     }
 
