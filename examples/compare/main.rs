@@ -5,10 +5,15 @@
 //! round, and tells medians, spreads and ratios beside the goals. Run it at the root of the
 //! repository; it needs Java with Maven, Python, a C compiler, and Debian's packages.
 
+mod idle;
+mod pictures;
 mod plan;
+mod plot;
 mod report;
 mod run;
 mod samples;
+mod sections_of_clients;
+mod sections_of_servers;
 mod servers;
 
 use std::collections::BTreeMap;
@@ -21,10 +26,11 @@ use std::process::{Command, Stdio};
 use clap::Parser;
 use znode_examples::Error;
 
+use crate::idle::Idle;
 use crate::plan::{Figure, Section};
 use crate::report::Report;
 use crate::samples::Samples;
-use crate::servers::{Kind, Server};
+use crate::servers::Server;
 
 /// Compares our client, servers and recipes with others'.
 #[derive(Debug, Parser)]
@@ -41,8 +47,8 @@ pub(crate) struct Options {
     /// Nodes of the tree that caches are filled with
     #[arg(long, default_value_t = 100_000)]
     pub(crate) nodes: usize,
-    /// Sections to run, all unless said: servers, disk, ensembles, clients, clients-on-apache,
-    /// recipes
+    /// Sections to run, all unless said: limits, servers, disk, ensembles, growth, test-servers,
+    /// clients, clients-on-apache, recipes
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// A file with a place for the tables
@@ -71,23 +77,42 @@ fn target() -> PathBuf {
     own.ancestors().nth(2).map_or_else(|| "target/release".into(), Into::into)
 }
 
+fn sections() -> [Section; 9] {
+    use {sections_of_clients as clients, sections_of_servers as servers};
+    [
+        servers::limits(),
+        servers::alone_in_memory(),
+        servers::durable(),
+        servers::ensembles(),
+        servers::growth(),
+        servers::in_tests(),
+        clients::clients(),
+        clients::clients_on_apache(),
+        clients::recipes(),
+    ]
+}
+
 fn main() -> Result<(), Error> {
     let options = Options::parse();
-    let sections = plan::sections();
+    let sections = sections();
     let known = |key: &String| sections.iter().any(|section| section.key == key);
     if let Some(unknown) = options.only.iter().find(|key| !known(key)) {
         let keys: Vec<_> = sections.iter().map(|section| section.key).collect();
         return Err(format!("there is no section {unknown}, but {}", keys.join(", ")).into());
     }
     build()?;
-    let mut report = Report::default();
+    let (mut report, mut idle) = (Report::default(), Idle::default());
     report.paragraph(&circumstances(&options)?);
     for section in &sections {
         if options.only.is_empty() || options.only.iter().any(|key| key == section.key) {
-            let rows = measure(section, &options)?;
+            let rows = measure(section, &options, &mut idle)?;
             report.section(section, &rows);
+            if let Some(file) = &options.write {
+                report.paragraph(&pictures::draw(file, section, &rows)?);
+            }
         }
     }
+    report.paragraph(&idle.told());
     report.sum_up();
     match &options.write {
         Some(path) => report.write(path)?,
@@ -113,22 +138,33 @@ fn done(command: &mut Command) -> Result<(), Error> {
 }
 
 /// All rounds of a section; the servers stand for as long.
-fn measure(section: &Section, options: &Options) -> Result<Vec<Samples>, Error> {
-    let mut servers: BTreeMap<Kind, Server> = BTreeMap::new();
-    for column in &section.columns {
-        if let Entry::Vacant(place) = servers.entry(column.server) {
-            place.insert(Server::start(column.server, options)?);
-        }
-    }
+fn measure(section: &Section, options: &Options, idle: &mut Idle) -> Result<Vec<Samples>, Error> {
+    let mut servers = BTreeMap::new();
     let mut rows = Vec::new();
+    let rounds = if section.fresh { 1 } else { options.rounds };
     for row in &section.rows {
+        if section.fresh {
+            servers.clear();
+        }
+        for kind in section.columns.iter().filter_map(|column| column.server) {
+            if let Entry::Vacant(place) = servers.entry(kind) {
+                place.insert(Server::start(kind, options)?);
+            }
+        }
         let mut samples = Samples::default();
-        for round in 1..=options.rounds {
+        for round in 1..=rounds {
             eprintln!("{}: {}, round {round}", section.title, row.name);
-            for column in section.columns.iter().filter(|column| column.program.does(row.mode)) {
-                let server = &servers[&column.server];
+            // Nobody is always the one before, or the one behind, the same other.
+            let first = round % section.columns.len();
+            let (behind, before) = section.columns.split_at(first);
+            let columns = before.iter().chain(behind);
+            for column in columns.filter(|column| column.does(row.mode)) {
+                let server = column.server.map(|kind| &servers[&kind]);
+                idle.await_it()?;
                 let mut told = column.program.run(row, server, options)?;
-                told.insert(Figure::ServerMemory.key().into(), server.resident_mib());
+                if let Some(server) = server {
+                    told.insert(Figure::ServerMemory.key().into(), server.resident_mib());
+                }
                 samples.add(column.name, told);
             }
         }

@@ -22,6 +22,9 @@ pub(crate) struct Report {
 
 impl Report {
     pub(crate) fn paragraph(&mut self, text: &str) {
+        if text.is_empty() {
+            return;
+        }
         self.text.push_str(text.trim_end());
         self.text.push_str("\n\n");
     }
@@ -68,16 +71,18 @@ impl Report {
             .filter_map(|goal| {
                 let ratio = samples.ratio(goal, figure)?;
                 let Goal { ours, theirs, target, stretch } = goal;
-                let verdict = goal.judge(ratio);
+                let verdict = goal.judge(ratio, figure);
                 self.goals[verdict as usize] += 1;
-                let (told, of) =
-                    (times(ratio), format!("{} … {}", times(*target), times(*stretch)));
+                let told = if theirs.is_some() { times } else { brief };
+                let (of, told) = (format!("{} … {}", told(*target), told(*stretch)), told(ratio));
+                let pair = match theirs {
+                    Some(theirs) => format!("{ours} to {theirs}"),
+                    None => (*ours).to_owned(),
+                };
                 if verdict == Verdict::Short {
-                    let what =
-                        format!("{name}, {}: {ours} to {theirs} {told} of {of}", figure.unit());
-                    self.short.push(what);
+                    self.short.push(format!("{name}, {}: {pair} {told} of {of}", figure.unit()));
                 }
-                let who = if several { format!("{ours} to {theirs}: ") } else { String::new() };
+                let who = if several { format!("{pair}: ") } else { String::new() };
                 let mark = match verdict {
                     Verdict::Stretch => format!("**{told}**, beyond"),
                     Verdict::Target => format!("**{told}** of"),

@@ -45,14 +45,15 @@ impl Samples {
         Some((most - least) / 2.0 / self.median(column, figure)? * 100.0)
     }
 
-    /// How many times better ours is.
+    /// How many times better ours is; without anybody to compare it with, the figure itself.
     pub(crate) fn ratio(&self, goal: &Goal, figure: Figure) -> Option<f64> {
         let ours = self.median(goal.ours, figure)?;
+        let Some(theirs) = goal.theirs else { return Some(ours) };
         let times = |theirs: f64| {
             if figure.more_is_better() { ours / theirs } else { theirs / ours }
         };
-        if goal.theirs != BEST {
-            return self.median(goal.theirs, figure).map(times);
+        if theirs != BEST {
+            return self.median(theirs, figure).map(times);
         }
         let others = self.columns.keys().filter(|name| !name.starts_with("znode"));
         let ratios = others.filter_map(|name| self.median(name, figure)).map(times);
@@ -61,10 +62,12 @@ impl Samples {
 }
 
 impl Goal {
-    pub(crate) fn judge(&self, ratio: f64) -> Verdict {
-        if ratio >= self.stretch {
+    pub(crate) fn judge(&self, ratio: f64, figure: Figure) -> Verdict {
+        let more = self.theirs.is_some() || figure.more_is_better();
+        let reaches = |wanted: f64| if more { ratio >= wanted } else { ratio <= wanted };
+        if reaches(self.stretch) {
             Verdict::Stretch
-        } else if ratio >= self.target {
+        } else if reaches(self.target) {
             Verdict::Target
         } else {
             Verdict::Short

@@ -14,10 +14,13 @@ const MEMORY: &str = "/dev/shm";
 
 /// How servers of Apache's are run.
 const JVM: &str = "-Xmx1g -XX:+UseG1GC";
+const ROOMY_JVM: &str = "-Xmx4g -XX:+UseG1GC";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     ApacheInMemory,
+    /// The same with a heap that a million nodes fit into.
+    ApacheRoomy,
     ApacheOnDisk,
     ApacheEnsemble,
     OursInMemory,
@@ -45,9 +48,12 @@ enum Running {
 impl Server {
     pub(crate) fn start(kind: Kind, options: &Options) -> Result<Self, Error> {
         match kind {
-            Kind::ApacheInMemory => Self::apache(1, &fresh(MEMORY)?, "no"),
-            Kind::ApacheEnsemble => Self::apache(3, &fresh(MEMORY)?, "no"),
-            Kind::ApacheOnDisk => Self::apache(1, &fresh(&options.disk())?, "yes"),
+            Kind::ApacheInMemory => Self::apache(1, &fresh(MEMORY)?, "no", JVM)?.warmed(options),
+            Kind::ApacheRoomy => Self::apache(1, &fresh(MEMORY)?, "no", ROOMY_JVM),
+            Kind::ApacheEnsemble => Self::apache(3, &fresh(MEMORY)?, "no", JVM)?.warmed(options),
+            Kind::ApacheOnDisk => {
+                Self::apache(1, &fresh(&options.disk())?, "yes", JVM)?.warmed(options)
+            }
             Kind::OursInMemory => Self::child(options, "znode-server", &["--ephemeral", "1"], None),
             Kind::OursEnsemble => Self::child(options, "znode-server", &["--ephemeral", "3"], None),
             Kind::OursOnDisk => {
@@ -70,7 +76,21 @@ impl Server {
         }
     }
 
-    fn apache(servers: u32, directory: &Path, sync: &str) -> Result<Self, Error> {
+    /// A virtual machine has compiled by then what it will be measured by.
+    fn warmed(self, options: &Options) -> Result<Self, Error> {
+        for mode in ["mixed", "create-delete"] {
+            let mut load = Command::new(options.program("examples/bench"));
+            load.args(["--json", "--no-embedded", "--mode", mode, "--sessions", "8"]);
+            load.args(["--seconds", "0.1", "--warmup", "4", "--against", &self.address]);
+            let status = load.stdout(Stdio::null()).status()?;
+            if !status.success() {
+                return Err(format!("what was to warm a server up: {status}").into());
+            }
+        }
+        Ok(self)
+    }
+
+    fn apache(servers: u32, directory: &Path, sync: &str, jvm: &str) -> Result<Self, Error> {
         let mut command = script();
         let homes: Vec<PathBuf> = match servers {
             1 => vec![directory.join("1")],
@@ -80,7 +100,7 @@ impl Server {
             1 => command.arg("start").arg(&homes[0]),
             _ => command.arg("ensemble").arg(directory).arg(servers.to_string()),
         };
-        command.args([&format!("forceSync={sync}"), "tickTime=2000"]).env("ZK_JVM_FLAGS", JVM);
+        command.args([&format!("forceSync={sync}"), "tickTime=2000"]).env("ZK_JVM_FLAGS", jvm);
         let output = command.stderr(Stdio::inherit()).output()?;
         if !output.status.success() {
             return Err(format!("Apache ZooKeeper has not started: {}", output.status).into());
