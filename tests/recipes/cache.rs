@@ -24,6 +24,11 @@ async fn make(client: &Client, paths: &[&str]) {
     }
 }
 
+async fn make_children(client: &Client, count: usize) {
+    let names: Vec<String> = (0..count).map(|number| format!("{ROOT}/{number}")).collect();
+    make(client, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
 /// As soon as possible after a lost connection.
 async fn start(builder: CacheBuilder) -> Cache {
     soon(builder.jitter(Duration::ZERO).start()).await.unwrap()
@@ -133,7 +138,7 @@ async fn fact_26_two_reconnects_in_a_short_time_are_told_of_once() {
     let client = options.connect(&server.connect_string()).await.unwrap();
     let other = server.connect().await.unwrap();
     for path in [ROOT, "/cached/a", "/cached/b"] {
-        other.create(path, "", CreateMode::Persistent).await.unwrap();
+        other.create(path, "not a short one", CreateMode::Persistent).await.unwrap();
     }
     let hour = Duration::from_secs(3600);
     let cache = Cache::tree(&client, ROOT).jitter(hour).start().await.unwrap();
@@ -209,18 +214,82 @@ async fn a_reconnect_with_nothing_changed_costs_a_look_at_each_node_and_no_data(
     let (client, wire) = ground.connect_wired().await;
     let other = ground.connect().await;
     make(&other, &[ROOT]).await;
-    let names: Vec<String> = (0..50).map(|number| format!("{ROOT}/{number}")).collect();
-    make(&other, &names.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    make_children(&other, 50).await;
     let cache = start(Cache::tree(&client, ROOT)).await;
-    // One read for each node, and a list of the only one that has children.
-    assert_eq!((wire.count(OpCode::GetData), wire.count(OpCode::GetChildren)), (51, 1));
+    // The root, a list of its children, and those together.
+    let reads = [OpCode::GetData, OpCode::GetChildren, OpCode::MultiRead];
+    let read = || reads.map(|op| wire.count(op));
+    assert_eq!(read(), [1, 1, 2]);
     let mut changes = cache.changes();
     reconnect(&client, &wire).await;
     assert_eq!(next(&mut changes).await, "Resynced");
-    assert_eq!(wire.count(OpCode::Exists), 51);
-    assert_eq!((wire.count(OpCode::GetData), wire.count(OpCode::GetChildren)), (51, 1));
+    assert_eq!((wire.count(OpCode::Exists), read()), (51, [1, 1, 2]));
     soon(other.set_data("/cached/7", "new", Version::ANY)).await.unwrap();
     assert_eq!(next(&mut changes).await, "changed /cached/7 new");
+}
+
+/// Metadata alone would be as long.
+#[tokio::test]
+async fn a_reconnect_costs_no_look_of_its_own_where_there_is_hardly_any_data() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    let other = ground.connect().await;
+    make(&other, &[ROOT]).await;
+    for number in 0..50 {
+        let path = format!("{ROOT}/{number}");
+        soon(other.create(&path, "", CreateMode::Persistent)).await.unwrap();
+    }
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    let mut changes = cache.changes();
+    disconnect(&client, &wire).await;
+    soon(other.set_data("/cached/7", "new", Version::ANY)).await.unwrap();
+    wire.admit();
+    assert_eq!(next(&mut changes).await, "changed /cached/7 new");
+    assert_eq!(next(&mut changes).await, "Resynced");
+    assert_eq!((wire.count(OpCode::Exists), wire.count(OpCode::GetData)), (0, 1));
+}
+
+#[tokio::test]
+async fn where_servers_know_no_shared_reads_each_node_is_read_by_itself() {
+    let ground = Ground::start().await;
+    let (client, wire) = ground.connect_wired().await;
+    wire.unlearn(OpCode::MultiRead);
+    let other = ground.connect().await;
+    make(&other, &[ROOT]).await;
+    make_children(&other, 50).await;
+    let cache = start(Cache::tree(&client, ROOT)).await;
+    assert_eq!(cache.nodes().len(), 51);
+    let tried = wire.count(OpCode::MultiRead);
+    assert!(tried > 0);
+    // The connection was lost at it, and nobody tries again.
+    let mut changes = cache.changes();
+    reconnect(&client, &wire).await;
+    soon(other.delete_all("/cached/1")).await.unwrap();
+    make(&other, &["/cached/last", "/cached/last/a"]).await;
+    let mut told = String::new();
+    while told != "created /cached/last/a /cached/last/a" {
+        told = next(&mut changes).await;
+        assert_ne!(told, "the end");
+    }
+    assert_eq!(wire.count(OpCode::MultiRead), tried);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_lost_with_shared_reads_loses_none_of_them() {
+    for cut in [Wire::cut_before_reply, Wire::cut_before_arrival] {
+        let ground = Ground::start().await;
+        let (client, wire) = ground.connect_wired().await;
+        let other = ground.connect().await;
+        make(&other, &[ROOT]).await;
+        make_children(&other, 200).await;
+        cut(&wire, OpCode::MultiRead);
+        let cache = start(Cache::tree(&client, ROOT)).await;
+        assert_eq!(cache.nodes().len(), 201);
+        for node in cache.nodes() {
+            assert_eq!(*node.data, *node.path.as_bytes());
+        }
+        assert_eq!(wire.handshakes().len(), 2);
+    }
 }
 
 #[tokio::test]

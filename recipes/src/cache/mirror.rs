@@ -5,6 +5,7 @@
 //! copy is whole is asked of each node, and never of the moment: there may be none in which nothing
 //! is being read.
 
+mod line;
 mod look;
 mod scope;
 mod slot;
@@ -15,7 +16,8 @@ use std::sync::Arc;
 
 use znode::{Error, EventType, Stat, WatchedEvent, Zxid};
 
-pub(super) use self::look::{Answer, Ask, Job, Look, Next, Seen};
+pub(super) use self::line::{Line, Looked, Request, Turn};
+pub(super) use self::look::{Answer, Ask, Job, Seen};
 pub(super) use self::scope::{Reach, Scope};
 use self::slot::{Reading, Slot};
 use super::changes::CacheChange;
@@ -144,7 +146,7 @@ impl Mirror {
     }
 
     /// What is to be read next; each job is to be answered.
-    pub(super) fn next_job(&mut self) -> Option<Job> {
+    fn next_job(&mut self) -> Option<Job> {
         let path = self.waiting.pop_front()?;
         let round = self.round;
         let slot = self.slot(&path);

@@ -8,14 +8,11 @@ use std::time::Duration;
 use futures::future::{BoxFuture, FutureExt};
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::sleep;
-use znode::{AddWatchMode, Client, Error, ErrorKind, PersistentWatcher};
+use znode::{AddWatchMode, Client, Error, ErrorKind, PersistentWatcher, ReadOp, ReadResult, Stat};
 
-use super::mirror::{Answer, Ask, Asked, Job, Look, Next, Scope, Seen};
+use super::mirror::{Answer, Ask, Asked, Job, Line, Looked, Request, Scope, Seen, Turn};
 use super::shared::Shared;
 use crate::recipe_error::RecipeError;
-
-/// How many reads are under way at a time.
-const UNDER_WAY_MAX: usize = 256;
 
 /// Keeps the copy up to date, until that cannot be done any more.
 pub(super) fn follow(shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
@@ -39,13 +36,14 @@ impl Drop for Over {
 }
 
 async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
-    let mut reads: FuturesUnordered<BoxFuture<'static, Read>> = FuturesUnordered::new();
+    let mut line = Line::new();
+    let mut requests: FuturesUnordered<BoxFuture<'static, Returned>> = FuturesUnordered::new();
     // Until when nobody looks at what may have been missed; meanwhile everything else goes on.
     let mut pause: Option<BoxFuture<'static, ()>> = None;
     loop {
-        while reads.len() < UNDER_WAY_MAX {
-            let Some(job) = shared.lock().mirror.next_job() else { break };
-            reads.push(read(shared.client.clone(), job).boxed());
+        let asked = asked(&shared.client);
+        while let Some(request) = next(shared, &mut line, asked) {
+            requests.push(send(shared.client.clone(), request).boxed());
         }
         tokio::select! {
             biased;
@@ -60,10 +58,10 @@ async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
                     pause.get_or_insert_with(|| sleep(time).boxed());
                 }
             }
-            Some(read) = reads.next() => {
+            Some(returned) = requests.next() => {
                 // Whatever came before the answer is in line by now, and goes first.
                 shared.hear();
-                answered(shared, read)?;
+                returned.taken_in(shared, &mut line)?;
             }
             () = shared.asked.notified() => {
                 // What may have been missed has to be looked at before anything is certain, and
@@ -71,7 +69,7 @@ async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
                 if pause.take().is_some() {
                     shared.lock().mirror.look_again();
                 }
-                reads.push(probe(shared.client.clone(), shared.path.clone()).boxed());
+                requests.push(probe(shared.client.clone(), shared.path.clone()).boxed());
             }
             () = over(&mut pause) => {
                 pause = None;
@@ -81,17 +79,44 @@ async fn keep(shared: &Shared) -> Result<Infallible, RecipeError> {
     }
 }
 
-/// Something that was read.
-struct Read {
-    asked: Asked,
-    /// What it was read for; `None` if only to hear what is in line before it.
-    job: Option<Job>,
-    seen: Result<Seen, Error>,
+/// What has come of what was asked for.
+enum Returned {
+    /// Nothing of interest: what came before it is in line.
+    Heard(Result<Asked, Error>),
+    /// An answer to each turn, or why there is none.
+    Answers(Request, Result<Vec<Answer>, Error>),
 }
 
-fn answered(shared: &Shared, read: Read) -> Result<(), RecipeError> {
-    let seen = read.seen.map_err(|error| RecipeError::client(&shared.path, error))?;
-    if let (Seen::Refused(error), Some(Job { path, .. })) = (&seen, &read.job) {
+impl Returned {
+    fn taken_in(self, shared: &Shared, line: &mut Line) -> Result<(), RecipeError> {
+        match self {
+            Self::Heard(asked) => {
+                let asked = asked.map_err(|error| RecipeError::client(&shared.path, error))?;
+                shared.change(|copied| copied.mirror.hear(asked));
+                Ok(())
+            }
+            Self::Answers(request, Ok(answers)) => looked(shared, line.answered(request, answers)),
+            // Each of them is asked for again, and that says what there is to say.
+            Self::Answers(request, Err(error)) if request.turns.len() > 1 => {
+                tracing::debug!(path = %shared.path, %error, "reads of the cache go one by one");
+                match error.kind() {
+                    ErrorKind::Unimplemented => line.refused(request),
+                    _ => line.lost(request),
+                }
+                Ok(())
+            }
+            Self::Answers(_, Err(error)) => Err(RecipeError::client(&shared.path, error)),
+        }
+    }
+}
+
+fn next(shared: &Shared, line: &mut Line, asked: Asked) -> Option<Request> {
+    line.next(&mut shared.lock().mirror, asked)
+}
+
+fn looked(shared: &Shared, looked: Vec<Looked>) -> Result<(), RecipeError> {
+    for Looked { job: Job { path, .. }, seen, .. } in &looked {
+        let Seen::Refused(error) = seen else { continue };
         if **path == *shared.path {
             return Err(RecipeError::client(path, error.clone()));
         }
@@ -100,9 +125,10 @@ fn answered(shared: &Shared, read: Read) -> Result<(), RecipeError> {
         }
     }
     let len = shared.change(|copied| {
-        copied.step(|mirror, out| match read.job {
-            Some(job) => mirror.answered(&job, seen, read.asked, out),
-            None => mirror.hear(read.asked),
+        copied.step(|mirror, out| {
+            for Looked { job, asked, seen } in looked {
+                mirror.answered(&job, seen, asked, out);
+            }
         });
         copied.mirror.len()
     });
@@ -142,52 +168,70 @@ fn part_of(time: Duration, client: &Client) -> Duration {
     time / 1_000 * u32::try_from(share).unwrap_or(0)
 }
 
-/// Reads what a job wants.
-async fn read(client: Client, job: Job) -> Read {
-    let asked = asked(&client);
-    let seen = look(&client, &job).await;
-    Read { asked, job: Some(job), seen }
-}
-
 /// Reads nothing of interest.
-async fn probe(client: Client, path: String) -> Read {
+async fn probe(client: Client, path: String) -> Returned {
     let asked = asked(&client);
     let looked = client.until_answered(|| client.exists(&path)).await;
-    Read { asked, job: None, seen: looked.map(|_| Seen::Same) }
+    Returned::Heard(looked.map(|_| asked))
 }
 
-async fn look(client: &Client, job: &Job) -> Result<Seen, Error> {
-    let (mut look, mut ask) = Look::new(job);
-    loop {
-        let answer = match answer(client, &job.path, ask).await {
-            Err(error) => match error.kind() {
-                ErrorKind::NoNode => Answer::Missing,
-                ErrorKind::NoAuth | ErrorKind::InvalidData => Answer::Refused(error),
-                _ => return Err(error),
-            },
-            Ok(answer) => answer,
-        };
-        match look.answered(answer) {
-            Next::Ask(next) => ask = next,
-            Next::Done(seen) => return Ok(seen),
-        }
-    }
+/// Asks for what a request is about.
+async fn send(client: Client, request: Request) -> Returned {
+    let answers = match &request.turns[..] {
+        [turn] => answer(&client, turn).await.map(|answer| vec![answer]),
+        turns => answers(&client, turns).await,
+    };
+    Returned::Answers(request, answers)
 }
 
-async fn answer(client: &Client, path: &str, ask: Ask) -> Result<Answer, Error> {
-    match ask {
+/// Asks by an operation of its own, until there is an answer.
+async fn answer(client: &Client, turn: &Turn) -> Result<Answer, Error> {
+    let path = &*turn.job.path;
+    let answer = match turn.ask {
         Ask::Exists => {
-            let stat = client.until_answered(|| client.exists(path)).await?;
-            Ok(stat.map_or(Answer::Missing, Answer::Exists))
+            let stat = client.until_answered(|| client.exists(path)).await;
+            stat.map(|stat| stat.map_or(Answer::Missing, Answer::Exists))
         }
         Ask::Data => {
-            let (data, stat) = client.until_answered(|| client.get_data(path)).await?;
-            // A copy, since the bytes are a part of all that came with them.
-            Ok(Answer::Data(Box::from(&data[..]), stat))
+            let read = client.until_answered(|| client.get_data(path)).await;
+            read.map(|(data, stat)| of_data(&data, stat))
         }
         Ask::Children => {
-            let children = client.until_answered(|| client.get_children(path)).await?;
-            Ok(Answer::Children(children))
+            client.until_answered(|| client.get_children(path)).await.map(Answer::Children)
         }
+    };
+    answer.or_else(of_error)
+}
+
+/// Asks for all of it at once, and once only.
+async fn answers(client: &Client, turns: &[Turn]) -> Result<Vec<Answer>, Error> {
+    let ops = turns.iter().map(|turn| match turn.ask {
+        Ask::Children => ReadOp::get_children(&*turn.job.path),
+        Ask::Data | Ask::Exists => ReadOp::get_data(&*turn.job.path),
+    });
+    let results = client.multi_read(ops).await?;
+    let mut answers = Vec::with_capacity(turns.len());
+    for (turn, result) in turns.iter().zip(results) {
+        answers.push(match (turn.ask, result) {
+            (Ask::Data, Ok(ReadResult::Data(data, stat))) => of_data(&data, stat),
+            (Ask::Children, Ok(ReadResult::Children(names))) => Answer::Children(names),
+            (_, Err(error)) => of_error(error)?,
+            // It is not what was asked for.
+            (_, Ok(_)) => answer(client, turn).await?,
+        });
+    }
+    Ok(answers)
+}
+
+fn of_data(data: &[u8], stat: Stat) -> Answer {
+    // A copy, since the bytes may be a part of all that came with them.
+    Answer::Data(Box::from(data), stat)
+}
+
+fn of_error(error: Error) -> Result<Answer, Error> {
+    match error.kind() {
+        ErrorKind::NoNode => Ok(Answer::Missing),
+        ErrorKind::NoAuth | ErrorKind::InvalidData => Ok(Answer::Refused(error)),
+        _ => Err(error),
     }
 }

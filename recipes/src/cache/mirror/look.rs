@@ -1,4 +1,5 @@
-//! One look at a node: the requests that it takes, each of which is answered at another time.
+//! One look at a node: what it asks for, one thing after the other, each of which is answered at
+//! another time.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ pub(in crate::cache) struct Job {
     pub(super) round: u64,
 }
 
-/// A request.
+/// Something that is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::cache) enum Ask {
     Exists,
@@ -52,31 +53,31 @@ pub(in crate::cache) enum Seen {
 
 /// What a look comes to next.
 #[derive(Debug, Clone)]
-pub(in crate::cache) enum Next {
+pub(super) enum Next {
     Ask(Ask),
     Done(Seen),
 }
 
 /// A look that is under way.
 #[derive(Debug)]
-pub(in crate::cache) struct Look {
+pub(super) struct Look {
     known: Option<Stat>,
     with_children: bool,
-    /// As of the newest request whose answer had it.
+    /// As of the newest answer that had it.
     stat: Option<Stat>,
     data: Option<Box<[u8]>>,
 }
 
 impl Look {
     /// Begins, with this request.
-    pub(in crate::cache) fn new(job: &Job) -> (Self, Ask) {
+    pub(super) fn new(job: &Job) -> (Self, Ask) {
         let Job { known, with_children, .. } = *job;
         let look = Self { known, with_children, stat: None, data: None };
         (look, if known.is_some() { Ask::Exists } else { Ask::Data })
     }
 
     /// Goes on from an answer.
-    pub(in crate::cache) fn answered(&mut self, answer: Answer) -> Next {
+    pub(super) fn answered(&mut self, answer: Answer) -> Next {
         let stat = match answer {
             Answer::Missing => return Next::Done(Seen::Missing),
             Answer::Refused(error) => return Next::Done(Seen::Refused(error)),
@@ -91,7 +92,9 @@ impl Look {
         self.stat = Some(stat);
         let is_another = self.known.is_none_or(|known| known.czxid != stat.czxid);
         let is_written = self.known.is_none_or(|known| known.mzxid != stat.mzxid);
-        if self.data.is_none() && (is_another || is_written) {
+        if !is_another && !is_written {
+            self.data = None;
+        } else if self.data.is_none() {
             return Next::Ask(Ask::Data);
         }
         // Of one that was not known and has no children now, the watch tells when it has.
@@ -101,6 +104,11 @@ impl Look {
             return Next::Ask(Ask::Children);
         }
         Next::Done(self.seen(None))
+    }
+
+    /// Its metadata, as far as that is known.
+    pub(super) fn stat(&self) -> Option<Stat> {
+        self.stat.or(self.known)
     }
 
     fn seen(&mut self, children: Option<Vec<String>>) -> Seen {

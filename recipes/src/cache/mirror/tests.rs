@@ -1,12 +1,16 @@
 //! A mirror beside what it is to show: whatever comes in between, it shows it in the end, and
 //! whoever was told of each change has the same. Between the two lies a wire as it really is: each
-//! look is up to three requests that are answered at three times, answers overtake what is told by
-//! the watch, looks end in any order, and connections break in between.
+//! look has a part in up to three requests that are answered at three times, answers overtake what
+//! is told by the watch, looks end in any order, and connections break in between.
 
 use proptest::prelude::*;
 use znode::{Version, Zxid};
 
 use super::*;
+
+/// Of data too long to be read together with its metadata, and not so.
+const LONG: i32 = 8;
+const SHORT: i32 = 7;
 
 const PATHS: [&str; 6] = ["/r", "/r/a", "/r/a/x", "/r/a/y", "/r/b", "/r/b/z"];
 
@@ -15,6 +19,8 @@ const PATHS: [&str; 6] = ["/r", "/r/a", "/r/a/x", "/r/a/y", "/r/b", "/r/b/z"];
 struct Server {
     nodes: BTreeMap<String, Stat>,
     zxid: i64,
+    /// How long it says that the data of each is.
+    data_length: i32,
     /// When each path became what it is: since when, and what its data is, if it is there.
     history: BTreeMap<String, Vec<(Zxid, Option<Zxid>)>>,
 }
@@ -23,8 +29,8 @@ struct Server {
 #[derive(Debug)]
 enum Sent {
     Told(Told),
-    /// To the look of this number, with the transaction that its answer shows.
-    Answer(usize, Answer, Zxid),
+    /// To the request of this number, with the transaction that its answers show.
+    Answers(usize, Vec<Answer>, Zxid),
 }
 
 /// What the watch tells.
@@ -32,15 +38,6 @@ enum Sent {
 enum Told {
     Event(WatchedEvent),
     Gap,
-}
-
-/// A look of the session's, and what it asks for.
-#[derive(Debug)]
-struct Looking {
-    job: Job,
-    asked: Asked,
-    look: Look,
-    ask: Ask,
 }
 
 impl Server {
@@ -62,7 +59,9 @@ impl Server {
         let has_parent = parent == "/" || self.nodes.contains_key(parent);
         let kind = match (self.nodes.get_mut(path), verb) {
             (None, _) if has_parent => {
+                let data_length = self.data_length;
                 let stat = Stat { czxid: zxid, mzxid: zxid, pzxid: zxid, ..Stat::default() };
+                let stat = Stat { data_length, ..stat };
                 self.nodes.insert(path.to_owned(), stat);
                 self.touch_parent(path, 1);
                 EventType::NodeCreated
@@ -123,15 +122,16 @@ struct Pair {
     with_zxid: bool,
     /// What is on its way to the session.
     wire: VecDeque<Sent>,
-    looks: BTreeMap<usize, Looking>,
+    line: Line,
+    requests: BTreeMap<usize, Request>,
     asked: VecDeque<usize>,
-    next_look: usize,
+    next_request: usize,
     /// What the session knows of by answers.
     last_zxid: Zxid,
     /// What the watch has told, and the cache's task has not taken in.
     told_of: VecDeque<Told>,
-    /// Looks that are complete, and not taken in.
-    done: Vec<(Job, Asked, Seen)>,
+    /// Requests that were answered, or lost, and are not taken in.
+    done: Vec<(usize, Option<Vec<Answer>>)>,
     mirror: Mirror,
     told: BTreeMap<Arc<str>, Arc<CachedNode>>,
     /// The newest data of each path that was ever told of.
@@ -143,14 +143,15 @@ struct Pair {
 impl Pair {
     fn new(scope: Scope) -> Self {
         let mut pair = Self {
-            server: Server::default(),
+            server: Server { data_length: LONG, ..Server::default() },
             is_connected: true,
             generation: 1,
             with_zxid: true,
             wire: VecDeque::new(),
-            looks: BTreeMap::new(),
+            line: Line::new(),
+            requests: BTreeMap::new(),
             asked: VecDeque::new(),
-            next_look: 0,
+            next_request: 0,
             last_zxid: Zxid::ZERO,
             told_of: VecDeque::new(),
             done: Vec::new(),
@@ -180,18 +181,23 @@ impl Pair {
             return;
         }
         let Some(number) = self.asked.pop_front() else { return };
-        let looking = &self.looks[&number];
-        let answer = self.server.answer(&looking.job.path, looking.ask);
-        self.wire.push_back(Sent::Answer(number, answer, Zxid(self.server.zxid)));
+        let turns = self.requests[&number].turns.iter();
+        let answers = turns.map(|turn| self.server.answer(&turn.job.path, turn.ask)).collect();
+        self.wire.push_back(Sent::Answers(number, answers, Zxid(self.server.zxid)));
     }
 
-    /// Loses what is on its way: events for good, and what was asked is asked again.
+    /// Loses what is on its way: events for good, and what was asked is asked again, or if it was
+    /// shared is lost.
     fn cut(&mut self) {
         for sent in self.wire.drain(..) {
-            if let Sent::Answer(number, ..) = sent {
+            if let Sent::Answers(number, ..) = sent {
                 self.asked.push_back(number);
             }
         }
+        let is_shared = |number: &usize| self.requests[number].turns.len() > 1;
+        let (lost, asked): (Vec<_>, Vec<_>) = self.asked.drain(..).partition(is_shared);
+        self.asked = asked.into();
+        self.done.extend(lost.into_iter().map(|number| (number, None)));
         if std::mem::take(&mut self.is_connected) {
             self.generation += 1;
         }
@@ -211,19 +217,9 @@ impl Pair {
         match self.wire.pop_front() {
             None => {}
             Some(Sent::Told(told)) => self.told_of.push_back(told),
-            Some(Sent::Answer(number, answer, zxid)) => {
+            Some(Sent::Answers(number, answers, zxid)) => {
                 self.last_zxid = self.last_zxid.max(zxid);
-                let looking = self.looks.get_mut(&number).unwrap();
-                match looking.look.answered(answer) {
-                    Next::Ask(ask) => {
-                        looking.ask = ask;
-                        self.asked.push_back(number);
-                    }
-                    Next::Done(seen) => {
-                        let Looking { job, asked, .. } = self.looks.remove(&number).unwrap();
-                        self.done.push((job, asked, seen));
-                    }
-                }
+                self.done.push((number, Some(answers)));
             }
         }
     }
@@ -239,7 +235,8 @@ impl Pair {
         self.carry(out);
     }
 
-    /// The task takes in one of the looks that are complete; what the watch has told goes first.
+    /// The task takes in one of the requests that have come back; what the watch has told goes
+    /// first.
     fn take(&mut self, which: usize) {
         if self.done.is_empty() {
             return;
@@ -247,22 +244,28 @@ impl Pair {
         while !self.told_of.is_empty() {
             self.hear();
         }
-        let (job, asked, seen) = self.done.swap_remove(which % self.done.len());
+        let (number, answers) = self.done.swap_remove(which % self.done.len());
+        let request = self.requests.remove(&number).unwrap();
         let mut out = Vec::new();
-        self.mirror.answered(&job, seen, asked, &mut out);
+        match answers {
+            None => self.line.lost(request),
+            Some(answers) => {
+                for Looked { job, asked, seen } in self.line.answered(request, answers) {
+                    self.mirror.answered(&job, seen, asked, &mut out);
+                }
+            }
+        }
         self.carry(out);
         self.hand_out();
     }
 
     /// The task asks for what is wanted.
     fn hand_out(&mut self) {
-        while let Some(job) = self.mirror.next_job() {
-            let (look, ask) = Look::new(&job);
-            let asked = Asked { zxid: self.last_zxid, generation: self.generation };
-            let looking = Looking { job, asked, look, ask };
-            self.looks.insert(self.next_look, looking);
-            self.asked.push_back(self.next_look);
-            self.next_look += 1;
+        let asked = Asked { zxid: self.last_zxid, generation: self.generation };
+        while let Some(request) = self.line.next(&mut self.mirror, asked) {
+            self.requests.insert(self.next_request, request);
+            self.asked.push_back(self.next_request);
+            self.next_request += 1;
         }
     }
 
@@ -382,17 +385,32 @@ fn what_has_not_changed_is_not_read_again() {
     pair.mirror.look_again();
     pair.hand_out();
     assert_eq!(pair.asked.len(), PATHS.len());
-    assert!(pair.looks.values().all(|looking| looking.ask == Ask::Exists));
-    let count = pair.next_look;
-    while !pair.asked.is_empty() {
-        pair.answer();
-        pair.deliver();
-    }
-    let is_same = |seen: &Seen| matches!(seen, Seen::Same);
-    assert!(pair.done.iter().all(|(.., seen)| is_same(seen)), "nothing more was asked");
+    let mut turns = pair.requests.values().flat_map(|request| &request.turns);
+    assert!(turns.all(|turn| turn.ask == Ask::Exists));
+    let count = pair.next_request;
     pair.settle();
-    assert_eq!(pair.next_look, count);
+    assert_eq!(pair.next_request, count, "nothing more was asked");
     assert_eq!(pair.marks, ["filled", "resynced"]);
+}
+
+/// Alone, its metadata would be as long.
+#[test]
+fn short_data_is_read_with_its_metadata_and_nothing_is_told_if_it_is_the_same() {
+    let mut pair = Pair::new(Scope::Tree);
+    pair.server.data_length = SHORT;
+    PATHS.iter().for_each(|path| pair.carry_out(path, 0));
+    pair.settle();
+    pair.is_right();
+    let held: Vec<_> = pair.mirror.nodes().cloned().collect();
+    pair.cut();
+    let count = pair.next_request;
+    pair.carry_out("/r/a/x", 1);
+    pair.settle();
+    assert!(pair.next_request < count + PATHS.len(), "they share requests");
+    pair.is_right();
+    let is_same = |(now, before): (_, _)| contents(now) == contents(before);
+    let same = pair.mirror.nodes().zip(&held).filter(|both| is_same(*both)).count();
+    assert_eq!((pair.marks, same), (vec!["filled", "resynced"], PATHS.len() - 1));
 }
 
 /// As with a thousand changes a second and a round trip of twenty milliseconds.
@@ -419,7 +437,7 @@ fn what_changes_all_the_time_is_filled_shown_and_resynced_all_the_same() {
         }
         while !pair.done.is_empty() {
             pair.take(0);
-            assert!(!pair.looks.is_empty(), "there was a moment without any read");
+            assert!(!pair.requests.is_empty(), "there was a moment without any read");
         }
         if turn == 50 {
             pair.mirror.look_again();
@@ -440,10 +458,12 @@ proptest! {
     fn whatever_happens_it_shows_what_is_there_in_the_end(
         scope in prop::sample::select(&[Scope::Node, Scope::Children, Scope::Tree]),
         with_zxid: bool,
+        data_length in prop::sample::select(&[SHORT, LONG]),
         steps in prop::collection::vec((0_u8..20, 0..PATHS.len(), 0_u8..4), 0..300),
     ) {
         let mut pair = Pair::new(scope);
         pair.with_zxid = with_zxid;
+        pair.server.data_length = data_length;
         for (what, number, verb) in steps {
             match what {
                 0..=3 => pair.carry_out(PATHS[number], verb),
