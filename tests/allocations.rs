@@ -1,5 +1,5 @@
-//! What the client allocates, counted: for an operation, for a watcher that nobody reads, and for
-//! a session that has nothing to do.
+//! What the client allocates, counted: for an operation, for a watcher that nobody reads, for a
+//! session that has nothing to do, and for a node in a cache.
 //!
 //! Everything of the client runs on the test's own thread, and only that thread is counted; the
 //! server has one of its own.
@@ -9,7 +9,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::collections::VecDeque;
 
-use znode::{AddWatchMode, Client, ConnectOptions, CreateMode, Reply, Version, WatchUpdate};
+use znode::{AddWatchMode, Client, ConnectOptions, CreateMode, Op, Reply, Version, WatchUpdate};
+use znode_recipes::Cache;
 use znode_testing::{InstanceSpec, TestingServer};
 
 struct Counting;
@@ -159,5 +160,30 @@ fn a_watcher_that_nobody_reads_does_not_grow_past_its_bound() {
             }
         };
         assert_eq!(told + lagged, WRITES, "every update is told or counted");
+    });
+}
+
+/// Its path, its data, and its metadata, which alone is 72 bytes to whoever asks.
+#[test]
+fn a_cached_node_holds_little_more_than_its_path_and_data() {
+    const NODES: i64 = 10_000;
+    const DATA: [u8; 100] = [7; 100];
+
+    run(async |server| {
+        let (client, owner) = (connect(&server).await, connect(&server).await);
+        owner.create("/cached", "", CreateMode::Persistent).await.unwrap();
+        let path = |number| format!("/cached/{number:010}");
+        let create = |number| Op::create(path(number), DATA, CreateMode::Persistent);
+        for first in (0..NODES).step_by(1_000) {
+            let creates: Vec<_> = (first..first + 1_000).map(create).collect();
+            owner.multi(creates).await.unwrap();
+        }
+        let before = LIVE_BYTES.get();
+        let cache = Cache::tree(&client, "/cached").start().await.unwrap();
+        let each = (LIVE_BYTES.get() - before) / NODES;
+        println!("{each} bytes for a cached node");
+        assert_eq!(*cache.get(&path(NODES - 1)).unwrap().data, DATA);
+        let told = i64::try_from(path(0).len() + DATA.len()).unwrap();
+        assert!(each <= told + 180, "{each} bytes");
     });
 }

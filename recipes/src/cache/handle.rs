@@ -214,12 +214,13 @@ impl Cache {
 
     /// A node, as it was seen last; `None` also of what the cache does not hold at all.
     pub fn get(&self, path: &str) -> Option<Arc<CachedNode>> {
-        self.shared.lock().mirror.get(path).cloned()
+        self.shared.lock().mirror.get(path)
     }
 
-    /// All nodes, as they were seen last, in the order of their paths.
+    /// All nodes, as they were seen last, in the order of their paths. Those with less than a
+    /// kibibyte of data are made anew for whoever asks: the cache itself holds them in less memory.
     pub fn nodes(&self) -> Vec<Arc<CachedNode>> {
-        self.shared.lock().mirror.nodes().cloned().collect()
+        self.shared.lock().mirror.nodes().collect()
     }
 
     /// The paths of nodes that are there, and cannot be read.
@@ -247,13 +248,13 @@ impl Cache {
         match state.failure.clone() {
             Some(failure) => subscriber.end(failure),
             None => {
-                let nodes = state.mirror.nodes().cloned().collect();
+                let nodes = state.mirror.nodes().collect();
                 state.subscribers.retain(|other| !other.is_gone());
                 state.subscribers.push(subscriber);
                 return (nodes, changes);
             }
         }
-        (state.mirror.nodes().cloned().collect(), changes)
+        (state.mirror.nodes().collect(), changes)
     }
 
     /// A node, without asking anybody: not older than
@@ -288,7 +289,7 @@ impl Cache {
             return Err(failure.clone());
         }
         let zxid = state.mirror.settled(path, change.generation).filter(|_| is_live);
-        Ok(zxid.map(|zxid| Current { node: state.mirror.get(path).cloned(), zxid }))
+        Ok(zxid.map(|zxid| Current { node: state.mirror.get(path), zxid }))
     }
 
     /// A node, as it is after this transaction or a later one: for whoever was told of it by
@@ -311,7 +312,7 @@ impl Cache {
         let is_there = |state: &Copied| {
             let node = || match state.mirror.refusal(path) {
                 Some(error) => Err(RecipeError::client(path, error.clone())),
-                None => Ok(state.mirror.get(path).cloned()),
+                None => Ok(state.mirror.get(path)),
             };
             (state.mirror.as_of(path) >= zxid).then(node)
         };

@@ -5,6 +5,7 @@
 //! copy is whole is asked of each node, and never of the moment: there may be none in which nothing
 //! is being read.
 
+mod held;
 mod line;
 mod look;
 mod scope;
@@ -16,12 +17,16 @@ use std::sync::Arc;
 
 use znode::{Error, EventType, Stat, WatchedEvent, Zxid};
 
+use self::held::Held;
 pub(super) use self::line::{Line, Looked, Request, Turn};
 pub(super) use self::look::{Answer, Ask, Job, Seen};
 pub(super) use self::scope::{Reach, Scope};
 use self::slot::{Reading, Slot};
 use super::changes::CacheChange;
 use super::handle::CachedNode;
+
+/// For how many paths that wait there is room when none does: when it is filled all of them did.
+const WAITING_KEPT: usize = 1024;
 
 /// The copy.
 #[derive(Debug)]
@@ -93,10 +98,11 @@ impl Mirror {
         let slot = self.slot(&path);
         slot.see(as_of);
         // The transaction says whether it was this very node that went.
-        let was_it = |node: &mut Arc<CachedNode>| {
-            event.zxid.is_some_and(|zxid| is_gone && node.stat.czxid < zxid)
-        };
-        if let Some(node) = slot.node.take_if(was_it) {
+        let gone = event.zxid.filter(|_| is_gone);
+        let was_it = |stat: Stat| gone.is_some_and(|zxid| stat.czxid < zxid);
+        if slot.held.stat().is_some_and(was_it)
+            && let Some(node) = slot.clear(&path)
+        {
             // What is owed is looked at all the same: an answer on this connection is owed.
             let is_settled = slot.reading == Reading::Not && !slot.is_owed;
             self.tell(CacheChange::Deleted(node), out);
@@ -105,7 +111,7 @@ impl Mirror {
             }
         }
         // What was there before it was known has children that nobody will tell of.
-        let is_known = self.slot(&path).node.is_some();
+        let is_known = self.slot(&path).held.is_node();
         let is_of_before = event.kind == EventType::NodeDataChanged && !is_known;
         if is_of_before && self.phase != Phase::Whole {
             self.owe(&path);
@@ -129,7 +135,7 @@ impl Mirror {
             slot.is_owed = true;
             // What is under way was asked for before.
             if slot.reading.is_under_way() {
-                slot.reading.want(true, Zxid::ZERO);
+                slot.want(true, Zxid::ZERO);
             }
         }
         self.owed = self.slots.len();
@@ -148,6 +154,9 @@ impl Mirror {
     /// What is to be read next; each job is to be answered.
     fn next_job(&mut self) -> Option<Job> {
         let path = self.waiting.pop_front()?;
+        if self.waiting.is_empty() {
+            self.waiting.shrink_to(WAITING_KEPT);
+        }
         let round = self.round;
         let slot = self.slot(&path);
         let with_children = slot.reading.ask() || slot.is_owed;
@@ -171,7 +180,7 @@ impl Mirror {
         self.hear(Asked { zxid: seen_at, ..asked });
         let slot = self.slot(&path);
         let is_paid = is_of_round && std::mem::take(&mut slot.is_owed);
-        let again = slot.reading.done();
+        let again = slot.done();
         self.owed -= usize::from(is_paid);
         match seen {
             Seen::Same => self.slot(&path).see(seen_at),
@@ -185,8 +194,7 @@ impl Mirror {
             Seen::Refused(error) => {
                 let slot = self.slot(&path);
                 slot.see(seen_at);
-                slot.refusal = Some(error);
-                if let Some(node) = slot.node.take() {
+                if let Some(node) = slot.refuse(&path, error) {
                     self.tell(CacheChange::Deleted(node), out);
                 }
             }
@@ -195,10 +203,9 @@ impl Mirror {
                 if again.is_none_or(|again| slot.is_news(&stat, data.is_some(), again.gone_at)) {
                     slot.see(seen_at);
                     // Without a list it is events that tell of children, if none was missed.
-                    if job.with_children || again.is_none() {
-                        slot.listed_at = stat.pzxid;
-                    }
-                    self.update(&path, stat, data, out);
+                    let is_listed = job.with_children || again.is_none();
+                    let listed_at = if is_listed { stat.pzxid } else { slot.held.listed_at() };
+                    self.update(&path, stat, listed_at, data, out);
                 } else if slot.has(&stat) {
                     slot.see(seen_at);
                 }
@@ -222,27 +229,26 @@ impl Mirror {
     }
 
     /// A node that is held, as it was seen last.
-    pub(super) fn get(&self, path: &str) -> Option<&Arc<CachedNode>> {
-        self.slots.get(path)?.node.as_ref().filter(|node| self.reach.holds(&node.path))
+    pub(super) fn get(&self, path: &str) -> Option<Arc<CachedNode>> {
+        let (path, slot) = self.slots.get_key_value(path).filter(|_| self.reach.holds(path))?;
+        slot.held.node(path)
     }
 
     /// Why a node that is there cannot be read, if so.
     pub(super) fn refusal(&self, path: &str) -> Option<&Error> {
-        self.slots.get(path)?.refusal.as_ref()
+        self.slots.get(path)?.held.refusal()
     }
 
     /// The paths of nodes that are there and cannot be read.
     pub(super) fn hidden(&self) -> impl Iterator<Item = &Arc<str>> {
-        let hidden = self.slots.iter().filter(|(_, slot)| slot.refusal.is_some());
+        let hidden = self.slots.iter().filter(|(_, slot)| slot.held.refusal().is_some());
         hidden.map(|(path, _)| path).filter(|path| self.reach.holds(path))
     }
 
     /// All nodes that are held, parents before children.
-    pub(super) fn nodes(&self) -> impl Iterator<Item = &Arc<CachedNode>> {
-        self.slots
-            .values()
-            .filter_map(|slot| slot.node.as_ref())
-            .filter(|node| self.reach.holds(&node.path))
+    pub(super) fn nodes(&self) -> impl Iterator<Item = Arc<CachedNode>> {
+        let held = self.slots.iter().filter(|(path, _)| self.reach.holds(path));
+        held.filter_map(|(path, slot)| slot.held.node(path))
     }
 
     /// How many nodes it knows of, of those that it copies.
@@ -274,7 +280,7 @@ impl Mirror {
     /// The same, if the session is in this generation still, nothing can have been missed in it,
     /// and the node is not being read.
     pub(super) fn settled(&self, path: &str, generation: u64) -> Option<Zxid> {
-        let is_unsure = |slot: &Slot| slot.reading != Reading::Not || slot.refusal.is_some();
+        let is_unsure = |slot: &Slot| slot.reading != Reading::Not || slot.held.refusal().is_some();
         let is_unsure = self.slots.get(path).is_some_and(is_unsure);
         let is_whole = self.phase == Phase::Whole && self.heard.generation == generation;
         (is_whole && !is_unsure).then(|| self.as_of(path))
@@ -319,7 +325,7 @@ impl Mirror {
     fn want(&mut self, path: &Arc<str>, with_children: bool, gone_at: Zxid) {
         let slot = self.slot(path);
         let is_new = slot.reading == Reading::Not;
-        slot.reading.want(with_children, gone_at);
+        slot.want(with_children, gone_at);
         if is_new {
             self.waiting.push_back(Arc::clone(path));
         }
@@ -329,11 +335,12 @@ impl Mirror {
         &mut self,
         path: &Arc<str>,
         stat: Stat,
+        listed_at: Zxid,
         data: Option<Box<[u8]>>,
         out: &mut Vec<CacheChange>,
     ) {
         let slot = self.slot(path);
-        let before = slot.node.take();
+        let before = slot.held.node(path);
         let data = match (data, &before) {
             (Some(data), _) => data,
             (None, Some(before)) => before.data.clone(),
@@ -341,8 +348,7 @@ impl Mirror {
             (None, None) => return self.want(path, true, Zxid::ZERO),
         };
         let after = Arc::new(CachedNode { path: Arc::clone(path), stat, data });
-        slot.node = Some(Arc::clone(&after));
-        slot.refusal = None;
+        slot.held = Held::new(&after, listed_at);
         match before {
             None => self.tell(CacheChange::Created(after), out),
             // The same version may be another node's. (CURATOR-391)
@@ -363,9 +369,7 @@ impl Mirror {
         for below in self.below(path).cloned().collect::<Vec<_>>() {
             self.want(&below, true, Zxid::ZERO);
         }
-        let slot = self.slot(path);
-        slot.refusal = None;
-        if let Some(node) = slot.node.take() {
+        if let Some(node) = self.slot(path).clear(path) {
             self.tell(CacheChange::Deleted(node), out);
         }
     }
@@ -375,11 +379,10 @@ impl Mirror {
         let gone: Vec<Arc<str>> = self.below(path).cloned().collect();
         for path in gone.iter().rev().chain([path]) {
             let slot = self.slot(path);
-            let node = slot.node.take();
-            slot.refusal = None;
+            let node = slot.clear(path);
             if slot.reading.is_under_way() {
                 // The answer to that may be as old as what has gone.
-                slot.reading.want(true, Zxid(i64::MAX));
+                slot.want(true, Zxid(i64::MAX));
             } else if slot.reading == Reading::Not {
                 self.forget(path);
             }
@@ -401,7 +404,7 @@ impl Mirror {
         for child in listed {
             let is_new = !self.slots.contains_key(&child);
             let slot = self.slot(&child);
-            let is_unseen = slot.node.is_none() && (is_new || slot.reading != Reading::Not);
+            let is_unseen = !slot.held.is_node() && (is_new || slot.reading != Reading::Not);
             if is_unseen && self.phase != Phase::Whole {
                 self.owe(&child);
             }

@@ -4,20 +4,19 @@ use std::sync::Arc;
 
 use znode::{Error, Stat, Zxid};
 
+use super::held::Held;
 use crate::cache::handle::CachedNode;
 
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    pub(super) node: Option<Arc<CachedNode>>,
-    /// Why it cannot be read, if it is there and cannot. There is no node then.
-    pub(super) refusal: Option<Error>,
+    pub(super) held: Held,
     pub(super) reading: Reading,
+    /// No node that was made before this is there any more; of one that is read once more.
+    pub(super) gone_at: Zxid,
     /// Whether it is to be seen before nothing can have been missed.
     pub(super) is_owed: bool,
     /// A transaction such that what is held was there after it, or after a later one.
     pub(super) seen_at: Zxid,
-    /// Which change of its list of children was the last that all children are known of.
-    pub(super) listed_at: Zxid,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,7 +28,7 @@ pub(super) enum Reading {
     /// A job was handed out.
     UnderWay,
     /// The same, and what it reads may be old by then.
-    Again(Again),
+    Again { with_children: bool },
 }
 
 /// Why something is read once more.
@@ -52,9 +51,35 @@ impl Slot {
 
     /// What need not be read again as long as it is so.
     pub(super) fn known(&self) -> Option<Stat> {
-        let node = self.node.as_ref()?;
         // Its metadata may be newer than what is known of its children.
-        Some(Stat { pzxid: self.listed_at, ..node.stat })
+        Some(Stat { pzxid: self.held.listed_at(), ..self.held.stat()? })
+    }
+
+    /// Somebody wants it to be read from now on.
+    pub(super) fn want(&mut self, with_children: bool, gone_at: Zxid) {
+        if self.reading.is_under_way() {
+            self.gone_at = self.gone_at.max(gone_at);
+        }
+        self.reading.want(with_children);
+    }
+
+    /// Its job was answered, and this is why it is read once more, if it is.
+    pub(super) fn done(&mut self) -> Option<Again> {
+        let gone_at = std::mem::take(&mut self.gone_at);
+        match std::mem::take(&mut self.reading) {
+            Reading::Again { with_children } => Some(Again { with_children, gone_at }),
+            _ => None,
+        }
+    }
+
+    /// Holds nothing any more: the node that was, if there was one.
+    pub(super) fn clear(&mut self, path: &Arc<str>) -> Option<Arc<CachedNode>> {
+        std::mem::take(&mut self.held).node(path)
+    }
+
+    /// There is something, and it cannot be read: the node that was, if there was one.
+    pub(super) fn refuse(&mut self, path: &Arc<str>, why: Error) -> Option<Arc<CachedNode>> {
+        std::mem::replace(&mut self.held, Held::Refused(Box::new(why))).node(path)
     }
 
     /// What it holds was there after this, or after a later transaction.
@@ -64,35 +89,33 @@ impl Slot {
 
     /// Whether what it holds is as it is told here.
     pub(super) fn has(&self, stat: &Stat) -> bool {
-        self.node.as_ref().is_some_and(|node| node.stat.mzxid == stat.mzxid)
+        self.held.stat().is_some_and(|held| held.mzxid == stat.mzxid)
     }
 
     /// Whether something that was read while more has happened to the node is newer than what is
     /// held, all the same. Without that, of a node that changes faster than it can be read nothing
     /// would ever be shown.
     pub(super) fn is_news(&self, stat: &Stat, with_data: bool, gone_at: Zxid) -> bool {
-        let is_newer = |node: &Arc<CachedNode>| stat.mzxid > node.stat.mzxid;
-        with_data && stat.czxid > gone_at && self.node.as_ref().is_none_or(is_newer)
+        let is_newer = |held: Stat| stat.mzxid > held.mzxid;
+        with_data && stat.czxid > gone_at && self.held.stat().is_none_or(is_newer)
     }
 }
 
 impl Reading {
     pub(super) fn is_under_way(self) -> bool {
-        matches!(self, Self::UnderWay | Self::Again(_))
+        matches!(self, Self::UnderWay | Self::Again { .. })
     }
 
-    /// Somebody wants it to be read from now on.
-    pub(super) fn want(&mut self, with_children: bool, gone_at: Zxid) {
+    fn want(&mut self, with_children: bool) {
         *self = match *self {
             Self::Not => Self::Waiting { with_children },
             Self::Waiting { with_children: before } => {
                 Self::Waiting { with_children: before || with_children }
             }
-            Self::UnderWay => Self::Again(Again { with_children, gone_at }),
-            Self::Again(before) => Self::Again(Again {
-                with_children: before.with_children || with_children,
-                gone_at: before.gone_at.max(gone_at),
-            }),
+            Self::UnderWay => Self::Again { with_children },
+            Self::Again { with_children: before } => {
+                Self::Again { with_children: before || with_children }
+            }
         };
     }
 
@@ -101,12 +124,15 @@ impl Reading {
         let before = std::mem::replace(self, Self::UnderWay);
         before == Self::Waiting { with_children: true }
     }
+}
 
-    /// Its job was answered, and this is why it is read once more, if it is.
-    pub(super) fn done(&mut self) -> Option<Again> {
-        match std::mem::take(self) {
-            Self::Again(again) => Some(again),
-            _ => None,
-        }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// There is one for each node, and one for each that is to be read yet.
+    #[test]
+    fn a_slot_is_small() {
+        assert!(size_of::<Slot>() <= 48, "{}", size_of::<Slot>());
     }
 }

@@ -341,7 +341,7 @@ impl Pair {
         assert_eq!(held.collect::<Vec<_>>(), there);
         assert!(self.mirror.phase == Phase::Whole);
         let told: Vec<_> = self.told.values().map(contents).collect();
-        let held: Vec<_> = self.mirror.nodes().map(contents).collect();
+        let held: Vec<_> = self.mirror.nodes().map(|node| contents(&node)).collect();
         assert!(told == held, "whoever carries out the changes has something else");
         for node in self.mirror.nodes() {
             assert_eq!(*node.data, node.stat.mzxid.0.to_be_bytes(), "old data, new metadata");
@@ -350,7 +350,7 @@ impl Pair {
         for path in known {
             let slot = &self.mirror.slots[&path];
             assert!(
-                slot.node.is_some() || slot.refusal.is_some(),
+                slot.held.is_node() || slot.held.refusal().is_some(),
                 "{path} is remembered for nothing"
             );
         }
@@ -401,15 +401,15 @@ fn short_data_is_read_with_its_metadata_and_nothing_is_told_if_it_is_the_same() 
     PATHS.iter().for_each(|path| pair.carry_out(path, 0));
     pair.settle();
     pair.is_right();
-    let held: Vec<_> = pair.mirror.nodes().cloned().collect();
+    let held: Vec<_> = pair.mirror.nodes().collect();
     pair.cut();
     let count = pair.next_request;
     pair.carry_out("/r/a/x", 1);
     pair.settle();
     assert!(pair.next_request < count + PATHS.len(), "they share requests");
     pair.is_right();
-    let is_same = |(now, before): (_, _)| contents(now) == contents(before);
-    let same = pair.mirror.nodes().zip(&held).filter(|both| is_same(*both)).count();
+    let same = pair.mirror.nodes().zip(&held);
+    let same = same.filter(|(now, before)| contents(now) == contents(before)).count();
     assert_eq!((pair.marks, same), (vec!["filled", "resynced"], PATHS.len() - 1));
 }
 
