@@ -184,6 +184,6 @@ fn a_cached_node_holds_little_more_than_its_path_and_data() {
         println!("{each} bytes for a cached node");
         assert_eq!(*cache.get(&path(NODES - 1)).unwrap().data, DATA);
         let told = i64::try_from(path(0).len() + DATA.len()).unwrap();
-        assert!(each <= told + 180, "{each} bytes");
+        assert!(each <= told + 130, "{each} bytes");
     });
 }

@@ -401,8 +401,14 @@ impl Mirror {
         for child in known.iter().filter(|child| !listed.contains(*child)) {
             self.want(child, false, Zxid::ZERO);
         }
+        let is_new = |child: &Arc<str>| !self.slots.contains_key(child);
+        let new: BTreeSet<Arc<str>> =
+            listed.iter().filter(|child| is_new(child)).cloned().collect();
+        for child in spread(&new) {
+            self.slot(child);
+        }
         for child in listed {
-            let is_new = !self.slots.contains_key(&child);
+            let is_new = new.contains(&child);
             let slot = self.slot(&child);
             let is_unseen = !slot.held.is_node() && (is_new || slot.reading != Reading::Not);
             if is_unseen && self.phase != Phase::Whole {
@@ -427,6 +433,16 @@ impl Mirror {
             out.push(change);
         }
     }
+}
+
+/// The same paths, in an order that leaves few gaps among the slots. A leaf of a B-tree that is
+/// full is split, and its first half stays as it is if all that comes is behind that; so what fills
+/// those halves comes last. (The standard library's leaves hold eleven, and are split at the
+/// seventh.)
+fn spread(paths: &BTreeSet<Arc<str>>) -> impl Iterator<Item = &Arc<str>> {
+    let (first, last) = (paths.iter().enumerate(), paths.iter().enumerate());
+    let first = first.filter(|(number, _)| number % 12 < 7);
+    first.chain(last.filter(|(number, _)| number % 12 >= 7)).map(|(_, path)| path)
 }
 
 #[cfg(test)]
