@@ -253,4 +253,16 @@ async fn what_was_read_ahead_is_taken_as_it_is_by_then() {
     assert_eq!(soon(queue.take()).await.unwrap(), b"B");
     assert_eq!(soon(queue.take()).await.unwrap(), b"d");
     assert_eq!(soon(queue.try_take()).await.unwrap(), None);
+    // However they are taken, they come in their order.
+    let items = ["e", "f", "g", "h", "i"];
+    for item in items {
+        soon(queue.put(item)).await.unwrap();
+    }
+    for (nth, item) in items.iter().enumerate() {
+        let taken = match nth % 2 {
+            0 => soon(queue.take()).await.unwrap(),
+            _ => soon(queue.try_take()).await.unwrap().unwrap(),
+        };
+        assert_eq!(taken, item.as_bytes());
+    }
 }

@@ -160,9 +160,15 @@ impl SimpleQueue {
     pub async fn try_take(&self) -> Result<Option<Vec<u8>>, RecipeError> {
         self.check_path()?;
         loop {
-            let place = self.candidates.try_next(&self.shelf).await;
-            let Some(place) = place.map_err(|error| self.failed(error))? else { return Ok(None) };
-            if let Some(data) = self.remove(place, None).await? {
+            let (place, read) = match self.next_ahead() {
+                Some(Ahead { place, read }) => (place, Some(read)),
+                None => match self.candidates.try_next(&self.shelf).await {
+                    Ok(Some(place)) => (place, None),
+                    Ok(None) => return Ok(None),
+                    Err(error) => return Err(self.failed(error)),
+                },
+            };
+            if let Some(data) = self.remove(place, read).await? {
                 return Ok(Some(data));
             }
         }
@@ -210,6 +216,7 @@ impl SimpleQueue {
         }
     }
 
+    /// What was read ahead comes before all that was only seen.
     fn next_ahead(&self) -> Option<Ahead> {
         self.ahead().pop_front()
     }
