@@ -14,9 +14,9 @@ const RIGHT: f64 = 210.0;
 const ABOVE: f64 = 40.0;
 const BELOW: f64 = 50.0;
 /// Told apart also by those who see fewer colours; ours comes first.
-const COLOURS: [&str; 9] = [
+const COLOURS: [&str; 10] = [
     "#d55e00", "#e69f00", "#cc79a7", "#0072b2", "#56b4e9", "#009e73", "#7f7f7f", "#000000",
-    "#b8a000",
+    "#b8a000", "#8b4513",
 ];
 
 /// A picture.
@@ -79,7 +79,8 @@ impl Plot {
     /// The lines, with their names beside.
     fn curves(&self, svg: &mut String, across: &Axis, up: &Axis) -> Result<(), Error> {
         let mut beside = ABOVE + 12.0;
-        for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
+        let shown = self.lines.iter().filter(|line| !line.points.is_empty());
+        for (line, colour) in shown.zip(COLOURS.iter().cycle()) {
             let places: Vec<_> =
                 line.points.iter().map(|(x, y)| (across.place(*x), up.place(*y))).collect();
             let path: Vec<String> = places.iter().map(|(x, y)| format!("{x:.1} {y:.1}")).collect();
