@@ -86,10 +86,11 @@ pub(crate) struct Behind<'a> {
 /// Why a list of children cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Refusal {
-    /// The numbers of a parent are used up: it has children with negative ones, and nobody can
-    /// tell any more who came first.
+    /// The numbers of a parent are used up: it has children with negative ones, or with the last,
+    /// and nobody can tell any more who came first.
     #[error(
-        "the sequence number of {0:?} has rolled over; its parent must be deleted and made anew"
+        "the sequence number of {0:?} has rolled over, or is the last; its parent must be deleted \
+         and made anew"
     )]
     RolledOver(String),
     /// Some child contends for something else.
@@ -152,7 +153,9 @@ impl Naming {
     ///
     /// # Errors
     /// If a child has a negative number, it is younger than all others, but other clients of the
-    /// same lock, which compare text or signed numbers, take it for older.
+    /// same lock, which compare text or signed numbers, take it for older. If it has the last
+    /// number, so may others have: a server that has given it never counts any further, and gives
+    /// it to everybody.
     pub(crate) fn contenders(self, children: &[String]) -> Result<Vec<Contending<'_>>, Refusal> {
         let is_there = |name: &str| children.iter().any(|child| child == name);
         if is_there(LEASES) && is_there(LOCKS) {
@@ -161,7 +164,7 @@ impl Naming {
         let mut contenders = Vec::with_capacity(children.len());
         for name in children {
             match self.contending(name) {
-                Some(Contending { sequence: Sequence(..0), .. }) => {
+                Some(Contending { sequence: Sequence(..0 | i32::MAX), .. }) => {
                     return Err(Refusal::RolledOver(name.clone()));
                 }
                 Some(contending) => contenders.push(contending),
@@ -330,6 +333,10 @@ mod tests {
             let refused = Naming::LOCK.standing(&ours, us).unwrap_err();
             assert_eq!(refused, Refusal::RolledOver(ours[1].clone()));
         }
+        // A server gives the last one again and again: whose GUID is less would come first.
+        let ours = children([5, i32::MAX]);
+        let refused = Naming::LOCK.standing(&ours, &ours[0]).unwrap_err();
+        assert_eq!(refused, Refusal::RolledOver(ours[1].clone()));
         assert_eq!(sequence("lock--000000001"), Some(-1));
         assert_eq!(sequence("lock--2147483648"), Some(i32::MIN));
     }

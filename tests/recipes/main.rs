@@ -37,6 +37,7 @@
 //! | `queue`, `sequencer`, `lock_delay` | what is told of a line, of a holding, of a death |
 //! | `processes` | holders that are stopped and killed; `holder` is their program |
 //! | `listings` | lists that are longer than a request may be |
+//! | `rollover` | numbers of children that begin below zero |
 //! | `facts` | what no other room tells of |
 //! | `paused` | what takes hours, in no time at all; on our server only |
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on says where it stood")]
@@ -81,6 +82,7 @@ mod queue_races;
 mod queues;
 mod read_write;
 mod release;
+mod rollover;
 mod semaphore;
 mod sequencer;
 mod sharded;
