@@ -1,5 +1,5 @@
-//! A node that has had nearly as many children as can be numbered: from then on all of them have the
-//! last number. On our server, whose log says so, and which counts as Apache's does.
+//! A node that has had nearly as many children as can be numbered: from then on all of them have
+//! the last number. On our server, whose log says so, and which counts as Apache's does.
 
 use std::fs;
 use std::path::{Path, PathBuf};
